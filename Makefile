@@ -1,0 +1,57 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Each makes what it needs in .venv; PYTHON names another interpreter (3.11 to 3.13).
+PYTHON ?= python3
+BIN := .venv/bin
+EVENTS ?= 1000000
+NOREN_HOME ?= noren-home
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check bench format lock clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/run.done ## a month of realistic logs becomes two signed releases (EVENTS=1000000)
+	@NOREN_HOME=$(NOREN_HOME) $(BIN)/noren demo --events $(EVENTS)
+
+test: .venv/dev.done ## every test, on DuckDB and on Spark
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: .venv/dev.done ## lint, format, types and the floors
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: .venv/dev.done ## side-by-side measurements, as ratios (EVENTS=1000000; 10000000 for the full figures)
+	@$(BIN)/python -m benchmarks --events $(EVENTS)
+
+format: .venv/dev.done ## format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+lock: ## resolve the locks again (needs uv): hashes, no addresses
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build -o locks/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build --extra spark --extra dev -c locks/run.txt -o locks/dev.txt
+
+clean: ## remove .venv and the demo's home
+	rm -rf .venv $(NOREN_HOME)
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Noren needs Python 3.11 to 3.13; name one with PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is incomplete here; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@$(PYTHON) -m venv .venv && touch $@
+
+.venv/run.done: locks/run.txt pyproject.toml | .venv/made
+	@echo "Installing what Noren needs into .venv (hash-pinned; no Spark, no Airflow) ..."
+	@$(PIP) --require-hashes -r locks/run.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.done: locks/dev.txt pyproject.toml | .venv/made
+	@echo "Installing what the tests need into .venv (hash-pinned; Spark included) ..."
+	@$(PIP) --require-hashes -r locks/dev.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ .venv/run.done

@@ -1,0 +1,1 @@
+"""Noren's library: from user-information logs to statistics that give nobody away."""

@@ -1,0 +1,100 @@
+"""User agents to browser, operating system and device families; crawlers are set apart.
+
+The only Python over event values here: once a distinct user agent. Every family that leaves this module
+stands in a closed list, so nothing that a client wrote into its user agent can pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pyarrow as pa
+from ua_parser import parse
+
+BROWSERS = frozenset(
+    (
+        "AOL", "Amazon Silk", "Android", "Chrome", "Chrome Frame", "Chrome Mobile", "Chrome Mobile WebView",
+        "Chrome Mobile iOS", "Chromium", "DuckDuckGo Mobile", "Edge", "Edge Mobile", "Epiphany", "Facebook",
+        "Firefox", "Firefox Mobile", "Firefox iOS", "Google", "IE", "IE Mobile", "Iceweasel", "Instagram",
+        "Konqueror", "LINE", "Line", "Maxthon", "Mobile Safari", "Mobile Safari UI/WKWebView", "Mosaic",
+        "NetFront", "Netscape", "Opera", "Opera Mini", "Opera Mobile", "Pale Moon", "QQ Browser", "Safari",
+        "Samsung Internet", "SeaMonkey", "Silk", "Sogou Explorer", "Twitter", "UC Browser", "Vivaldi",
+        "Yahoo! Japan", "Yandex Browser",
+    )
+)  # fmt: skip
+SYSTEMS = frozenset(
+    (
+        "Android", "BlackBerry OS", "Chrome OS", "Debian", "Fedora", "FreeBSD", "Linux", "Mac OS X", "Red Hat",
+        "Solaris", "Symbian OS", "Tizen", "Ubuntu", "Windows", "Windows Phone", "iOS", "tvOS", "webOS",
+    )
+)  # fmt: skip
+BRANDS = {
+    "Amazon": "Amazon", "Asus": "Asus", "BlackBerry": "BlackBerry", "Fujitsu": "Fujitsu", "Google": "Google",
+    "HTC": "HTC", "Huawei": "Huawei", "Kyocera": "Kyocera", "LG": "LG", "Lenovo": "Lenovo", "Motorola": "Motorola",
+    "Nintendo": "Nintendo", "Nokia": "Nokia", "OPPO": "Oppo", "Oppo": "Oppo", "Panasonic": "Panasonic",
+    "Samsung": "Samsung", "Sharp": "Sharp", "Sony": "Sony", "SonyEricsson": "Sony", "Xiaomi": "Xiaomi",
+    "XiaoMi": "Xiaomi",
+}  # fmt: skip
+APPLE = {"iPhone": "iPhone", "iPad": "iPad", "iPod": "iPod", "Mac": "Mac"}
+COMPUTERS = frozenset(("Windows", "Linux", "Ubuntu", "Debian", "Fedora", "FreeBSD", "Chrome OS", "Red Hat", "Solaris"))
+OTHER, UNKNOWN = "other", "unknown"
+
+PROGRAM = re.compile(
+    r"bot\b|bot/|crawl|spider|slurp|feed|rss|curl/|wget|python|java/|perl|ruby|go-http|httpclient|monitor|validator"
+    r"|archiver|headless|scan|fetch",
+    re.IGNORECASE,
+)
+"""Programs that fetch pages without a person in front, beyond those that ua-parser knows as spiders."""
+
+SCHEMA = pa.schema(
+    [
+        ("user_agent", pa.string()),
+        ("browser", pa.string()),
+        ("os", pa.string()),
+        ("device", pa.string()),
+        ("crawler", pa.bool_()),
+    ]
+)
+Families = tuple[str, str, str, bool]
+
+
+def families(user_agent: str) -> Families:
+    """Return browser, operating system and device family, and whether a crawler sent it.
+
+    Families are ua-parser's names where they stand in the closed lists of this module, else `other`.
+    """
+    result = parse(user_agent[:1024])
+    browser = result.user_agent.family if result.user_agent else ""
+    system = result.os.family if result.os else ""
+    family = (result.device.family if result.device else None) or ""
+    brand = (result.device.brand if result.device else None) or ""
+    crawler = brand == "Spider" or family == "Spider" or PROGRAM.search(user_agent) is not None
+    apple = next((name for start, name in APPLE.items() if family.startswith(start)), None)
+    device = apple or BRANDS.get(brand) or ("computer" if system in COMPUTERS else OTHER)
+    return (
+        browser if browser in BROWSERS else OTHER,
+        system if system in SYSTEMS else OTHER,
+        device,
+        crawler,
+    )
+
+
+class DeviceFamilies:
+    """Families of user agents, each parsed once a run however many files hold it."""
+
+    def __init__(self, limit: int = 200_000) -> None:
+        self._known: dict[str, Families] = {}
+        self._limit = limit
+
+    def relation(self, user_agents: Iterable[str]) -> pa.Table:
+        """Return one row a distinct user agent, in the columns of `SCHEMA`."""
+        agents = list(user_agents)
+        if len(self._known) > self._limit:
+            self._known.clear()
+        for agent in agents:
+            if agent not in self._known:
+                self._known[agent] = families(agent)
+        rows = [self._known[agent] for agent in agents]
+        columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
+        return pa.table([agents, *map(list, columns)], schema=SCHEMA)

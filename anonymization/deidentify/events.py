@@ -1,0 +1,123 @@
+"""What an event is: its columns, and the SQL that makes events of raw rows.
+
+`parsed` turns each raw row into day, hour, generalized columns, raw person and a reason if it cannot be
+taken. `judged` joins pseudonyms, families and opt-outs, and says what becomes of each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import pyarrow as pa
+
+from anonymization.deidentify import times
+from anonymization.deidentify.identifiers import Month, id_faults, month_expression, person_expression
+from anonymization.deidentify.readers import BLANK_LINE
+from anonymization.deidentify.treatments import UNKNOWN, text_literal, treat
+from anonymization.policy.sources import PersonColumn, Source, Treatment
+
+NO_IDENTIFIER = "no identifier"
+OPTED_OUT = "opted out"
+BEFORE_POLICY = "before the policy's first version"
+FAMILIES = ("browser", "os", "device")
+
+
+def parsed_sql(
+    source: Source,
+    rows: str,
+    *,
+    codelists: Mapping[str, Mapping[str, object]],
+    linked: PersonColumn | None,
+    arrived: date,
+) -> str:
+    """Return the SQL that turns raw rows into parsed ones: day, hour, event columns, person, reason.
+
+    `rows` is the SQL of the raw rows. `line` is kept only where there is a `reason`: for the quarantine.
+    """
+    treated = treat(source, codelists)
+    identifying = [*source.persons, *([linked] if linked else [])]
+    moment = times.moment(source, f'"raw_{source.time.column}"')
+    day, hour = times.day_and_hour(source, "moment")
+    values = [f"{sql} AS {name}" for t in treated.values() for name, sql in t.values]
+    faults = [
+        *times.faults(source, f'"raw_{source.time.column}"', "moment", "day", arrived),
+        *id_faults(identifying),
+        *(fault for t in treated.values() for fault in t.faults),
+    ]
+    agent = next((n for n, c in source.columns.items() if c.treatment is Treatment.USER_AGENT), None)
+    outputs = [f'{sql} AS "{name}"' for t in treated.values() for name, sql in t.outputs]
+    reason = " ".join(f"WHEN {condition} THEN {text_literal(text)}" for text, condition in faults)
+    selected = ", ".join(
+        [
+            "reason", "CASE WHEN reason IS NOT NULL THEN line END AS line", "day", "hour",
+            f"{person_expression(source.persons)} AS person",
+            *([f"{person_expression([linked])} AS linked"] if linked else []),
+            *([f'"raw_{agent}" AS user_agent'] if agent else []),
+            *outputs,
+        ]
+    )  # fmt: skip
+    return (
+        f"WITH fields AS ({rows}),"
+        f" timed AS (SELECT *, {moment} AS moment FROM fields),"
+        f" valued AS (SELECT {', '.join(['*', f'{day} AS day', f'{hour} AS hour', *values])} FROM timed),"
+        f" reasoned AS (SELECT *, CASE WHEN broken IS NOT NULL THEN broken {reason} END AS reason FROM valued)"
+        f" SELECT {selected} FROM reasoned"
+    )
+
+
+def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_day: date) -> str:
+    """Return the SQL that joins parsed rows with pseudonyms, families and opt-outs, and says what becomes of each."""
+    month = month_expression(months, "r.day")
+    agent = reads_agents(source)
+    crawler = "COALESCE(a.crawler, FALSE)" if agent else "FALSE"
+    opted_out = "o.person IS NOT NULL" + (" OR q.person IS NOT NULL" if linked else "")
+    dropped = (
+        f"CASE WHEN r.reason = '{BLANK_LINE}' THEN '{BLANK_LINE}' WHEN r.reason IS NOT NULL THEN NULL"
+        f" WHEN r.day < {times.day_number(first_day)} THEN {text_literal(BEFORE_POLICY)}"
+        f" WHEN {crawler} THEN NULL"
+        f" WHEN r.person IS NULL THEN '{NO_IDENTIFIER}' WHEN {opted_out} THEN '{OPTED_OUT}' END"
+    )
+    outputs = [name for name in event_columns(source) if name not in ("p", "linked_p", *FAMILIES, "day", "hour")]
+    families = [f"COALESCE(a.{name}, '{UNKNOWN}') AS {name}" for name in FAMILIES if agent]
+    selected = ", ".join(
+        [
+            f"CASE WHEN r.reason = '{BLANK_LINE}' THEN NULL ELSE r.reason END AS reason", f"{dropped} AS dropped",
+            f"{crawler} AS crawler", "r.line AS line", "r.day AS day", "r.hour AS hour",
+            f"CASE WHEN NOT {crawler} THEN m.p END AS p",
+            *([f"CASE WHEN NOT {crawler} THEN l.p END AS linked_p"] if linked else []),
+            *(f'r."{name}" AS "{name}"' for name in outputs),
+            *families,
+        ]
+    )  # fmt: skip
+    return (
+        f"SELECT {selected} FROM parsed AS r"
+        f" LEFT JOIN pseudonyms AS m ON r.person = m.person AND {month} = m.month"
+        + (f" LEFT JOIN pseudonyms AS l ON r.linked = l.person AND {month} = l.month" if linked else "")
+        + (" LEFT JOIN agents AS a ON r.user_agent = a.user_agent" if agent else "")
+        + " LEFT JOIN optouts AS o ON r.person = o.person"
+        + (" LEFT JOIN optouts AS q ON r.linked = q.person" if linked else "")
+    )
+
+
+def reads_agents(source: Source) -> bool:
+    """Whether the source has user agents."""
+    return any(column.treatment is Treatment.USER_AGENT for column in source.columns.values())
+
+
+def event_columns(source: Source, *, linked: bool = False) -> tuple[str, ...]:
+    """Return the columns of a source's events, in order."""
+    declared = [name for names in source.event_columns.values() for name in names if name not in ("day", "hour")]
+    return ("p", *(["linked_p"] if linked else []), "day", "hour", *declared)
+
+
+def event_schema(source: Source, *, linked: bool = False) -> pa.Schema:
+    """Return the Arrow schema of a source's events."""
+    integers = {c.into or n for n, c in source.columns.items() if c.treatment is Treatment.INTEGER}
+
+    def kind(name: str) -> pa.DataType:
+        if name in ("day", "hour"):
+            return pa.int32()
+        return pa.int64() if name in ("p", "linked_p", "mesh") or name in integers else pa.string()
+
+    return pa.schema([(name, kind(name)) for name in event_columns(source, linked=linked)])

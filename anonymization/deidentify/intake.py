@@ -1,0 +1,269 @@
+"""Take one log file in: raw rows become pseudonymous events, every row accounted for.
+
+read = accepted + quarantined + dropped, exactly. A file is known by the SHA-256 of its content: taking it
+in again changes nothing. What a run leaves behind is complete or absent: the metrics file beside the
+events is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from anonymization.deidentify import times
+from anonymization.deidentify.devices import DeviceFamilies
+from anonymization.deidentify.events import event_columns, event_schema, judged_sql, parsed_sql, reads_agents
+from anonymization.deidentify.identifiers import Month, make_pseudonyms, register_optouts
+from anonymization.deidentify.readers import Raw, open_raw
+from anonymization.deidentify.screening import Screened, content_digest, screen
+from anonymization.deidentify.treatments import UNKNOWN
+from anonymization.engine.base import Engine
+from anonymization.errors import SourceError
+from anonymization.home import Home
+from anonymization.keys import PeriodKeys
+from anonymization.policy.sources import Format, PersonColumn, Source, Treatment
+
+NAME = 16
+"""Hex digits of a content digest that name a file's events."""
+COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
+ACCEPTED = "reason IS NULL AND dropped IS NULL"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A log file as it arrived."""
+
+    source: Source
+    arrived: date
+    path: Path
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What one run of the intake works with.
+
+    Attributes:
+        codelists: code lists of the policy folder, by name.
+        linked: for a source that proves links: the column and namespace of the linked person, else null.
+        first_day: the day on which the policy's first version came into force.
+        optouts: opted-out persons, as (namespace, id).
+    """
+
+    home: Home
+    engine: Engine
+    keys: PeriodKeys
+    codelists: Mapping[str, Mapping[str, object]]
+    linked: Mapping[str, PersonColumn]
+    first_day: date
+    optouts: Sequence[tuple[str, str]]
+    devices: DeviceFamilies
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one file; the metrics file beside its events.
+
+    Attributes:
+        again: the content was taken in before, and nothing was done.
+        unknown: event columns in which rows say `unknown`, with their number.
+        codes: distinct codes seen in each coded column.
+        peak_memory: of the whole process so far, in bytes.
+    """
+
+    source: str
+    arrived: str
+    file: str
+    digest: str
+    read: int
+    accepted: int
+    crawlers: int
+    quarantined: dict[str, int]
+    dropped: dict[str, int]
+    undeclared: list[str]
+    unknown: dict[str, int]
+    codes: dict[str, list[str]]
+    first_day: int | None
+    last_day: int | None
+    seconds: float
+    peak_memory: int
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse to exist unless every row is accounted for."""
+        total = self.accepted + sum(self.quarantined.values()) + sum(self.dropped.values())
+        if total != self.read:
+            raise SourceError(f"{self.file}: {self.read} rows read, {total} accounted for; nothing was taken in")
+
+
+def take_in(arrival: Arrival, around: Surroundings) -> Taken:
+    """Take one file in and return what became of its rows.
+
+    Raises:
+        SourceError: the file is not what its source declares; nothing of it was taken in.
+    """
+    started = time.perf_counter()
+    digest = content_digest(arrival.path)
+    known = known_intake(around.home, arrival.source.source, digest)
+    if known is not None:
+        return replace(known, again=True)
+    quarantine = _beside(around.home.quarantine, arrival, digest, ".unreadable.jsonl")
+    if arrival.source.format is Format.PARQUET:
+        screened = Screened(digest, arrival.path)
+    else:
+        screened = screen(arrival.path, workspace=around.home.temporary, quarantine=quarantine)
+    try:
+        taken = _through_engine(arrival, around, screened, started)
+    finally:
+        if screened.readable != arrival.path:
+            screened.readable.unlink()
+    return taken
+
+
+def known_intake(home: Home, source: str, digest: str) -> Taken | None:
+    """Return what became of a content that was taken in before, under whatever name and day."""
+    for path in home.events.glob(f"source={source}/arrived=*/{digest[:NAME]}.json"):
+        return Taken(**json.loads(path.read_text(encoding="utf-8")))
+    return None
+
+
+def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, started: float) -> Taken:
+    engine, source = around.engine, arrival.source
+    linked = around.linked.get(source.source)
+    raw = open_raw(engine, source, screened.readable, "raw_rows")
+    made = list(raw.relations)
+    try:
+        engine.create(
+            "parsed",
+            parsed_sql(source, raw.sql, codelists=around.codelists, linked=linked, arrived=arrival.arrived),
+        )
+        made.append("parsed")
+        months = _months(engine)
+        register_optouts(engine, "optouts", around.optouts)
+        made.append("optouts")
+        _register_agents(source, around)
+        made.append("agents")
+        identities = ["person", *(["linked"] if linked else [])]
+        make_pseudonyms(engine, "pseudonyms", "parsed", identities, months, around.keys)
+        made.append("pseudonyms")
+        engine.view("judged", judged_sql(source, months, linked=linked is not None, first_day=around.first_day))
+        made.append("judged")
+        return _settle(arrival, around, raw, screened, started)
+    finally:
+        for name in reversed(made):
+            engine.drop(name)
+
+
+def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened, started: float) -> Taken:
+    """Write the events and the quarantine, account for every row, and commit by the metrics file."""
+    engine, source = around.engine, arrival.source
+    quarantined, dropped, accepted, crawlers = _account(engine)
+    for reason, number in screened.rejected.items():
+        quarantined[reason] += number
+    linked = source.source in around.linked
+    columns = ", ".join(f'"{name}"' for name in event_columns(source, linked=linked))
+    part = _beside(around.home.events, arrival, screened.digest, ".part")
+    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine.write_parquet(f"SELECT {columns} FROM judged WHERE {ACCEPTED}", part)
+    if quarantined:
+        aside = _beside(around.home.quarantine, arrival, screened.digest, ".parquet")
+        aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        engine.write_parquet("SELECT reason, line FROM judged WHERE reason IS NOT NULL", aside)
+    first, last, unknown, codes = _look_at_events(engine, source, part, linked=linked)
+    taken = Taken(
+        source=source.source,
+        arrived=arrival.arrived.isoformat(),
+        file=arrival.path.name,
+        digest=screened.digest,
+        read=accepted + quarantined.total() + dropped.total(),
+        accepted=accepted,
+        crawlers=crawlers,
+        quarantined=dict(sorted(quarantined.items())),
+        dropped=dict(sorted(dropped.items())),
+        undeclared=list(raw.undeclared),
+        unknown=unknown,
+        codes=codes,
+        first_day=first,
+        last_day=last,
+        seconds=round(time.perf_counter() - started, 3),
+        peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+    _commit(part, taken)
+    return taken
+
+
+def _account(engine: Engine) -> tuple[Counter[str], Counter[str], int, int]:
+    quarantined: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    accepted = crawlers = 0
+    for row in engine.fetch(COUNTS).to_pylist():
+        if row["reason"] is not None:
+            quarantined[row["reason"]] += row["n"]
+        elif row["dropped"] is not None:
+            dropped[row["dropped"]] += row["n"]
+        else:
+            accepted += row["n"]
+            crawlers += row["n"] if row["crawler"] else 0
+    return quarantined, dropped, accepted, crawlers
+
+
+def _look_at_events(
+    engine: Engine, source: Source, path: Path, *, linked: bool
+) -> tuple[int | None, int | None, dict[str, int], dict[str, list[str]]]:
+    """First and last day, the number of `unknown` a column, and the distinct codes a coded column."""
+    schema = event_schema(source, linked=linked)
+    texts = [field.name for field in schema if field.type == pa.string()]
+    counts = ", ".join(
+        ["min(day) AS first", "max(day) AS last"]
+        + [f'count(*) FILTER (WHERE "{name}" = \'{UNKNOWN}\') AS "{name}"' for name in texts]
+    )
+    engine.open_events("written", [path], schema)
+    try:
+        row = engine.fetch(f"SELECT {counts} FROM written").to_pylist()[0]
+        coded = sorted({c.into or n for n, c in source.columns.items() if c.treatment is Treatment.CODE})
+        codes = {
+            name: sorted(engine.fetch(f'SELECT DISTINCT "{name}" AS code FROM written').column("code").to_pylist())
+            for name in coded
+        }
+    finally:
+        engine.drop("written")
+    unknown = {name: int(row[name]) for name in texts if row[name]}
+    return row["first"], row["last"], unknown, codes
+
+
+def _commit(part: Path, taken: Taken) -> None:
+    """Make the events visible, then the metrics that say they are whole."""
+    part.chmod(0o600)
+    part.replace(part.with_suffix(".parquet"))
+    metrics = part.with_suffix(".json.part")
+    metrics.write_text(json.dumps(asdict(taken), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    metrics.chmod(0o600)
+    metrics.replace(part.with_suffix(".json"))
+
+
+def _beside(zone: Path, arrival: Arrival, digest: str, suffix: str) -> Path:
+    day = f"arrived={arrival.arrived.isoformat()}"
+    return zone / f"source={arrival.source.source}" / day / f"{digest[:NAME]}{suffix}"
+
+
+def _months(engine: Engine) -> list[Month]:
+    span = engine.fetch("SELECT min(day) AS first, max(day) AS last FROM parsed WHERE reason IS NULL").to_pylist()[0]
+    if span["first"] is None:
+        return [Month(0, "1970-01", 0, 31)]
+    found = times.months_between(times.day_of_number(span["first"]), times.day_of_number(span["last"]))
+    return [Month(index, *month) for index, month in enumerate(found)]
+
+
+def _register_agents(source: Source, around: Surroundings) -> None:
+    agents: list[str] = []
+    if reads_agents(source):
+        distinct = "SELECT DISTINCT user_agent FROM parsed WHERE reason IS NULL AND user_agent IS NOT NULL"
+        agents = around.engine.fetch(distinct).column("user_agent").to_pylist()
+    around.engine.register("agents", around.devices.relation(agents))

@@ -1,0 +1,191 @@
+"""How each format's file becomes rows of raw columns, and why a record is not one.
+
+A reader gives the SQL of a relation with `line` (the record as text, null for Parquet), `broken` (why the
+record is none, else null) and one column `raw_<name>` a declared column. What the file has beyond the
+declaration is read by nothing and reported by name.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anonymization.engine.base import Engine
+from anonymization.errors import SourceError
+from anonymization.policy.sources import Format, Source, TimeEncoding, Treatment
+
+SPEAKABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+"""A column name that may be repeated in a report; any other could hold a person's value."""
+
+HEAD = 1 << 16
+BLANK_LINE = "blank line"
+"""Why an empty line is dropped; it is counted, not kept."""
+BLANK = "line IN ('', '\r')"
+COMBINED = (
+    r'^([^ ]+) ([^ ]+) (.+) \[([^\]]+)\] "((?:[^"\\]|\\.)*)" ([0-9]{3}) ([0-9]+|-)'
+    r' "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"\r?$'
+)
+"""Apache's combined log: host, ident, user, time, request, status, bytes, referrer, user agent."""
+COMBINED_FIELDS = (
+    "host", "ident", "remote_user", "time", "request", "status", "bytes", "referrer", "user_agent",
+)  # fmt: skip
+REQUEST_FIELDS = ("method", "target", "protocol")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A file opened as raw rows.
+
+    Attributes:
+        sql: SELECT of `line`, `broken` and the columns `raw_<name>`.
+        undeclared: columns of the file that the source does not declare, by name.
+        relations: engine relations to drop when the file is done.
+    """
+
+    sql: str
+    undeclared: tuple[str, ...]
+    relations: tuple[str, ...]
+
+
+def open_raw(engine: Engine, source: Source, path: Path, name: str) -> Raw:
+    """Open a screened file as raw rows.
+
+    Raises:
+        SourceError: the file is not of the declared format, or lacks a declared column.
+    """
+    return READERS[source.format](engine, source, path, name)
+
+
+def _used(source: Source) -> list[str]:
+    return [name for name, column in source.columns.items() if column.treatment is not Treatment.DROP]
+
+
+def compare_columns(source: Source, found: Iterable[str], file: str) -> tuple[str, ...]:
+    """Return the undeclared columns among `found`, as they may be named in a report.
+
+    Raises:
+        SourceError: a declared column is missing.
+    """
+    present = list(found)
+    missing = sorted(set(source.columns) - set(present))
+    undeclared = _speakable(set(present) - set(source.columns))
+    if missing:
+        hint = f"; undeclared there: {', '.join(undeclared)} (renamed?)" if undeclared else ""
+        raise SourceError(f"{file} lacks the declared columns {missing} of source {source.source!r}{hint}")
+    return undeclared
+
+
+def _speakable(names: Iterable[str]) -> tuple[str, ...]:
+    known = sorted(name for name in names if SPEAKABLE.fullmatch(name))
+    others = sum(1 for name in names if not SPEAKABLE.fullmatch(name))
+    return (*known, *([f"({others} whose names are not plain identifiers)"] if others else []))
+
+
+def _json_lines(engine: Engine, source: Source, path: Path, name: str) -> Raw:
+    engine.read_lines(name, path)
+    keys = f"SELECT DISTINCT JSON_KEYS(line) AS keys FROM {name} WHERE JSON_VALID(line)"
+    rows = engine.fetch(keys).column("keys").to_pylist()
+    if not rows:
+        raise SourceError(f"{path.name} holds no JSON object; source {source.source!r} declares JSON lines")
+    undeclared = compare_columns(source, {key for row in rows for key in row or ()}, path.name)
+    columns = ", ".join(f"NULLIF(JSON_TEXT(line, '{c}'), '') AS \"raw_{c}\"" for c in _used(source))
+    sql = (
+        f"SELECT line, CASE WHEN {BLANK} THEN '{BLANK_LINE}' WHEN NOT JSON_VALID(line)"
+        f" THEN 'line: not a JSON object' END AS broken, {columns} FROM {name}"
+    )
+    return Raw(sql, undeclared, (name,))
+
+
+def _csv(engine: Engine, source: Source, path: Path, name: str) -> Raw:
+    header = _csv_header(path)
+    doubled = sorted({column for column in header if header.count(column) > 1})
+    if doubled:
+        raise SourceError(f"{path.name} has columns twice: {list(_speakable(doubled))}")
+    undeclared = compare_columns(source, header, path.name)
+    engine.read_csv(name, path, header)
+    columns = ", ".join(f'NULLIF("{c}", \'\') AS "raw_{c}"' for c in _used(source))
+    blanks = ", ".join(f'CAST(NULL AS VARCHAR) AS "raw_{c}"' for c in _used(source))
+    sql = (
+        f"SELECT CAST(NULL AS VARCHAR) AS line, CAST(NULL AS VARCHAR) AS broken, {columns} FROM {name}"
+        f" UNION ALL SELECT line, 'record: not well-formed CSV of the header''s width' AS broken, {blanks}"
+        f" FROM {name}_rejects"
+    )
+    return Raw(sql, undeclared, (name, f"{name}_rejects"))
+
+
+def _csv_header(path: Path) -> list[str]:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        head = file.read(HEAD).decode("utf-8-sig", errors="ignore")
+    return next(csv.reader(io.StringIO(head)), [])
+
+
+def _parquet(engine: Engine, source: Source, path: Path, name: str) -> Raw:
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError):
+        raise SourceError(
+            f"{path.name} is not a whole Parquet file; source {source.source!r} declares Parquet"
+        ) from None
+    undeclared = compare_columns(source, schema.names, path.name)
+    for column in _used(source):
+        _check_type(source, column, schema.field(column).type, path.name)
+    engine.read_parquet(name, path)
+    columns = ", ".join(f'"{c}" AS "raw_{c}"' for c in _used(source))
+    sql = f"SELECT CAST(NULL AS VARCHAR) AS line, CAST(NULL AS VARCHAR) AS broken, {columns} FROM {name}"
+    return Raw(sql, undeclared, (name,))
+
+
+def _check_type(source: Source, column: str, kind: pa.DataType, file: str) -> None:
+    treatment = source.columns[column].treatment
+    if treatment is Treatment.TIME and source.time.encoding is TimeEncoding.TIMESTAMP:
+        right, wanted = pa.types.is_timestamp(kind) and kind.tz is not None, "a timestamp with time zone"
+    elif treatment in (Treatment.LATITUDE, Treatment.LONGITUDE):
+        right, wanted = pa.types.is_floating(kind), "a floating-point number"
+    else:
+        right, wanted = pa.types.is_string(kind) or pa.types.is_large_string(kind), "text"
+    if not right:
+        raise SourceError(f"{file}: column {column!r} of source {source.source!r} is {kind}, declared as {wanted}")
+
+
+def _combined_log(engine: Engine, source: Source, path: Path, name: str) -> Raw:
+    compare_columns(source, {*COMBINED_FIELDS, *REQUEST_FIELDS} - {"request"}, path.name)
+    engine.read_lines(name, path)
+    if (
+        engine.fetch(f"SELECT count(*) AS n FROM {name} WHERE regexp_matches(line, {_literal(COMBINED)})")
+        .column("n")[0]
+        .as_py()
+        == 0
+    ):
+        raise SourceError(f"{path.name} holds no line of a combined log; source {source.source!r} declares one")
+    fields = {
+        field: f"regexp_extract(line, {_literal(COMBINED)}, {group})"
+        for group, field in enumerate(COMBINED_FIELDS, start=1)
+    }
+    for part, field in enumerate(REQUEST_FIELDS, start=1):
+        fields[field] = f"split_part({fields['request']}, ' ', {part})"
+    columns = ", ".join(f"NULLIF(NULLIF({fields[c]}, '-'), '') AS \"raw_{c}\"" for c in _used(source))
+    sql = (
+        f"SELECT line, CASE WHEN {BLANK} THEN '{BLANK_LINE}' WHEN NOT regexp_matches(line,"
+        f" {_literal(COMBINED)}) THEN 'line: not of the combined log' END AS broken, {columns} FROM {name}"
+    )
+    return Raw(sql, (), (name,))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+READERS: dict[Format, Callable[[Engine, Source, Path, str], Raw]] = {
+    Format.JSON_LINES: _json_lines,
+    Format.CSV: _csv,
+    Format.PARQUET: _parquet,
+    Format.COMBINED_LOG: _combined_log,
+}

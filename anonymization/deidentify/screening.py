@@ -1,0 +1,163 @@
+"""Read a text log once as bytes: know it by its content, set aside what engines do not read alike.
+
+Bad UTF-8, NUL bytes and over-long lines never reach an engine. A file without them, the rule, is read by
+the engine as it lies; otherwise a cleaned copy in the identified zone takes its place for the one reading.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from anonymization.errors import SourceError
+
+LINE_LIMIT = 1 << 20
+"""Longest line an engine sees, in bytes."""
+EXPANSION_LIMIT = 300
+"""A gzip file may expand this many times; logs reach about 30, a bomb 1,000."""
+CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What the screening found.
+
+    Attributes:
+        digest: SHA-256 of the file's bytes as delivered.
+        readable: what the engine reads: the file itself, or a cleaned copy of it.
+        rejected: lines set aside, by reason.
+    """
+
+    digest: str
+    readable: Path
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+def content_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def screen(path: Path, *, workspace: Path, quarantine: Path) -> Screened:
+    """Screen a text log; lines no engine should see go to `quarantine`, the rest is readable.
+
+    Args:
+        path: the file as delivered; `.gz` is decompressed.
+        workspace: a 0700 folder for a cleaned copy, if one is needed.
+        quarantine: the file that takes the set-aside lines (JSON lines: reason, base64 of the line).
+
+    Raises:
+        SourceError: the file is empty, its gzip data is cut or damaged, or it expands without measure.
+    """
+    digest = content_digest(path)
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path.name} is empty (0 bytes); an empty day is delivered by no file at all")
+    if all(_acceptable(block) for block in _blocks(path)):
+        return Screened(digest, path)
+    clean = workspace / f"{digest[:16]}{''.join(s for s in path.suffixes if s != '.gz')}"
+    rejected: Counter[str] = Counter()
+    quarantine.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with clean.open("wb") as kept, quarantine.open("w", encoding="ascii") as aside:
+        for line in _lines(path):
+            reason = _fault(line)
+            if reason is None:
+                kept.write(line)
+            else:
+                rejected[reason] += 1
+                record = {"reason": reason, "base64": base64.b64encode(line[:LINE_LIMIT]).decode()}
+                aside.write(json.dumps(record) + "\n")
+    return Screened(digest, clean, dict(rejected))
+
+
+def _acceptable(block: bytes) -> bool:
+    """Whether a block of whole lines holds nothing to set aside; cheap for ASCII."""
+    if b"\0" in block:
+        return False
+    if not block.isascii():
+        try:
+            block.decode("utf-8")
+        except UnicodeDecodeError:
+            return False
+    # A newline in every half-limit window means that no line exceeds the limit.
+    half = LINE_LIMIT // 2
+    return all(block.find(b"\n", at, at + half) >= 0 for at in range(0, len(block) - half, half))
+
+
+def _fault(line: bytes) -> str | None:
+    if len(line) > LINE_LIMIT:
+        return f"line: longer than {LINE_LIMIT} bytes"
+    if b"\0" in line:
+        return "line: holds a NUL byte"
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return "line: not UTF-8"
+    return None
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """The file's bytes, decompressed, in chunks of bounded size."""
+    with path.open("rb") as raw:
+        file: BinaryIO = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw  # type: ignore[assignment]
+        limit = path.stat().st_size * EXPANSION_LIMIT + CHUNK if path.suffix == ".gz" else None
+        total = 0
+        try:
+            while chunk := file.read(CHUNK):
+                total += len(chunk)
+                if limit is not None and total > limit:
+                    raise SourceError(f"{path.name} expands more than {EXPANSION_LIMIT} times: not a log")
+                yield chunk
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            raise SourceError(
+                f"{path.name} is not a whole gzip file: its compressed data is cut or damaged; deliver it again"
+            ) from None
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Blocks that end at a line's end; a line longer than the limit comes as a block that fails."""
+    carry = b""
+    for chunk in _chunks(path):
+        end = chunk.rfind(b"\n") + 1
+        if end == 0:
+            carry += chunk
+            if len(carry) > LINE_LIMIT:
+                yield carry
+                carry = b""
+            continue
+        yield carry + chunk[:end]
+        carry = chunk[end:]
+    if carry:
+        yield carry
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Lines with their ends; of a line over the limit only its first `LINE_LIMIT` + 1 bytes are held."""
+    carry = b""
+    for chunk in _chunks(path):
+        for piece in _newline_pieces(chunk):
+            if len(carry) <= LINE_LIMIT:
+                carry += piece if len(piece) <= LINE_LIMIT else piece[: LINE_LIMIT + 1]
+            if piece.endswith(b"\n"):
+                yield carry
+                carry = b""
+    if carry:
+        yield carry
+
+
+def _newline_pieces(chunk: bytes) -> Iterator[bytes]:
+    """Split at line feeds alone: a carriage return is part of its line."""
+    start = 0
+    while (end := chunk.find(b"\n", start)) >= 0:
+        yield chunk[start : end + 1]
+        start = end + 1
+    if start < len(chunk):
+        yield chunk[start:]

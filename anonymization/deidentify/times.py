@@ -1,0 +1,65 @@
+"""Times: how each encoding becomes an instant or a day, and why a row's time is refused."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from anonymization.policy.sources import Source, TimeEncoding
+
+EPOCH = date(1970, 1, 1)
+
+
+def day_number(day: date) -> int:
+    """Return the days from 1970-01-01 to `day`."""
+    return (day - EPOCH).days
+
+
+def day_of_number(number: int) -> date:
+    """Return the date that lies `number` days after 1970-01-01."""
+    return EPOCH + timedelta(days=number)
+
+
+def month_of(day: date) -> str:
+    """Return the key period of a day: its calendar month, `YYYY-MM`."""
+    return f"{day:%Y-%m}"
+
+
+def months_between(first: date, last: date) -> list[tuple[str, int, int]]:
+    """Return the months that touch [first, last]: name, first day's number, number of the day after."""
+    months = []
+    start = first.replace(day=1)
+    while start <= last:
+        following = (start + timedelta(days=32)).replace(day=1)
+        months.append((month_of(start), day_number(start), day_number(following)))
+        start = following
+    return months
+
+
+def moment(source: Source, raw: str) -> str:
+    """Return the SQL of the time column's value: epoch seconds, or for a date its day number."""
+    return {
+        TimeEncoding.ISO8601: f"EPOCH_OF({raw})",
+        TimeEncoding.COMMON_LOG: f"EPOCH_OF_COMMON_LOG({raw})",
+        TimeEncoding.TIMESTAMP: f"EPOCH_OF_TIMESTAMP({raw})",
+        TimeEncoding.DATE: f"DAY_OF_DATE({raw})",
+    }[source.time.encoding]
+
+
+def day_and_hour(source: Source, value: str) -> tuple[str, str]:
+    """Return the SQL of the local day number and hour; a snapshot's date has the hour 0."""
+    if source.time.encoding is TimeEncoding.DATE:
+        return f"CAST({value} AS INTEGER)", "CAST(0 AS INTEGER)"
+    return f"DAY_OF({value}, '{source.zone}')", f"HOUR_OF({value}, '{source.zone}')"
+
+
+def faults(source: Source, raw: str, value: str, day: str, arrived: date) -> list[tuple[str, str]]:
+    """Return the reasons to refuse a row's time, each with its SQL condition, in order."""
+    name = source.time.column
+    found = [(f"{name}: missing", f"{raw} IS NULL")]
+    if source.time.encoding is TimeEncoding.ISO8601:
+        # a time that is whole but for its zone: which hour it was, nobody can say
+        bare = f"regexp_matches({raw}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9:.]+)?$')"
+        found.append((f"{name}: no zone or offset", f"{value} IS NULL AND {bare}"))
+    found.append((f"{name}: not a time of the declared encoding", f"{value} IS NULL"))
+    found.append((f"{name}: after its arrival", f"{day} > {day_number(arrived) + 1}"))
+    return found

@@ -1,0 +1,171 @@
+"""What each declared treatment does to a column, as portable SQL.
+
+Every treatment is one function from a column to a `Treated`: the event columns it makes, and the reasons
+for which a row is quarantined. Nothing else of a raw row reaches an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from anonymization.deidentify.places import outside_mesh, prefecture_of
+from anonymization.errors import DeclarationError
+from anonymization.policy.sources import Column, Format, Source, TimeEncoding, Treatment
+
+UNKNOWN = "unknown"
+OLDEST = 130
+AGE_BANDS = 9
+"""Ten-year bands below the open one: 0-9 ... 80-89, then 90-over."""
+
+Codelists = Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Treated:
+    """What a treatment makes of a column.
+
+    Attributes:
+        values: helper columns, computed once: name and SQL over the raw columns `raw_<column>`.
+        outputs: event columns: name and SQL over raw and helper columns.
+        faults: reasons for quarantine, each with its SQL condition, in order.
+    """
+
+    values: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a treatment may look at beside its column."""
+
+    source: Source
+    codelists: Codelists
+
+
+def raw(column: str) -> str:
+    """Return the SQL name of a raw column."""
+    return f'"raw_{column}"'
+
+
+def text_literal(value: str) -> str:
+    """Return a SQL string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def treat(source: Source, codelists: Codelists) -> dict[str, Treated]:
+    """Return what becomes of each declared column; time, identifiers and user agents are joined elsewhere."""
+    context = Context(source, codelists)
+    return {
+        name: TREATMENTS[column.treatment](name, column, context)
+        for name, column in source.columns.items()
+        if column.treatment in TREATMENTS
+    }
+
+
+def _generalized(expression: Callable[[str], str], problem: str) -> Callable[[str, Column, Context], Treated]:
+    """A text column that becomes one generalized text.
+
+    In an optional column, what is empty or cannot be read becomes `unknown`, and is counted as such.
+    """
+
+    def treated(name: str, column: Column, _: Context) -> Treated:
+        helper = f'"value_{name}"'
+        output = f"COALESCE({helper}, '{UNKNOWN}')" if column.optional else helper
+        return Treated(
+            values=((helper, expression(raw(name))),),
+            outputs=((column.into or name, output),),
+            faults=() if column.optional else (*_missing(name, column), (f"{name}: {problem}", f"{helper} IS NULL")),
+        )
+
+    return treated
+
+
+def _missing(name: str, column: Column) -> tuple[tuple[str, str], ...]:
+    return () if column.optional else ((f"{name}: missing", f"{raw(name)} IS NULL"),)
+
+
+def _code(name: str, column: Column, context: Context) -> Treated:
+    codes = context.codelists.get(str(column.codes))
+    if codes is None:
+        raise DeclarationError(
+            f"source {context.source.source!r}, column {name!r}: no code list {column.codes!r};"
+            f" known: {sorted(context.codelists)}"
+        )
+    allowed = ", ".join(text_literal(code) for code in codes)
+    value = f"COALESCE({raw(name)}, '{UNKNOWN}')" if column.optional else raw(name)
+    return Treated(
+        outputs=((column.into or name, value),),
+        faults=(
+            *_missing(name, column),
+            (f"{name}: not a code of the list {column.codes!r}", f"{raw(name)} NOT IN ({allowed})"),
+        ),
+    )
+
+
+def _integer(name: str, column: Column, _: Context) -> Treated:
+    helper = f'"value_{name}"'
+    return Treated(
+        values=((helper, f"SAFE_INT({raw(name)})"),),
+        outputs=((column.into or name, helper),),
+        faults=(
+            *_missing(name, column),
+            (
+                f"{name}: not a whole number from 0",
+                f"{raw(name)} IS NOT NULL AND ({helper} IS NULL OR {helper} < 0)",
+            ),
+        ),
+    )
+
+
+def _latitude(name: str, _: Column, context: Context) -> Treated:
+    other = next(n for n, c in context.source.columns.items() if c.treatment is Treatment.LONGITUDE)
+    outside = outside_mesh(raw(name), raw(other))
+    return Treated(
+        outputs=(("mesh", f"CASE WHEN NOT ({outside}) THEN MESH4({raw(name)}, {raw(other)}) END"),),
+        faults=((f"{name}, {other}: missing, or outside the mesh's area", outside),),
+    )
+
+
+def _age_band(name: str, column: Column, context: Context) -> Treated:
+    source = context.source
+    if source.time.encoding is not TimeEncoding.DATE:
+        raise DeclarationError(
+            f"source {source.source!r}, column {name!r}: `age_band` needs a snapshot, whose time is a `date`"
+        )
+    time, birth = raw(source.time.column), raw(name)
+    # Both dates as the number YYYYMMDD: their difference in whole 10,000s is the age reached on that day.
+    age = (
+        f"INT_DIV(SAFE_INT(REGEX_REPLACE_ALL({time}, '-', '')) - SAFE_INT(REGEX_REPLACE_ALL({birth}, '-', '')), 10000)"
+    )
+    helper, valid = f'"value_{name}"', f'"valid_{name}"'
+    bands = " ".join(
+        f"WHEN {helper} < {10 * (band + 1)} THEN '{10 * band}-{10 * band + 9}'" for band in range(AGE_BANDS)
+    )
+    return Treated(
+        values=((valid, f"DAY_OF_DATE({birth})"), (helper, age)),
+        outputs=((column.into or name, f"CASE WHEN {birth} IS NULL THEN '{UNKNOWN}' {bands} ELSE '90-over' END"),),
+        faults=(
+            *_missing(name, column),
+            (f"{name}: not a date YYYY-MM-DD", f"{birth} IS NOT NULL AND {valid} IS NULL"),
+            (f"{name}: after the event's day", f"{valid} > DAY_OF_DATE({time})"),
+            (f"{name}: more than {OLDEST} years ago", f"{helper} > {OLDEST}"),
+        ),
+    )
+
+
+TREATMENTS: dict[Treatment, Callable[[str, Column, Context], Treated]] = {
+    Treatment.CODE: _code,
+    Treatment.INTEGER: _integer,
+    Treatment.IP_NETWORK: _generalized(lambda value: f"IP_NETWORK({value})", "not an IP address"),
+    Treatment.URL_PATH: _generalized(lambda value: f"URL_PATH({value})", "not a URL or a path"),
+    Treatment.HOST: _generalized(lambda value: f"URL_HOST({value})", "not a URL with a host"),
+    Treatment.PREFECTURE: _generalized(prefecture_of, "names no prefecture"),
+    Treatment.LATITUDE: _latitude,
+    Treatment.AGE_BAND: _age_band,
+}
+"""Treatments of one column (a latitude looks at its longitude); the others join persons, times or agents."""
+
+TYPED = {Format.PARQUET}
+"""Formats whose columns come typed; all others come as text."""

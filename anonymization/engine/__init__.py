@@ -1,0 +1,1 @@
+"""One portable SQL text, two engines."""

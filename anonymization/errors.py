@@ -1,0 +1,58 @@
+"""Every error that Noren raises on purpose; a message names the fault, the place and what is allowed.
+
+A message never repeats a person's value: it names the column, the file or the rule instead.
+"""
+
+from __future__ import annotations
+
+
+class NorenError(Exception):
+    """Base of all errors; `exit_code` is what the command ends with."""
+
+    exit_code = 2
+
+
+class InputError(NorenError):
+    """What was given is wrong: a file, a flag, a declaration."""
+
+
+class DeclarationError(InputError):
+    """A file in the policy folder is not what its schema allows."""
+
+
+class SourceError(InputError):
+    """A log file is not what its source declares."""
+
+
+class SqlError(InputError):
+    """A SQL text uses a construct outside the portable subset."""
+
+
+class EngineError(NorenError):
+    """An engine could not start or could not run a statement."""
+
+
+class Refusal(NorenError):  # noqa: N818 - the field's word for a check that says no
+    """A check said no: nothing was done, nothing left the house."""
+
+    exit_code = 1
+
+
+class PolicyRefusal(Refusal):
+    """The privacy policy, or a house rule, does not allow it."""
+
+
+class GateRefusal(Refusal):
+    """The gate is closed for this candidate."""
+
+
+class DecisionRefusal(Refusal):
+    """A decision is missing, forged, expired, used, or made by the wrong person."""
+
+
+class StaleCandidate(Refusal):
+    """Something relevant came after the gate looked; a rebuild is needed."""
+
+
+class IntegrityError(Refusal):
+    """A digest, a signature or the ledger's chain does not hold."""

@@ -1,0 +1,1 @@
+"""What the policy folder declares, and what the policy decides."""

@@ -1,0 +1,168 @@
+"""What a release declares: for whom, for what, over which persons, in which tables, how protected."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from anonymization.policy.declared import Declared, Name, Slug, Text
+
+
+class PeriodKind(StrEnum):
+    """How long one issue of a release covers."""
+
+    MONTH = "month"
+    DAY = "day"
+
+
+class Resolution(StrEnum):
+    """How a person attribute is resolved when a person has several values in the period."""
+
+    LATEST = "latest"
+    """The value on the latest day; of several on that day, the greatest code."""
+    EARLIEST = "earliest"
+    """The value on the earliest day; of several on that day, the smallest code."""
+    MOST_FREQUENT = "most_frequent"
+    """The value of most events; ties go to the smallest code."""
+
+
+class Attribute(Declared):
+    """A person attribute: one value a person, `unknown` for a person without any."""
+
+    source: Name
+    column: Name
+    resolve: Resolution
+
+
+class DimensionKind(StrEnum):
+    """Whether persons add up over a dimension."""
+
+    PERSON = "person"
+    """Each person has one value: persons add up."""
+    EVENT = "event"
+    """A person may be in several: max(children) <= parent <= sum(children)."""
+
+
+class DimensionSpec(Declared):
+    """One dimension: a person attribute, or a column of the events.
+
+    `levels` are the published levels, finest first, below the total. A dimension with one level needs no
+    hierarchy. `mesh` is a hierarchy by rule (levels `mesh4`, `mesh3`, `mesh2`); every other hierarchy is
+    `policies/hierarchies/<name>.csv`.
+    """
+
+    kind: DimensionKind
+    title: Text
+    attribute: Name | None = None
+    column: Name | None = None
+    hierarchy: Name | None = None
+    levels: tuple[Name, ...] = Field(min_length=1)
+    codelist: Name | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.kind is DimensionKind.PERSON) != (self.attribute is not None):
+            raise ValueError("a `person` dimension names an `attribute`, an `event` dimension a `column`")
+        if (self.kind is DimensionKind.EVENT) != (self.column is not None):
+            raise ValueError("a `person` dimension names an `attribute`, an `event` dimension a `column`")
+        if len(self.levels) > 1 and self.hierarchy is None:
+            raise ValueError("a dimension with several levels names its `hierarchy`")
+        return self
+
+
+class MeasureKind(StrEnum):
+    """What is counted."""
+
+    PERSONS = "persons"
+    """Distinct persons."""
+    PERSON_DAYS = "person_days"
+    """Distinct pairs of person and day; divided by `days` it is the mean daily number of persons."""
+    TOTAL = "total"
+    """Events, or the sum of an integer column: additive over every dimension."""
+
+
+class MeasureSpec(Declared):
+    """One measure; measures with equal `source` and `where` describe one population and share its state."""
+
+    title: Text
+    kind: MeasureKind
+    source: Name
+    where: dict[Name, tuple[str, ...]] = Field(default_factory=dict)
+    """Only events whose coded column has one of these codes."""
+    column: Name | None = None
+    """For `total`: the integer column to sum; without it, events are counted."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.column is not None and self.kind is not MeasureKind.TOTAL:
+            raise ValueError("only a `total` sums a `column`")
+        return self
+
+
+class TableSpec(Declared):
+    """One table: the cube of its dimensions, every margin included."""
+
+    title: Text
+    dimensions: tuple[Name, ...] = Field(min_length=1)
+    measures: dict[Name, MeasureSpec] = Field(min_length=1)
+    days: bool = False
+    """Publish the number of days of each `day_type` as the denominator column `days`."""
+
+    @model_validator(mode="after")
+    def _every_population_counts_persons(self) -> Self:
+        counted = {
+            (m.source, tuple(sorted(m.where.items()))) for m in self.measures.values() if m.kind is MeasureKind.PERSONS
+        }
+        for name, measure in self.measures.items():
+            if (measure.source, tuple(sorted(measure.where.items()))) not in counted:
+                raise ValueError(f"measure {name!r} needs a `persons` measure of the same source and filter beside it")
+        return self
+
+
+class Protection(Declared):
+    """How the tables are protected."""
+
+    method: str = Field(pattern=r"^suppression$")
+    minimum_count: int = Field(ge=2)
+    """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
+
+
+class Release(Declared):
+    """One release: `policies/releases/<name>.yaml`."""
+
+    release: Slug
+    title: Text
+    description: Text
+    owner: Slug
+    """Who requests it; never the one who approves it."""
+    recipient: Slug
+    purpose: Name
+    period: PeriodKind
+    policy_versions: tuple[date, ...] = Field(min_length=1)
+    """The versions of the policy that the period's events fall under."""
+    sources: tuple[Name, ...] = Field(min_length=1)
+    """Every source read, also those that only give attributes or links: what is joined is declared."""
+    attributes: dict[Name, Attribute] = Field(default_factory=dict)
+    dimensions: dict[Name, DimensionSpec]
+    tables: dict[Name, TableSpec] = Field(min_length=1)
+    protection: Protection
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, attribute in self.attributes.items():
+            if attribute.source not in self.sources:
+                raise ValueError(f"attribute {name!r} reads source {attribute.source!r}, which `sources` omits")
+        for name, dimension in self.dimensions.items():
+            if dimension.attribute is not None and dimension.attribute not in self.attributes:
+                raise ValueError(f"dimension {name!r} names the unknown attribute {dimension.attribute!r}")
+        for name, table in self.tables.items():
+            unknown = sorted(set(table.dimensions) - set(self.dimensions))
+            if unknown:
+                raise ValueError(f"table {name!r} names unknown dimensions {unknown}; known: {sorted(self.dimensions)}")
+            for measure in table.measures.values():
+                if measure.source not in self.sources:
+                    raise ValueError(f"table {name!r} reads source {measure.source!r}, which `sources` omits")
+        return self

@@ -1,0 +1,175 @@
+"""What a source declares: its format, time, persons, and every column's role and treatment."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator, model_validator
+
+from anonymization.policy.declared import Declared, Name, Text
+
+
+class Format(StrEnum):
+    """How a log file is laid out; text formats may be gzip-compressed (by the suffix `.gz`)."""
+
+    JSON_LINES = "json_lines"
+    CSV = "csv"
+    PARQUET = "parquet"
+    COMBINED_LOG = "combined_log"
+
+
+class TimeEncoding(StrEnum):
+    """How the time column says when."""
+
+    ISO8601 = "iso8601"
+    """Date, time and offset: `2026-10-03T12:34:56+09:00`; without offset the row is quarantined."""
+    DATE = "date"
+    """A calendar date `YYYY-MM-DD` in the source's zone (for snapshots)."""
+    TIMESTAMP = "timestamp"
+    """A typed Parquet timestamp with time zone (an instant)."""
+    COMMON_LOG = "common_log"
+    """The Apache form `17/May/2015:10:05:03 +0000`."""
+
+
+class Role(StrEnum):
+    """What a column is to a person, in the field's words."""
+
+    TIME = "time"
+    IDENTIFIER = "identifier"
+    QUASI_IDENTIFIER = "quasi_identifier"
+    SENSITIVE = "sensitive"
+    ATTRIBUTE = "attribute"
+
+
+class Treatment(StrEnum):
+    """What intake does to a column; nothing else reaches an event."""
+
+    TIME = "time"
+    """Becomes `day` (days since 1970-01-01) and `hour` (0-23), both in the source's zone."""
+    PSEUDONYM = "pseudonym"
+    """Becomes the person's keyed 60-bit pseudonym."""
+    DROP = "drop"
+    """Is read by nothing."""
+    CODE = "code"
+    """Kept, if it is a code of the code list that `codes` names; else the row is quarantined."""
+    INTEGER = "integer"
+    """Kept as a non-negative integer; else the row is quarantined."""
+    IP_NETWORK = "ip_network"
+    """IPv4 to its /24, IPv6 to its /48."""
+    USER_AGENT = "user_agent"
+    """Becomes `browser`, `os` and `device` families; a crawler is set apart."""
+    URL_PATH = "url_path"
+    """The path of a URL or request target, without query and fragment."""
+    HOST = "host"
+    """The host of a URL, lower-cased, without port."""
+    LATITUDE = "latitude"
+    """With the column treated as `longitude`: becomes `mesh` (JIS X 0410 half mesh, 500 m)."""
+    LONGITUDE = "longitude"
+    AGE_BAND = "age_band"
+    """A date of birth becomes the ten-year age band on the event's day."""
+    PREFECTURE = "prefecture"
+    """A Japanese postal address becomes its prefecture's JIS X 0401 code."""
+
+
+PRODUCES: dict[Treatment, tuple[str, ...]] = {
+    Treatment.TIME: ("day", "hour"),
+    Treatment.PSEUDONYM: (),
+    Treatment.DROP: (),
+    Treatment.USER_AGENT: ("browser", "os", "device"),
+    Treatment.LATITUDE: ("mesh",),
+    Treatment.LONGITUDE: (),
+}
+"""Event columns that a treatment makes; every other treatment makes one, named by `into`."""
+
+
+class Column(Declared):
+    """One column of a log."""
+
+    role: Role
+    treatment: Treatment
+    into: Name | None = None
+    codes: Name | None = None
+    optional: bool = False
+    """Whether a row may leave it empty (the event then says `unknown`, or null for an integer)."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.treatment is Treatment.CODE) != (self.codes is not None):
+            raise ValueError("`codes` names the code list of a column treated as `code`, and only there")
+        if (self.role is Role.IDENTIFIER) and self.treatment not in (Treatment.PSEUDONYM, Treatment.DROP):
+            raise ValueError("an identifier is treated as `pseudonym` or `drop`, nothing else")
+        if (self.role is Role.TIME) != (self.treatment is Treatment.TIME):
+            raise ValueError("the role `time` and the treatment `time` go together")
+        if self.into is not None and self.treatment in PRODUCES:
+            raise ValueError(f"the treatment `{self.treatment}` names its own event columns")
+        return self
+
+
+class TimeColumn(Declared):
+    """Which column says when, and how."""
+
+    column: Name
+    encoding: TimeEncoding
+
+
+class PersonColumn(Declared):
+    """A column that tells persons apart within a namespace (`member`, `cookie`, `address`)."""
+
+    column: Name
+    namespace: Name
+
+
+class Source(Declared):
+    """One log: `policies/sources/<name>.yaml`.
+
+    An event of the source has the columns `p` (the pseudonym; null for a crawler), `day`, `hour` and what
+    the treatments of `columns` produce.
+    """
+
+    source: Name
+    title: Text
+    information_type: Name
+    purposes: tuple[Name, ...] = Field(min_length=1)
+    """Why the log was collected; ids of the policy's purposes."""
+    format: Format
+    zone: str
+    time: TimeColumn
+    persons: tuple[PersonColumn, ...] = Field(min_length=1)
+    """In order of preference: the first that is not empty says who the person is."""
+    columns: dict[Name, Column]
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"unknown time zone {zone!r}; use an IANA name such as Asia/Tokyo") from None
+        return zone
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        times = [name for name, column in self.columns.items() if column.role is Role.TIME]
+        if times != [self.time.column]:
+            raise ValueError(f"exactly the column {self.time.column!r} has the role `time`; found {times}")
+        for person in self.persons:
+            column = self.columns.get(person.column)
+            if column is None or column.treatment is not Treatment.PSEUDONYM:
+                raise ValueError(f"the person column {person.column!r} is declared with treatment `pseudonym`")
+        halves = [
+            sum(c.treatment is t for c in self.columns.values()) for t in (Treatment.LATITUDE, Treatment.LONGITUDE)
+        ]
+        if halves not in ([0, 0], [1, 1]):
+            raise ValueError("a latitude and a longitude column go together, one of each")
+        names = [name for column in self.event_columns.values() for name in column]
+        doubles = sorted({name for name in names if names.count(name) > 1 or name == "p"})
+        if doubles:
+            raise ValueError(f"event columns made twice: {doubles}")
+        return self
+
+    @property
+    def event_columns(self) -> dict[str, tuple[str, ...]]:
+        """The event columns that each declared column becomes."""
+        return {name: PRODUCES.get(column.treatment, (column.into or name,)) for name, column in self.columns.items()}

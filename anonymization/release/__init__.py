@@ -1,0 +1,1 @@
+"""Candidates, decisions, publication and the ledger."""

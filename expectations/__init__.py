@@ -1,0 +1,1 @@
+"""The Great Expectations suites that gate intake and release."""

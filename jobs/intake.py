@@ -1,0 +1,110 @@
+"""Intake: every file in landing/ that is not known yet becomes events, or an error that says why not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from anonymization.deidentify.devices import DeviceFamilies
+from anonymization.deidentify.intake import Arrival, Surroundings, Taken, take_in
+from anonymization.engine import open_engine
+from anonymization.errors import InputError, SourceError
+from anonymization.home import Home
+from anonymization.keys import PeriodKeys
+from anonymization.policy.load import Policies
+from anonymization.policy.sources import PersonColumn
+
+ARRIVED = re.compile(r"arrived=(\d{4}-\d{2}-\d{2})")
+
+
+@dataclass(frozen=True)
+class IntakeRun:
+    """What one run of the intake did.
+
+    Attributes:
+        taken: one entry a file, in order of arrival; files known before have `again` set.
+        failures: files that were not taken in: name and why.
+    """
+
+    taken: tuple[Taken, ...]
+    failures: tuple[tuple[str, str], ...]
+
+
+def arrivals(home: Home, policies: Policies, source: str | None = None, day: date | None = None) -> list[Arrival]:
+    """Return the files in landing/, in order of source, day and name.
+
+    Raises:
+        InputError: an unknown source, or a folder in landing/ that belongs to none.
+    """
+    if source is not None and source not in policies.sources:
+        raise InputError(f"unknown source {source!r}; declared: {sorted(policies.sources)}")
+    found = list(_files(home, policies))
+    return [a for a in found if source in (None, a.source.source) and day in (None, a.arrived)]
+
+
+def _files(home: Home, policies: Policies) -> Iterator[Arrival]:
+    for folder in sorted(home.landing.glob("source=*")):
+        declared = policies.sources.get(folder.name.removeprefix("source="))
+        if declared is None:
+            raise InputError(f"landing/{folder.name}: no such source; declared: {sorted(policies.sources)}")
+        for day in sorted(folder.iterdir()):
+            match = ARRIVED.fullmatch(day.name)
+            if match is None:
+                raise InputError(f"landing/{folder.name}/{day.name}: expected a folder arrived=YYYY-MM-DD")
+            for path in sorted(day.iterdir()):
+                if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+                    yield Arrival(declared, date.fromisoformat(match.group(1)), path)
+
+
+def run_intake(
+    home: Home,
+    policies: Policies,
+    files: Sequence[Arrival],
+    *,
+    optouts: Sequence[tuple[str, str]],
+    progress: Callable[[Taken], None] | None = None,
+) -> IntakeRun:
+    """Take the files in, one after another; a file that fails leaves nothing behind and stops no other."""
+    linked = {link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links}
+    taken: list[Taken] = []
+    failures: list[tuple[str, str]] = []
+    with open_engine("duckdb", temporary=home.temporary, folders=[home.landing, home.events, home.quarantine]) as engine:
+        around = Surroundings(
+            home=home,
+            engine=engine,
+            keys=PeriodKeys(home),
+            codelists=policies.codelists,
+            linked=linked,
+            first_day=policies.policy.first_day,
+            optouts=optouts,
+            devices=DeviceFamilies(),
+        )
+        for arrival in files:
+            try:
+                done = take_in(arrival, around)
+            except SourceError as error:
+                failures.append((f"{arrival.source.source}/{arrival.arrived}/{arrival.path.name}", str(error)))
+                continue
+            taken.append(done)
+            if progress is not None:
+                progress(done)
+    run = IntakeRun(tuple(taken), tuple(failures))
+    _write_metrics(home, run)
+    return run
+
+
+def _write_metrics(home: Home, run: IntakeRun) -> None:
+    path = home.metrics / f"intake-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.json"
+    content = {"taken": [asdict(t) for t in run.taken], "failures": [list(f) for f in run.failures]}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    path.chmod(0o600)
+
+
+def known_files(home: Home, source: str | None = None) -> Iterator[tuple[Path, Taken]]:
+    """Yield every file taken in, with its events."""
+    for path in sorted(home.events.glob(f"source={source or '*'}/arrived=*/*.json")):
+        yield path.with_suffix(".parquet"), Taken(**json.loads(path.read_text(encoding="utf-8")))
