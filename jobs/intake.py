@@ -72,7 +72,9 @@ def run_intake(
     linked = {link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links}
     taken: list[Taken] = []
     failures: list[tuple[str, str]] = []
-    with open_engine("duckdb", temporary=home.temporary, folders=[home.landing, home.events, home.quarantine]) as engine:
+    with open_engine(
+        "duckdb", temporary=home.temporary, folders=[home.landing, home.events, home.quarantine]
+    ) as engine:
         around = Surroundings(
             home=home,
             engine=engine,

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from anonymization.deidentify import times
 from anonymization.deidentify.identifiers import Month, id_faults, month_expression, person_expression
-from anonymization.deidentify.readers import BLANK_LINE
 from anonymization.deidentify.treatments import UNKNOWN, text_literal, treat
 from anonymization.policy.sources import PersonColumn, Source, Treatment
 
@@ -24,16 +23,12 @@ FAMILIES = ("browser", "os", "device")
 
 
 def parsed_sql(
-    source: Source,
-    rows: str,
-    *,
-    codelists: Mapping[str, Mapping[str, object]],
-    linked: PersonColumn | None,
-    arrived: date,
+    source: Source, rows: str, *, codelists: Mapping[str, Mapping[str, object]], linked: PersonColumn | None
 ) -> str:
     """Return the SQL that turns raw rows into parsed ones: day, hour, event columns, person, reason.
 
-    `rows` is the SQL of the raw rows. `line` is kept only where there is a `reason`: for the quarantine.
+    `rows` is the SQL of the raw rows; the relation `arrival` (last_day) holds the latest day an event may have,
+    so that the text is the same for every file of a source. `line` is kept only where there is a `reason`: for the quarantine.
     """
     treated = treat(source, codelists)
     identifying = [*source.persons, *([linked] if linked else [])]
@@ -41,7 +36,7 @@ def parsed_sql(
     day, hour = times.day_and_hour(source, "moment")
     values = [f"{sql} AS {name}" for t in treated.values() for name, sql in t.values]
     faults = [
-        *times.faults(source, f'"raw_{source.time.column}"', "moment", "day", arrived),
+        *times.faults(source, f'"raw_{source.time.column}"', "moment", "day", "last_day"),
         *id_faults(identifying),
         *(fault for t in treated.values() for fault in t.faults),
     ]
@@ -59,7 +54,7 @@ def parsed_sql(
     )  # fmt: skip
     return (
         f"WITH fields AS ({rows}),"
-        f" timed AS (SELECT *, {moment} AS moment FROM fields),"
+        f" timed AS (SELECT *, {moment} AS moment FROM fields CROSS JOIN arrival),"
         f" valued AS (SELECT {', '.join(['*', f'{day} AS day', f'{hour} AS hour', *values])} FROM timed),"
         f" reasoned AS (SELECT *, CASE WHEN broken IS NOT NULL THEN broken {reason} END AS reason FROM valued)"
         f" SELECT {selected} FROM reasoned"
@@ -73,7 +68,7 @@ def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_d
     crawler = "COALESCE(a.crawler, FALSE)" if agent else "FALSE"
     opted_out = "o.person IS NOT NULL" + (" OR q.person IS NOT NULL" if linked else "")
     dropped = (
-        f"CASE WHEN r.reason = '{BLANK_LINE}' THEN '{BLANK_LINE}' WHEN r.reason IS NOT NULL THEN NULL"
+        f"CASE WHEN r.reason IS NOT NULL THEN NULL"
         f" WHEN r.day < {times.day_number(first_day)} THEN {text_literal(BEFORE_POLICY)}"
         f" WHEN {crawler} THEN NULL"
         f" WHEN r.person IS NULL THEN '{NO_IDENTIFIER}' WHEN {opted_out} THEN '{OPTED_OUT}' END"
@@ -82,7 +77,7 @@ def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_d
     families = [f"COALESCE(a.{name}, '{UNKNOWN}') AS {name}" for name in FAMILIES if agent]
     selected = ", ".join(
         [
-            f"CASE WHEN r.reason = '{BLANK_LINE}' THEN NULL ELSE r.reason END AS reason", f"{dropped} AS dropped",
+            "r.reason AS reason", f"{dropped} AS dropped",
             f"{crawler} AS crawler", "r.line AS line", "r.day AS day", "r.hour AS hour",
             f"CASE WHEN NOT {crawler} THEN m.p END AS p",
             *([f"CASE WHEN NOT {crawler} THEN l.p END AS linked_p"] if linked else []),

@@ -34,6 +34,7 @@ from anonymization.policy.sources import Format, PersonColumn, Source, Treatment
 NAME = 16
 """Hex digits of a content digest that name a file's events."""
 COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
+BLANK_LINE = "blank line"
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
 
 
@@ -140,10 +141,11 @@ def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, 
     raw = open_raw(engine, source, screened.readable, "raw_rows")
     made = list(raw.relations)
     try:
-        engine.create(
-            "parsed",
-            parsed_sql(source, raw.sql, codelists=around.codelists, linked=linked, arrived=arrival.arrived),
-        )
+        # a clock that runs a day ahead is forgiven; an event of next week is not
+        last_day = pa.array([times.day_number(arrival.arrived) + 1], pa.int32())
+        engine.register("arrival", pa.table({"last_day": last_day}))
+        made.append("arrival")
+        engine.create("parsed", parsed_sql(source, raw.sql, codelists=around.codelists, linked=linked))
         made.append("parsed")
         months = _months(engine)
         register_optouts(engine, "optouts", around.optouts)
@@ -167,6 +169,8 @@ def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened
     quarantined, dropped, accepted, crawlers = _account(engine)
     for reason, number in screened.rejected.items():
         quarantined[reason] += number
+    if screened.blank:
+        dropped[BLANK_LINE] = screened.blank
     linked = source.source in around.linked
     columns = ", ".join(f'"{name}"' for name in event_columns(source, linked=linked))
     part = _beside(around.home.events, arrival, screened.digest, ".part")

@@ -26,9 +26,6 @@ SPEAKABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 """A column name that may be repeated in a report; any other could hold a person's value."""
 
 HEAD = 1 << 16
-BLANK_LINE = "blank line"
-"""Why an empty line is dropped; it is counted, not kept."""
-BLANK = "line IN ('', '\r')"
 COMBINED = (
     r'^([^ ]+) ([^ ]+) (.+) \[([^\]]+)\] "((?:[^"\\]|\\.)*)" ([0-9]{3}) ([0-9]+|-)'
     r' "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"\r?$'
@@ -91,15 +88,16 @@ def _speakable(names: Iterable[str]) -> tuple[str, ...]:
 
 def _json_lines(engine: Engine, source: Source, path: Path, name: str) -> Raw:
     engine.read_lines(name, path)
-    keys = f"SELECT DISTINCT JSON_KEYS(line) AS keys FROM {name} WHERE JSON_VALID(line)"
+    keys = f"SELECT DISTINCT JSON_FIELD_NAMES(line) AS keys FROM {name} WHERE JSON_VALID(line)"
     rows = engine.fetch(keys).column("keys").to_pylist()
     if not rows:
         raise SourceError(f"{path.name} holds no JSON object; source {source.source!r} declares JSON lines")
     undeclared = compare_columns(source, {key for row in rows for key in row or ()}, path.name)
-    columns = ", ".join(f"NULLIF(JSON_TEXT(line, '{c}'), '') AS \"raw_{c}\"" for c in _used(source))
+    fields = ", ".join(f"'{c}'" for c in _used(source))
+    columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {i}), '') AS \"raw_{c}\"" for i, c in enumerate(_used(source), 1))
     sql = (
-        f"SELECT line, CASE WHEN {BLANK} THEN '{BLANK_LINE}' WHEN NOT JSON_VALID(line)"
-        f" THEN 'line: not a JSON object' END AS broken, {columns} FROM {name}"
+        f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object' END AS broken, {columns} FROM"
+        f" (SELECT line, CASE WHEN JSON_VALID(line) THEN JSON_FIELDS(line, {fields}) END AS fields FROM {name}) AS parsed"
     )
     return Raw(sql, undeclared, (name,))
 
@@ -122,9 +120,12 @@ def _csv(engine: Engine, source: Source, path: Path, name: str) -> Raw:
 
 
 def _csv_header(path: Path) -> list[str]:
+    return next(csv.reader(io.StringIO(_head(path))), [])
+
+
+def _head(path: Path) -> str:
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        head = file.read(HEAD).decode("utf-8-sig", errors="ignore")
-    return next(csv.reader(io.StringIO(head)), [])
+        return file.read(HEAD).decode("utf-8-sig", errors="ignore")
 
 
 def _parquet(engine: Engine, source: Source, path: Path, name: str) -> Raw:
@@ -157,24 +158,17 @@ def _check_type(source: Source, column: str, kind: pa.DataType, file: str) -> No
 
 def _combined_log(engine: Engine, source: Source, path: Path, name: str) -> Raw:
     compare_columns(source, {*COMBINED_FIELDS, *REQUEST_FIELDS} - {"request"}, path.name)
+    if not any(re.match(COMBINED, line) for line in _head(path).splitlines()):
+        raise SourceError(f"{path.name} begins with no line of a combined log; source {source.source!r} declares one")
     engine.read_lines(name, path)
-    if (
-        engine.fetch(f"SELECT count(*) AS n FROM {name} WHERE regexp_matches(line, {_literal(COMBINED)})")
-        .column("n")[0]
-        .as_py()
-        == 0
-    ):
-        raise SourceError(f"{path.name} holds no line of a combined log; source {source.source!r} declares one")
-    fields = {
-        field: f"regexp_extract(line, {_literal(COMBINED)}, {group})"
-        for group, field in enumerate(COMBINED_FIELDS, start=1)
-    }
-    for part, field in enumerate(REQUEST_FIELDS, start=1):
-        fields[field] = f"split_part({fields['request']}, ' ', {part})"
+    groups = f"REGEX_GROUPS(line, {_literal(COMBINED)}, {len(COMBINED_FIELDS)})"
+    fields = {field: f"GROUP_ITEM(fields, {group})" for group, field in enumerate(COMBINED_FIELDS, start=1)}
+    first = fields["host"]
+    fields |= {field: f"split_part({fields['request']}, ' ', {part})" for part, field in enumerate(REQUEST_FIELDS, 1)}
     columns = ", ".join(f"NULLIF(NULLIF({fields[c]}, '-'), '') AS \"raw_{c}\"" for c in _used(source))
     sql = (
-        f"SELECT line, CASE WHEN {BLANK} THEN '{BLANK_LINE}' WHEN NOT regexp_matches(line,"
-        f" {_literal(COMBINED)}) THEN 'line: not of the combined log' END AS broken, {columns} FROM {name}"
+        f"SELECT line, CASE WHEN {first} = '' THEN 'line: not of the combined log' END AS broken, {columns}"
+        f" FROM (SELECT line, {groups} AS fields FROM {name}) AS parsed"
     )
     return Raw(sql, (), (name,))
 

@@ -1,6 +1,6 @@
 """Read a text log once as bytes: know it by its content, set aside what engines do not read alike.
 
-Bad UTF-8, NUL bytes and over-long lines never reach an engine. A file without them, the rule, is read by
+Bad UTF-8, NUL bytes, over-long and empty lines never reach an engine. A file without them, the rule, is read by
 the engine as it lies; otherwise a cleaned copy in the identified zone takes its place for the one reading.
 """
 
@@ -34,11 +34,13 @@ class Screened:
         digest: SHA-256 of the file's bytes as delivered.
         readable: what the engine reads: the file itself, or a cleaned copy of it.
         rejected: lines set aside, by reason.
+        blank: empty lines, taken out and kept nowhere.
     """
 
     digest: str
     readable: Path
     rejected: Mapping[str, int] = field(default_factory=dict)
+    blank: int = 0
 
 
 def content_digest(path: Path) -> str:
@@ -65,22 +67,25 @@ def screen(path: Path, *, workspace: Path, quarantine: Path) -> Screened:
         return Screened(digest, path)
     clean = workspace / f"{digest[:16]}{''.join(s for s in path.suffixes if s != '.gz')}"
     rejected: Counter[str] = Counter()
+    blank = 0
     quarantine.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with clean.open("wb") as kept, quarantine.open("w", encoding="ascii") as aside:
         for line in _lines(path):
             reason = _fault(line)
-            if reason is None:
+            if not line.strip(b"\r\n"):
+                blank += 1
+            elif reason is None:
                 kept.write(line)
             else:
                 rejected[reason] += 1
                 record = {"reason": reason, "base64": base64.b64encode(line[:LINE_LIMIT]).decode()}
                 aside.write(json.dumps(record) + "\n")
-    return Screened(digest, clean, dict(rejected))
+    return Screened(digest, clean, dict(rejected), blank)
 
 
 def _acceptable(block: bytes) -> bool:
     """Whether a block of whole lines holds nothing to set aside; cheap for ASCII."""
-    if b"\0" in block:
+    if b"\0" in block or b"\n\n" in block or b"\n\r\n" in block or block[:1] in b"\r\n":
         return False
     if not block.isascii():
         try:

@@ -52,7 +52,7 @@ def day_and_hour(source: Source, value: str) -> tuple[str, str]:
     return f"DAY_OF({value}, '{source.zone}')", f"HOUR_OF({value}, '{source.zone}')"
 
 
-def faults(source: Source, raw: str, value: str, day: str, arrived: date) -> list[tuple[str, str]]:
+def faults(source: Source, raw: str, value: str, day: str, last_day: str) -> list[tuple[str, str]]:
     """Return the reasons to refuse a row's time, each with its SQL condition, in order."""
     name = source.time.column
     found = [(f"{name}: missing", f"{raw} IS NULL")]
@@ -61,5 +61,5 @@ def faults(source: Source, raw: str, value: str, day: str, arrived: date) -> lis
         bare = f"regexp_matches({raw}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9:.]+)?$')"
         found.append((f"{name}: no zone or offset", f"{value} IS NULL AND {bare}"))
     found.append((f"{name}: not a time of the declared encoding", f"{value} IS NULL"))
-    found.append((f"{name}: after its arrival", f"{day} > {day_number(arrived) + 1}"))
+    found.append((f"{name}: after its arrival", f"{day} > {last_day}"))
     return found

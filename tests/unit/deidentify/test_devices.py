@@ -13,7 +13,9 @@ WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, 
 @pytest.mark.parametrize(
     ("agent", "expected"),
     [
-        pytest.param(f"{WINDOWS} Chrome/130.0.0.0 Safari/537.36", ("Chrome", "Windows", "computer", False), id="desktop"),
+        pytest.param(
+            f"{WINDOWS} Chrome/130.0.0.0 Safari/537.36", ("Chrome", "Windows", "computer", False), id="desktop"
+        ),
         pytest.param(
             "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
             " Version/18.1 Mobile/15E148 Safari/604.1",

@@ -1,0 +1,94 @@
+"""What an engine can do: hold relations, run portable SQL, hand back Arrow."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import pyarrow as pa
+
+
+class Engine(Protocol):
+    """One of the two engines; every SQL text is portable (see `portable.py`)."""
+
+    name: str
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make a small Arrow table a relation; its values reach no plan, log or query text."""
+
+    def open_events(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> None:
+        """Make a view of Parquet files with the columns of `schema`; no file makes an empty relation."""
+
+    def read_lines(self, name: str, path: Path) -> None:
+        """Make a view with the column `line`, one row a line of a UTF-8 text file (`.gz` by its name).
+
+        The file holds no empty line: DuckDB passes over them, so the screening has taken them out and counted them.
+        """
+
+    def read_csv(self, name: str, path: Path, columns: Sequence[str]) -> None:
+        """Read a CSV file with a header into `name`, all text, and broken records into `<name>_rejects` (line)."""
+
+    def read_parquet(self, name: str, path: Path) -> None:
+        """Make a view of one Parquet file as it is."""
+
+    def create(self, name: str, sql: str) -> None:
+        """Run a SELECT and keep its rows as a relation."""
+
+    def view(self, name: str, sql: str) -> None:
+        """Name a SELECT; it runs where it is used."""
+
+    def fetch(self, sql: str) -> pa.Table:
+        """Run a SELECT and return its rows; equal Arrow types on both engines."""
+
+    def explain(self, sql: str) -> str:
+        """Return the text that the engine would run."""
+
+    def write_parquet(self, sql: str, path: Path) -> None:
+        """Run a SELECT and write its rows as one Parquet file (zstd)."""
+
+    def drop(self, name: str) -> None:
+        """Forget a relation; an unknown name is no error."""
+
+    def close(self) -> None:
+        """End the engine and wipe its temporary files."""
+
+    def __enter__(self) -> Self:
+        """Return the engine itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the engine."""
+
+
+def wiped(folder: Path) -> Path:
+    """Return the folder, private and empty: what an earlier run left in it is removed."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    return folder
+
+
+def normalized(table: pa.Table) -> pa.Table:
+    """Return the table in the types that both engines agree on: int64, int32, double, bool, string, binary."""
+    fields = [pa.field(field.name, _common(field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def _common(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
+        return pa.int64()
+    if pa.types.is_large_string(kind) or pa.types.is_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind):
+        return pa.binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_common(kind.value_type))
+    return kind

@@ -1,0 +1,169 @@
+"""DuckDB: the engine of one machine, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from anonymization.engine.base import normalized, wiped
+from anonymization.engine.portable import quoted, render
+from anonymization.errors import EngineError, SourceError
+
+LINE = 2 << 20
+"""Longest line that the reader takes, in bytes; the screening lets through half of it."""
+
+
+class DuckDBEngine:
+    """An in-process DuckDB; see `Engine` for what each method guarantees."""
+
+    name = "duckdb"
+
+    def __init__(self, *, temporary: Path, folders: Sequence[Path], memory_limit: str, threads: int | None) -> None:
+        self._spill = wiped(temporary / "duckdb")
+        allowed = [str(folder.absolute()) for folder in (*folders, temporary)]
+        self._connection = duckdb.connect(":memory:")
+        settings = {
+            "autoinstall_known_extensions": "false",
+            "memory_limit": _text(memory_limit),
+            "preserve_insertion_order": "false",
+            "temp_directory": _text(str(self._spill)),
+            "TimeZone": "'UTC'",
+            "allowed_directories": f"[{', '.join(map(_text, allowed))}]",
+            "enable_external_access": "false",
+            **({} if threads is None else {"threads": str(threads)}),
+            "lock_configuration": "true",
+        }
+        for setting, value in settings.items():
+            self._connection.execute(f"SET {setting} = {value}")
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """See `Engine.register`."""
+        self.drop(name)
+        self._connection.register("_arrow", table)
+        self._run(name, f"CREATE TEMP TABLE {quoted(name)} AS SELECT * FROM _arrow")
+        self._connection.unregister("_arrow")
+
+    def open_events(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> None:
+        """See `Engine.open_events`."""
+        if not paths:
+            self.register(name, schema.empty_table())
+            return
+        columns = ", ".join(quoted(field) for field in schema.names)
+        self._view(name, f"SELECT {columns} FROM read_parquet([{', '.join(map(_literal, paths))}])")
+
+    def read_lines(self, name: str, path: Path) -> None:
+        """See `Engine.read_lines`."""
+        # No delimiter, quote, escape or comment exists, so that a line comes as it lies, whatever it holds.
+        options = (
+            "columns={'line': 'VARCHAR'}, auto_detect=false, header=false, delim='', quote='', escape='', comment='',"
+            f" nullstr='\x01', strict_mode=false, new_line='\\n', max_line_size={LINE}"
+        )
+        with _unreadable(path, "text"):
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS SELECT line FROM read_csv({_literal(path)}, {options})"
+            )
+
+    def read_csv(self, name: str, path: Path, columns: Sequence[str]) -> None:
+        """See `Engine.read_csv`."""
+        fields = ", ".join(f"{_text(column)}: 'VARCHAR'" for column in columns)
+        options = (
+            f"columns={{{fields}}}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"',"
+            f" strict_mode=true, null_padding=false, store_rejects=true, max_line_size={LINE},"
+            f" rejects_table={_text(name + '_faults')}, rejects_scan={_text(name + '_scans')}"
+        )
+        with _unreadable(path, "CSV"):
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM read_csv({_literal(path)}, {options})"
+            )
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {quoted(name + '_rejects')} AS"
+                f" SELECT any_value(csv_line) AS line FROM {quoted(name + '_faults')} GROUP BY line"
+            )
+            for table in ("_faults", "_scans"):
+                self._connection.execute(f"DROP TABLE {quoted(name + table)}")
+
+    def read_parquet(self, name: str, path: Path) -> None:
+        """See `Engine.read_parquet`."""
+        with _unreadable(path, "Parquet"):
+            self._view(name, f"SELECT * FROM read_parquet({_literal(path)})")
+
+    def create(self, name: str, sql: str) -> None:
+        """See `Engine.create`."""
+        self._run(name, f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {render(sql, self.name)}")
+
+    def view(self, name: str, sql: str) -> None:
+        """See `Engine.view`."""
+        self._view(name, render(sql, self.name))
+
+    def fetch(self, sql: str) -> pa.Table:
+        """See `Engine.fetch`."""
+        with _wrapped("a query"):
+            return normalized(self._connection.sql(render(sql, self.name)).to_arrow_table())
+
+    def explain(self, sql: str) -> str:
+        """See `Engine.explain`."""
+        return render(sql, self.name)
+
+    def write_parquet(self, sql: str, path: Path) -> None:
+        """See `Engine.write_parquet`."""
+        self._run(path.name, f"COPY ({render(sql, self.name)}) TO {_literal(path)} (FORMAT parquet, COMPRESSION zstd)")
+
+    def drop(self, name: str) -> None:
+        """See `Engine.drop`."""
+        for kind in ("VIEW", "TABLE"):
+            with contextlib.suppress(duckdb.CatalogException):  # it is of the other kind
+                self._connection.execute(f"DROP {kind} IF EXISTS {quoted(name)}")
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._connection.close()
+        wiped(self._spill)
+
+    def __enter__(self) -> Self:
+        """Return the engine itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the engine."""
+        self.close()
+
+    def _view(self, name: str, text: str) -> None:
+        self.drop(name)
+        self._run(name, f"CREATE TEMP VIEW {quoted(name)} AS {text}")
+
+    def _run(self, name: str, text: str) -> None:
+        with _wrapped(f"the relation {name!r}"):
+            self._connection.execute(text)
+
+
+@contextlib.contextmanager
+def _wrapped(what: str) -> Iterator[None]:
+    """DuckDB's messages quote values and texts: only the kind of the error leaves."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise EngineError(f"DuckDB could not make {what}: {type(error).__name__}") from None
+
+
+@contextlib.contextmanager
+def _unreadable(path: Path, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, EngineError) as error:
+        raise SourceError(f"{path.name} cannot be read as {kind} ({type(error).__name__})") from None
+
+
+def _literal(path: Path) -> str:
+    return _text(str(path.absolute()))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

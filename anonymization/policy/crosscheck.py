@@ -1,0 +1,156 @@
+"""Checks across files of the policy folder: what one names, another declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from anonymization.errors import PolicyRefusal
+from anonymization.policy.decide import Clause, Permitted, decide
+from anonymization.policy.model import Kind, Link, PolicyDocument, Recipient
+from anonymization.policy.releases import DimensionSpec, MeasureKind, Release
+from anonymization.policy.sources import Source, Treatment
+
+MESH = "mesh"
+MESH_LEVELS = ("mesh4", "mesh3", "mesh2")
+DAY_TYPE = "day_type"
+"""An event dimension that no log holds: it is derived from the day."""
+
+Hierarchies = Mapping[str, Mapping[str, tuple[str, ...]]]
+Codelists = Mapping[str, Mapping[str, tuple[str, str]]]
+
+
+def check_source(source: Source, policy: PolicyDocument, codelists: Codelists) -> list[str]:
+    """Return what is wrong with a source, seen beside the policy and the code lists."""
+    path = f"sources/{source.source}.yaml"
+    errors = []
+    if source.information_type not in policy.information_types:
+        known = sorted(policy.information_types)
+        errors.append(f"{path}: information_type: {source.information_type!r} is unknown; known: {known}")
+    for name in source.purposes:
+        purpose = policy.purposes.get(name)
+        if purpose is None:
+            errors.append(f"{path}: purposes: {name!r} is unknown; known: {sorted(policy.purposes)}")
+        elif source.information_type not in purpose.types:
+            errors.append(f"{path}: purposes: {name!r} ({purpose.clause}) does not cover {source.information_type!r}")
+    for name, column in source.columns.items():
+        if column.treatment is Treatment.CODE and column.codes not in codelists:
+            errors.append(f"{path}: columns.{name}.codes: no code list {column.codes!r}; known: {sorted(codelists)}")
+    return errors
+
+
+def check_release_spec(
+    release: Release,
+    policy: PolicyDocument,
+    sources: Mapping[str, Source],
+    recipients: Mapping[str, Recipient],
+    hierarchies: Hierarchies,
+    codelists: Codelists,
+) -> list[str]:
+    """Return what is wrong with a release's declaration, seen beside the rest of the folder."""
+    errors = []
+    if release.recipient not in recipients:
+        errors.append(f"recipient: {release.recipient!r} is unknown; known: {sorted(recipients)}")
+    if release.purpose not in policy.purposes:
+        errors.append(f"purpose: {release.purpose!r} is unknown; known: {sorted(policy.purposes)}")
+    unknown = sorted(set(release.sources) - set(sources))
+    if unknown:
+        return [*errors, f"sources: {unknown} are unknown; known: {sorted(sources)}"]
+    versions = {version.effective for version in policy.versions}
+    errors += [
+        f"policy_versions: {v} is none of {sorted(map(str, versions))}"
+        for v in release.policy_versions
+        if v not in versions
+    ]
+    errors += _check_columns(release, sources)
+    for name, dimension in release.dimensions.items():
+        errors += _check_dimension(name, dimension, hierarchies, codelists)
+    least = policy.minimum_count(tuple(sources[source].information_type for source in release.sources))
+    if release.protection.minimum_count < least:
+        errors.append(f"protection.minimum_count: {release.protection.minimum_count} is below the house rule, {least}")
+    return errors
+
+
+def _produced(source: Source) -> set[str]:
+    return {name for names in source.event_columns.values() for name in names}
+
+
+def _check_columns(release: Release, sources: Mapping[str, Source]) -> list[str]:
+    errors = []
+    for name, attribute in release.attributes.items():
+        if attribute.column not in _produced(sources[attribute.source]):
+            known = sorted(_produced(sources[attribute.source]))
+            errors.append(
+                f"attributes.{name}: events of {attribute.source!r} have no {attribute.column!r}; they have {known}"
+            )
+    for name, table in release.tables.items():
+        for label, measure in table.measures.items():
+            produced = _produced(sources[measure.source]) | {DAY_TYPE}
+            event_columns = [release.dimensions[d].column for d in table.dimensions if release.dimensions[d].column]
+            wanted = [*event_columns, *measure.where, *([measure.column] if measure.column else [])]
+            errors += [
+                f"tables.{name}.measures.{label}: events of {measure.source!r} have no {column!r}; they have {sorted(produced)}"
+                for column in wanted
+                if column not in produced
+            ]
+            if measure.kind is MeasureKind.TOTAL and measure.column in ("day", "hour", MESH):
+                errors.append(f"tables.{name}.measures.{label}: {measure.column!r} is no quantity")
+    return errors
+
+
+def _check_dimension(name: str, dimension: DimensionSpec, hierarchies: Hierarchies, codelists: Codelists) -> list[str]:
+    errors = []
+    where = f"dimensions.{name}"
+    if dimension.codelist is not None and dimension.codelist not in codelists:
+        errors.append(f"{where}.codelist: {dimension.codelist!r} is unknown; known: {sorted(codelists)}")
+    if dimension.hierarchy == MESH:
+        at = [MESH_LEVELS.index(level) for level in dimension.levels if level in MESH_LEVELS]
+        if len(at) != len(dimension.levels) or at != list(range(at[0], at[0] + len(at))):
+            errors.append(f"{where}.levels: neighbouring levels of {list(MESH_LEVELS)}, finest first")
+    elif dimension.hierarchy is not None and dimension.hierarchy not in hierarchies:
+        errors.append(f"{where}.hierarchy: {dimension.hierarchy!r} is unknown; known: {sorted([*hierarchies, MESH])}")
+    elif dimension.hierarchy is not None:
+        depth = 1 + len(next(iter(hierarchies[dimension.hierarchy].values()), ()))
+        if len(dimension.levels) > depth:
+            errors.append(f"{where}.levels: {len(dimension.levels)} levels, but the hierarchy has {depth}")
+        if dimension.hierarchy not in codelists:
+            errors.append(f"{where}: codelists/{dimension.hierarchy}.csv labels the hierarchy's codes, and is missing")
+        else:
+            rows = hierarchies[dimension.hierarchy].items()
+            codes = {code for value, parents in rows for code in (value, *parents)}
+            bare = sorted(codes - set(codelists[dimension.hierarchy]))
+            errors += [f"{where}: codelists/{dimension.hierarchy}.csv has no labels for {bare}"] if bare else []
+    return errors
+
+
+def check_release(
+    release: Release,
+    policy: PolicyDocument,
+    sources: Mapping[str, Source],
+    links: Sequence[Link],
+    recipients: Mapping[str, Recipient],
+) -> tuple[Clause, ...]:
+    """Return the clauses that allow a release for every source it reads.
+
+    Raises:
+        PolicyRefusal: the purpose or the recipient is not allowed for a source, quoting the clause; or the
+            release joins sources in a way that it does not declare (the combination rule).
+    """
+    recipient = recipients[release.recipient]
+    clauses: list[Clause] = []
+    for name in release.sources:
+        types = [sources[name].information_type]
+        decision = decide(policy, Kind.STATISTICS, types, release.purpose, recipient.recipient_class)
+        if not isinstance(decision, Permitted):
+            quoted = "; ".join(str(clause) for clause in decision.clauses)
+            raise PolicyRefusal(f"release {release.release!r}, source {name!r}: {decision.reason}. {quoted}")
+        clauses += [clause for clause in decision.clauses if clause not in clauses]
+    namespaces = {source: {person.namespace for person in sources[source].persons} for source in release.sources}
+    if release.attributes and len(set().union(*namespaces.values())) > 1:
+        used = [link.source for link in links if link.source in release.sources]
+        if not used:
+            rule = policy.rules["combination"]
+            raise PolicyRefusal(
+                f"release {release.release!r} joins {sorted(namespaces)} without a declared source of links."
+                f" {Clause(rule.clause, rule.text)}"
+            )
+    return tuple(clauses)

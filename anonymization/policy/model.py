@@ -1,0 +1,235 @@
+"""The privacy policy as a value, and who receives and who approves.
+
+Every entry of the policy carries the clause of the text it encodes; a house rule carries none.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from anonymization.policy.declared import Declared, Name, Slug, Text
+
+
+class Kind(StrEnum):
+    """What leaves."""
+
+    PERSONAL_INFORMATION = "personal_information"
+    USER_INFORMATION = "user_information"
+    """Row-level information of users, pseudonymous or k-anonymous."""
+    STATISTICS = "statistics"
+
+
+class RecipientClass(StrEnum):
+    """To whom it goes, in the policy's terms."""
+
+    INTERNAL = "internal"
+    OUTSOURCEE = "outsourcee"
+    SHARED_PARTY = "shared_party"
+    BUSINESS_PARTNER = "business_partner"
+    THIRD_PARTY = "third_party"
+    PERSON = "person"
+
+
+class InformationClass(StrEnum):
+    """How the policy classes a type of information."""
+
+    PERSONAL = "personal"
+    USER_INFORMATION = "user_information"
+
+
+class Version(Declared):
+    """A version of the policy: in force from its day until the next one's."""
+
+    effective: date
+    title: str
+
+
+class InformationType(Declared):
+    """A type of information, with the clause that names it."""
+
+    clause: str
+    information_class: InformationClass = Field(alias="class")
+    text: str
+
+
+class Purpose(Declared):
+    """A purpose of use: its text, the types it covers, and what it is of the statistics that the policy allows."""
+
+    clause: str
+    text: str
+    types: tuple[Name, ...]
+    prepares_statistics: bool = False
+    """Whether it is the preparation or use of statistical material."""
+    provides_statistics: bool = False
+    """Whether it is the provision of statistical material to a third party."""
+
+
+class Party(Declared):
+    """A class of recipients: what the policy lets it have, with the clause."""
+
+    clause: str
+    text: str
+    personal_information: str | None = None
+    """The clause that lets it have personal information within the purposes; none where there is none."""
+    user_information: str | None = None
+    """The clause that lets it have user information, row by row, within the purposes of 2(2)."""
+    statistics_of: tuple[InformationClass, ...] = ()
+    """Of which classes of information it may have statistics (by the purposes that provide or prepare them)."""
+    members: tuple[str, ...] = ()
+    """The parties by name, where the policy names them."""
+
+
+class RequestKind(Declared):
+    """A request a person may make, and the forms it takes."""
+
+    clause: str
+    text: str
+    form: str
+    proxy_form: str
+    annexes: tuple[str, ...] = ()
+    fee: bool = False
+
+
+class Choice(Declared):
+    """A choice of a person beside the requests, and what it does."""
+
+    clause: str
+    text: str
+    house_rule: str | None = None
+
+
+class Retention(Declared):
+    """How long what a request brought is kept."""
+
+    clause: str
+    text: str
+    years_after_fiscal_year: int
+    fiscal_year_starts: str = Field(pattern=r"^\d{2}-\d{2}$")
+
+
+class HouseRule(Declared):
+    """A rule of our own, stricter than the policy; it is quoted as a house rule, never as a clause."""
+
+    text: str
+
+
+class MinimumCounts(Declared):
+    """The minimum publishable counts of distinct persons (a house rule)."""
+
+    default: int = Field(ge=2)
+    by_type: dict[Name, int] = Field(default_factory=dict)
+    search_keywords: int = Field(ge=2)
+
+
+class HouseRules(Declared):
+    """The house's own rules."""
+
+    only_statistics_leave: HouseRule
+    k_anonymous_rows_stay_inside: HouseRule
+    pseudonymous_is_personal: HouseRule
+    minimum_publishable_counts: MinimumCounts
+
+
+class PolicyDocument(Declared):
+    """The whole of `policy.yaml`."""
+
+    title: str
+    versions: tuple[Version, ...] = Field(min_length=1)
+    information_types: dict[Name, InformationType]
+    purposes: dict[Name, Purpose]
+    recipient_classes: dict[RecipientClass, Party]
+    rules: dict[Name, Choice]
+    requests: dict[Name, RequestKind]
+    retention: Retention
+    choices: dict[Name, Choice]
+    house_rules: HouseRules
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, purpose in self.purposes.items():
+            unknown = sorted(set(purpose.types) - set(self.information_types))
+            if unknown:
+                raise ValueError(f"purpose {name!r} covers unknown information types {unknown}")
+        missing = sorted(set(RecipientClass) - set(self.recipient_classes))
+        if missing:
+            raise ValueError(f"recipient classes missing: {missing}")
+        days = [version.effective for version in self.versions]
+        if days != sorted(set(days)):
+            raise ValueError("versions stand in order of their effective days, each day once")
+        return self
+
+    @property
+    def first_day(self) -> date:
+        """The day on which the first version came into force."""
+        return self.versions[0].effective
+
+    def minimum_count(self, types: tuple[str, ...]) -> int:
+        """Return the house's minimum publishable count for a release that reads these information types."""
+        rule = self.house_rules.minimum_publishable_counts
+        return max([rule.default, *(rule.by_type.get(kind, 0) for kind in types)])
+
+
+class LinkEnd(Declared):
+    """One end of a link: the column that holds the id, and its namespace."""
+
+    namespace: Name
+    column: Name
+
+
+class Link(Declared):
+    """A log that proves which member a cookie or client id belongs to."""
+
+    source: Name
+    from_: LinkEnd = Field(alias="from")
+    to: LinkEnd
+
+
+class Links(Declared):
+    """The whole of `links.yaml`."""
+
+    links: tuple[Link, ...]
+
+
+class Recipient(Declared):
+    """Who receives: its class, the contract it stands on, and a contact by role."""
+
+    title: Text
+    recipient_class: RecipientClass = Field(alias="class")
+    contract: str
+    contact: str
+
+
+class Recipients(Declared):
+    """The whole of `recipients.yaml`."""
+
+    recipients: dict[Slug, Recipient]
+
+
+class Officer(Declared):
+    """A privacy officer who may approve: a title and an Ed25519 public key, base64 of its 32 bytes."""
+
+    title: str
+    public_key: str
+
+    @field_validator("public_key")
+    @classmethod
+    def _is_a_key(cls, text: str) -> str:
+        import base64  # noqa: PLC0415 - only here
+
+        try:
+            size = len(base64.b64decode(text, validate=True))
+        except ValueError:
+            size = 0
+        if size != 32:  # noqa: PLR2004 - the size of an Ed25519 public key
+            raise ValueError("a public key is the base64 of an Ed25519 key's 32 bytes")
+        return text
+
+
+class Officers(Declared):
+    """The whole of `officers.yaml`."""
+
+    officers: dict[Slug, Officer]

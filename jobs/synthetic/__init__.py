@@ -1,0 +1,1 @@
+"""Realistic logs of people who do not exist."""
