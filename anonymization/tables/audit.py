@@ -1,0 +1,221 @@
+"""The audit: what a reader can derive from the published tables alone.
+
+Every suppressed cell is an unknown between its known bounds. Relations between cells (margins, hierarchies,
+persons and person-days) narrow the bounds until nothing moves. A finding is a suppressed number of persons
+whose feasible maximum stays below the minimum publishable count, or that is pinned within less than 3.
+
+This is interval propagation: it finds whatever one relation after another gives away (every subtraction),
+not what only several relations solved together give. With upward closure nothing of that kind is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from anonymization.errors import GateRefusal
+from anonymization.policy.releases import MeasureKind
+from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable
+from anonymization.tables.suppression import cell_text
+
+WIDTH = 3
+"""The least width of a feasible interval that does not count as pinned down."""
+ROUNDS = 200
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A suppressed cell that the published figures give away.
+
+    Attributes:
+        low: feasible minimum of the number of persons.
+        high: feasible maximum.
+        derived_from: the relation that narrowed it last.
+    """
+
+    table: str
+    measure: str
+    cell: str
+    low: int
+    high: int
+    derived_from: str
+
+
+@dataclass(frozen=True)
+class _Relations:
+    """Relations over one dimension: a parent and its children, by row of the table."""
+
+    name: str
+    parent: Integers
+    child: Integers
+    group: Integers
+    additive: bool
+
+
+def audit(tables: Sequence[SafeTable]) -> tuple[Finding, ...]:
+    """Return what the tables give away, in order of table and cell.
+
+    Raises:
+        GateRefusal: the bounds still move after many rounds, or contradict each other; both close the gate.
+    """
+    return tuple(finding for table in tables for finding in _audit_table(table))
+
+
+def relations(table: SafeTable, measure: Measure) -> list[_Relations]:
+    """Return a measure's relations, one entry a dimension."""
+    return [_over(table, measure, dimension) for dimension in table.dimensions]
+
+
+def _over(table: SafeTable, measure: Measure, dimension: Dimension) -> _Relations:
+    keys = table.keys
+    codes = table.frame[keys].astype(object)
+    below = (codes[dimension.name] != TOTAL).to_numpy()
+    up = codes[below].copy()
+    up[dimension.name] = up[dimension.name].map(dimension.parents)
+    rows = pd.MultiIndex.from_frame(codes)
+    parent = rows.get_indexer(pd.MultiIndex.from_frame(up))
+    child = np.flatnonzero(below)
+    there = parent >= 0
+    parents, group = np.unique(parent[there], return_inverse=True)
+    return _Relations(dimension.name, parents, child[there], group, measure.additive_over(dimension))
+
+
+def _audit_table(table: SafeTable) -> Iterator[Finding]:
+    populations = {measure.population for measure in table.measures}
+    for population in sorted(populations):
+        measures = [measure for measure in table.measures if measure.population == population]
+        low, high, source = _bounds(table, measures)
+        persons = next(m for m in measures if m.kind is MeasureKind.PERSONS)
+        at = measures.index(persons)
+        hidden = (table.frame[f"{persons.name}_status"] != FREE).to_numpy()
+        least = table.minimum_count
+        exposed = hidden & ((high[at] < least) | ((high[at] - low[at] < WIDTH) & (low[at] < least)))
+        for row in np.flatnonzero(exposed):
+            codes = table.frame.loc[row, table.keys].tolist()
+            yield Finding(
+                table.name, persons.name, cell_text(table.keys, codes), int(low[at][row]), int(high[at][row]),
+                source[row] or "the figure's own bounds",
+            )  # fmt: skip
+
+
+def _bounds(table: SafeTable, measures: list[Measure]) -> tuple[Floats, Floats, list[str]]:
+    """Feasible bounds of every cell, a row a measure; and what narrowed each cell's persons last."""
+    values = [table.frame[m.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan) for m in measures]
+    # Zeros are published, so somebody is in every hidden cell.
+    low = np.array([np.where(np.isnan(v), 1.0, v) for v in values])
+    high = np.array([np.where(np.isnan(v), np.inf, v) for v in values])
+    linked = [relations(table, measure) for measure in measures]
+    source = [""] * len(table.frame)
+    at = next(i for i, m in enumerate(measures) if m.kind is MeasureKind.PERSONS)
+    days = table.frame["days"].to_numpy(dtype=float) if table.days else None
+    for _ in range(ROUNDS):
+        before = (low.copy(), high.copy())
+        for row in range(len(measures)):
+            for relation in linked[row]:
+                was = high[row].copy()
+                _narrow(relation, low[row], high[row])
+                if row == at:
+                    for cell in np.flatnonzero(high[row] < was):
+                        source[cell] = f"margins over {relation.name}"
+        _between_measures(measures, at, days, low, high)
+        if np.any(low > high + 0.5):
+            raise GateRefusal(f"table {table.name!r}: its margins contradict each other")
+        if np.array_equal(before[0], low) and np.array_equal(before[1], high):
+            return low, high, source
+    raise GateRefusal(f"table {table.name!r}: the audit did not come to an end in {ROUNDS} rounds")
+
+
+def _narrow(relation: _Relations, low: Floats, high: Floats) -> None:
+    """Narrow parents by their children and children by their parents, in place."""
+    number = len(relation.parent)
+    if number == 0:
+        return
+    child, group, parent = relation.child, relation.group, relation.parent
+    summed = low[child]
+    lows = np.bincount(group, weights=summed, minlength=number)
+    infinite = np.isinf(high[child])
+    open_ends = np.bincount(group, weights=infinite, minlength=number)
+    highs = np.bincount(group, weights=np.where(infinite, 0.0, high[child]), minlength=number)
+    total_high = np.where(open_ends > 0, np.inf, highs)
+    if relation.additive:
+        least = lows
+    else:
+        least = np.zeros(number)
+        np.maximum.at(least, group, low[child])
+    low[parent] = np.maximum(low[parent], least)
+    high[parent] = np.minimum(high[parent], total_high)
+    others_high = np.where(open_ends[group] - infinite > 0, np.inf, highs[group] - np.where(infinite, 0.0, high[child]))
+    low[child] = np.maximum(low[child], low[parent][group] - others_high)
+    others_low = lows[group] - summed if relation.additive else 0.0
+    high[child] = np.minimum(high[child], high[parent][group] - others_low)
+
+
+def _between_measures(measures: list[Measure], at: int, days: Floats | None, low: Floats, high: Floats) -> None:
+    """Persons <= contributions; person-days <= persons x days."""
+    for row, measure in enumerate(measures):
+        if row == at:
+            continue
+        if measure.column is None:  # events and person-days: each person has one at least
+            high[at] = np.minimum(high[at], high[row])
+            low[row] = np.maximum(low[row], low[at])
+        if measure.kind is MeasureKind.PERSON_DAYS and days is not None:
+            low[at] = np.maximum(low[at], np.ceil(low[row] / days))
+            high[row] = np.minimum(high[row], high[at] * days)
+
+
+def margins(tables: Sequence[SafeTable]) -> pd.DataFrame:
+    """Return whether published margins fit their published children, one row a relation that can be checked.
+
+    Columns: table, measure, relation, kind (`additive` or `event`), consistent. A relation is checked where
+    its parent and all its children are published.
+    """
+    rows = []
+    for table in tables:
+        for measure in table.measures:
+            value = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+            for relation in relations(table, measure):
+                number = len(relation.parent)
+                total = np.bincount(relation.group, weights=value[relation.child], minlength=number)
+                largest = np.zeros(number)
+                np.fmax.at(largest, relation.group, value[relation.child])
+                parent = value[relation.parent]
+                whole = ~np.isnan(total) & ~np.isnan(parent)
+                fits = parent == total if relation.additive else (largest <= parent) & (parent <= total)
+                kind = "additive" if relation.additive else "event"
+                rows += [
+                    (table.name, measure.name, f"{relation.name}:{relation.parent[i]}", kind, bool(fits[i]))
+                    for i in np.flatnonzero(whole)
+                ]
+    return pd.DataFrame(rows, columns=["table", "measure", "relation", "kind", "consistent"])
+
+
+def differences(earlier: Sequence[SafeTable], later: Sequence[SafeTable]) -> pd.DataFrame:
+    """Return the cells whose two versions give a few persons away.
+
+    Two versions may differ, in each published figure, by nothing or by at least the minimum publishable
+    count; a figure published in one and hidden in the other counts as given away, and so does a table,
+    measure or cell of only one version. Columns: table, measure, cell.
+    """
+    known = {table.name: table for table in earlier}
+    found = []
+    for table in later:
+        old = known.get(table.name)
+        if old is None or old.keys != table.keys:
+            continue
+        both = old.frame.merge(table.frame, on=table.keys, how="outer", suffixes=("_old", "_new"))
+        for measure in {m.name for m in table.measures} & {m.name for m in old.measures}:
+            status = both[[f"{measure}_status_old", f"{measure}_status_new"]].fillna(FREE)
+            changed = status.iloc[:, 0] != status.iloc[:, 1]
+            values = both[[f"{measure}_old", f"{measure}_new"]].fillna(0).astype("int64")
+            apart = (values.iloc[:, 0] - values.iloc[:, 1]).abs()
+            given = changed | apart.between(1, table.minimum_count - 1)
+            found += [
+                (table.name, measure, cell_text(table.keys, row)) for row in both.loc[given, table.keys].to_numpy()
+            ]
+    return pd.DataFrame(sorted(found), columns=["table", "measure", "cell"])

@@ -1,0 +1,133 @@
+"""Tables as values: dimensions, measures, true tables that stay inside, and safe tables that may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from anonymization.policy.releases import DimensionKind, MeasureKind
+
+TOTAL = "_T"
+"""The code of a total, as in SDMX."""
+FREE, CONFIDENTIAL = "F", "C"
+"""SDMX CONF_STATUS of a published and of a suppressed figure."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A dimension with its codes.
+
+    Attributes:
+        kind: whether persons add up over it.
+        levels: published levels, finest first, below the total.
+        parents: code to its parent's code; a code of the top level has the total as its parent.
+        level_of: code to its level.
+        labels: code to its labels in English and Japanese.
+        complete: whether every code is known beforehand (then every combination is published, zeros too).
+        by_day: whether it partitions days (then person-days add up over it).
+    """
+
+    name: str
+    title: Mapping[str, str]
+    kind: DimensionKind
+    levels: tuple[str, ...]
+    parents: Mapping[str, str]
+    level_of: Mapping[str, str]
+    labels: Mapping[str, tuple[str, str]]
+    complete: bool
+    by_day: bool = False
+
+    def ancestors(self, code: str) -> tuple[str, ...]:
+        """Return a code's ancestors, nearest first, the total last."""
+        found = []
+        while code != TOTAL:
+            code = self.parents[code]
+            found.append(code)
+        return tuple(found)
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """Every code, in order, the total first."""
+        return (TOTAL, *sorted(self.parents))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of one population.
+
+    Attributes:
+        population: what measures of the same persons share: source and filter, as text.
+    """
+
+    name: str
+    title: Mapping[str, str]
+    kind: MeasureKind
+    source: str
+    where: Mapping[str, tuple[str, ...]]
+    column: str | None = None
+
+    @property
+    def population(self) -> str:
+        """The population as text: source and filter."""
+        filters = ";".join(f"{column}={'|'.join(codes)}" for column, codes in sorted(self.where.items()))
+        return f"{self.source}[{filters}]"
+
+    def additive_over(self, dimension: Dimension) -> bool:
+        """Whether the measure of a code is the sum over its children."""
+        return (
+            self.kind is MeasureKind.TOTAL
+            or dimension.kind is DimensionKind.PERSON
+            or (self.kind is MeasureKind.PERSON_DAYS and dimension.by_day)
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of true values: inside only, and no longer than the build.
+
+    Attributes:
+        frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared.
+    """
+
+    name: str
+    title: Mapping[str, str]
+    dimensions: tuple[Dimension, ...]
+    measures: tuple[Measure, ...]
+    frame: pd.DataFrame
+    days: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of the dimension columns."""
+        return [dimension.name for dimension in self.dimensions]
+
+
+@dataclass(frozen=True)
+class SafeTable:
+    """A protected table, as it is published.
+
+    Attributes:
+        frame: one row a cell, sorted by its codes; a text column a dimension; for each measure a nullable Int64
+            column, empty where confidential, and `<measure>_status`; `days` where declared.
+        minimum_count: the minimum publishable count of persons.
+    """
+
+    name: str
+    title: Mapping[str, str]
+    dimensions: tuple[Dimension, ...]
+    measures: tuple[Measure, ...]
+    frame: pd.DataFrame
+    minimum_count: int
+    days: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of the dimension columns."""
+        return [dimension.name for dimension in self.dimensions]
+
+    def persons_of(self, measure: Measure) -> Measure:
+        """Return the measure that counts the persons of a measure's population."""
+        return next(m for m in self.measures if m.population == measure.population and m.kind is MeasureKind.PERSONS)

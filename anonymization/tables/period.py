@@ -1,0 +1,61 @@
+"""Periods: which days an issue of a release covers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from anonymization.errors import InputError
+from anonymization.policy.releases import PeriodKind
+
+EPOCH = date(1970, 1, 1)
+SHAPES = {PeriodKind.MONTH: r"\d{4}-\d{2}", PeriodKind.DAY: r"\d{4}-\d{2}-\d{2}"}
+
+
+@dataclass(frozen=True)
+class Period:
+    """A half-open span of days, in the sources' own zones.
+
+    Attributes:
+        name: `2026-10` or `2026-10-05`.
+        first: its first day, in days since 1970-01-01.
+        past: the day after its last.
+    """
+
+    kind: PeriodKind
+    name: str
+    first: int
+    past: int
+
+    @property
+    def days(self) -> int:
+        """Its number of days."""
+        return self.past - self.first
+
+    @property
+    def first_date(self) -> date:
+        """Its first day as a date."""
+        return EPOCH + timedelta(days=self.first)
+
+    @property
+    def last_date(self) -> date:
+        """Its last day as a date."""
+        return EPOCH + timedelta(days=self.past - 1)
+
+
+def parse_period(kind: PeriodKind, text: str) -> Period:
+    """Return the period that a text names.
+
+    Raises:
+        InputError: the text names no period of this kind.
+    """
+    wanted = "YYYY-MM" if kind is PeriodKind.MONTH else "YYYY-MM-DD"
+    try:
+        if re.fullmatch(SHAPES[kind], text) is None:
+            raise ValueError(text)
+        first = date.fromisoformat(f"{text}-01" if kind is PeriodKind.MONTH else text)
+    except ValueError:
+        raise InputError(f"--period {text!r}: a period of this release is a {kind.value}, written {wanted}") from None
+    past = (first + timedelta(days=32)).replace(day=1) if kind is PeriodKind.MONTH else first + timedelta(days=1)
+    return Period(kind, text, (first - EPOCH).days, (past - EPOCH).days)

@@ -1,0 +1,165 @@
+"""The recount: persons of every class, straight from the events, by another way than the build's.
+
+The gate compares what is published with this. Nothing is shared with `facts` and `tabulate`: links are found
+by exclusion, attributes by joins, and persons are counted by count(DISTINCT) a class, margin by margin.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from anonymization.engine.base import Engine
+from anonymization.policy.crosscheck import DAY_TYPE, MESH
+from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
+from anonymization.tables.calendar import DAY_OFF, WEEKDAY
+from anonymization.tables.model import TOTAL, Dimension, Measure
+from anonymization.tables.spec import Plan
+
+PAIR = 64
+"""Days of a period fit below this, so that person and day make one text apart from any other pair."""
+
+
+def recount(engine: Engine, plan: Plan, events: Mapping[str, str]) -> pd.DataFrame:
+    """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
+
+    Dimensions that a table lacks are the total. Classes without anybody are not listed.
+    """
+    made = []
+    if plan.linking is not None:
+        engine.create("recount_links", _links(plan, events[plan.linking]))
+        made.append("recount_links")
+    for name, attribute in plan.attributes.items():
+        engine.create(f"recount_{name}", _attribute(plan, attribute, events))
+        made.append(f"recount_{name}")
+    frames = []
+    for table in plan.tables:
+        for measure in table.measures:
+            engine.create("recount_rows", _rows(plan, table.dimensions, measure, events))
+            for levels, sql in _margins(table.dimensions, measure):
+                frame = engine.fetch(sql).to_pandas()
+                frame = frame.assign(**{d.name: TOTAL for d in table.dimensions if d.name not in levels})
+                frames.append(frame.assign(table=table.name, measure=measure.name))
+            engine.drop("recount_rows")
+    for name in made:
+        engine.drop(name)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _days(plan: Plan) -> str:
+    return f"BETWEEN {plan.period.first} AND {plan.period.past - 1}"
+
+
+def _links(plan: Plan, source: str) -> str:
+    pairs = (
+        f"SELECT DISTINCT p, linked_p FROM {source} WHERE day {_days(plan)} AND p IS NOT NULL AND linked_p IS NOT NULL"
+    )
+    return (
+        f"SELECT a.p AS p, a.linked_p AS member FROM ({pairs}) AS a ANTI JOIN ({pairs}) AS b"
+        " ON a.p = b.p AND a.linked_p <> b.linked_p"
+    )
+
+
+def _person(plan: Plan, source: str, events: Mapping[str, str]) -> str:
+    """The source's events of the period with their `person`."""
+    rows = f"SELECT * FROM {events[source]} WHERE day {_days(plan)} AND p IS NOT NULL"
+    if source == plan.linking:
+        return f"SELECT r.*, CASE WHEN r.linked_p IS NULL THEN r.p ELSE r.linked_p END AS person FROM ({rows}) AS r"
+    if source not in plan.linked:
+        return f"SELECT r.*, r.p AS person FROM ({rows}) AS r"
+    return (
+        f"SELECT r.*, l.member AS person FROM ({rows}) AS r INNER JOIN recount_links AS l ON r.p = l.p"
+        f" UNION ALL SELECT r.*, r.p AS person FROM ({rows}) AS r ANTI JOIN recount_links AS l ON r.p = l.p"
+    )
+
+
+def _attribute(plan: Plan, attribute: Attribute, events: Mapping[str, str]) -> str:
+    known = (
+        f'SELECT person, day, "{attribute.column}" AS value FROM ({_person(plan, attribute.source, events)}) AS q'
+        f" WHERE \"{attribute.column}\" <> 'unknown'"
+    )
+    if attribute.resolve is Resolution.MOST_FREQUENT:
+        counted = f"SELECT person, value, count(*) AS n FROM ({known}) AS k GROUP BY person, value"
+        best = f"SELECT person, max(n) AS n FROM ({counted}) AS c GROUP BY person"
+        return (
+            f"SELECT c.person AS person, min(c.value) AS value FROM ({counted}) AS c INNER JOIN ({best}) AS b"
+            " ON c.person = b.person AND c.n = b.n GROUP BY c.person"
+        )
+    pick, of_value = ("max", "max") if attribute.resolve is Resolution.LATEST else ("min", "min")
+    chosen = f"SELECT person, {pick}(day) AS day FROM ({known}) AS k GROUP BY person"
+    return (
+        f"SELECT k.person AS person, {of_value}(k.value) AS value FROM ({known}) AS k INNER JOIN ({chosen}) AS c"
+        " ON k.person = c.person AND k.day = c.day GROUP BY k.person"
+    )
+
+
+def _rows(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, events: Mapping[str, str]) -> str:
+    """Events of the population: person, day, and for each dimension and level its code as text."""
+    columns, joins = ["q.person AS person", f"q.day - {plan.period.first} AS day"], ""
+    if measure.kind is MeasureKind.TOTAL:
+        columns.append("1 AS amount" if measure.column is None else f'q."{measure.column}" AS amount')
+    for number, dimension in enumerate(dimensions):
+        if dimension.kind is DimensionKind.PERSON:
+            joins += f" LEFT JOIN recount_{dimension.name} AS a{number} ON q.person = a{number}.person"
+            finest = f"COALESCE(a{number}.value, 'unknown')"
+            columns += [f"{finest} AS c{number}_0"]
+        else:
+            columns += [f"{code} AS c{number}_{level}" for level, code in enumerate(_event_codes(plan, dimension))]
+    where = " AND ".join(
+        f'q."{column}" IN ({", ".join(_text(code) for code in codes)})' for column, codes in measure.where.items()
+    )
+    rows = f"SELECT {', '.join(columns)} FROM ({_person(plan, measure.source, events)}) AS q{joins}"
+    return _with_levels(rows + (f" WHERE {where}" if where else ""), dimensions)
+
+
+def _with_levels(rows: str, dimensions: tuple[Dimension, ...]) -> str:
+    """Coarser levels of declared hierarchies, as a CASE over their members."""
+    added = []
+    for number, dimension in enumerate(dimensions):
+        if dimension.kind is DimensionKind.PERSON or (dimension.complete and len(dimension.levels) > 1):
+            for level in range(1, len(dimension.levels)):
+                cases = [
+                    f"WHEN c{number}_0 = {_text(code)} THEN {_text(dimension.ancestors(code)[level - 1])}"
+                    for code, of in dimension.level_of.items()
+                    if of == dimension.levels[0]
+                ]
+                added.append(f"CASE {' '.join(cases)} END AS c{number}_{level}")
+    return f"SELECT r.*, {', '.join(added)} FROM ({rows}) AS r" if added else rows
+
+
+def _event_codes(plan: Plan, dimension: Dimension) -> list[str]:
+    column = plan.columns[dimension.name]
+    if column == MESH:
+        digits = {"mesh4": 9, "mesh3": 8, "mesh2": 6}
+        return [f"substr(CAST(q.mesh AS VARCHAR), 1, {digits[level]})" for level in dimension.levels]
+    if column == DAY_TYPE:
+        off = ", ".join(map(str, plan.off)) or "-1"
+        return [f"CASE WHEN q.day IN ({off}) THEN '{DAY_OFF}' ELSE '{WEEKDAY}' END"]
+    if column == "hour":
+        return ["CASE WHEN q.hour < 10 THEN '0' || CAST(q.hour AS VARCHAR) ELSE CAST(q.hour AS VARCHAR) END"]
+    return [f'q."{column}"']
+
+
+def _margins(dimensions: tuple[Dimension, ...], measure: Measure) -> Iterator[tuple[list[str], str]]:
+    """Yield each margin: the dimensions that it keeps, and its SQL."""
+    counted = {
+        MeasureKind.PERSONS: "count(DISTINCT person)",
+        MeasureKind.PERSON_DAYS: f"count(DISTINCT CAST(person AS VARCHAR) || ' ' || CAST(day + {PAIR} AS VARCHAR))",
+        MeasureKind.TOTAL: "CAST(sum(amount) AS BIGINT)",
+    }[measure.kind]
+    choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
+    for chosen in itertools.product(*choices):
+        kept = [
+            (d.name, f"c{n}_{level}")
+            for n, (d, level) in enumerate(zip(dimensions, chosen, strict=True))
+            if level is not None
+        ]
+        codes = "".join(f'{column} AS "{name}", ' for name, column in kept)
+        groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
+        yield [name for name, _ in kept], f"SELECT {codes}{counted} AS recounted FROM recount_rows{groups}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

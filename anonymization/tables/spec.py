@@ -1,0 +1,167 @@
+"""From a declared release to a plan: every name resolved, every code known, nothing left to look up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from anonymization.errors import InputError
+from anonymization.policy.crosscheck import DAY_TYPE, MESH
+from anonymization.policy.load import Policies
+from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release
+from anonymization.tables.calendar import DAY_OFF, WEEKDAY, days_off
+from anonymization.tables.model import TOTAL, Dimension, Measure
+from anonymization.tables.period import Period
+
+MAXIMUM_DAYS = 62
+"""Days are bits of a BIGINT; a longer period would need a wider mask."""
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """One table, resolved."""
+
+    name: str
+    title: Mapping[str, str]
+    dimensions: tuple[Dimension, ...]
+    measures: tuple[Measure, ...]
+    days: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A release of one period, resolved.
+
+    Attributes:
+        columns: event column of each event dimension.
+        attributes: attribute of each person dimension.
+        linking: the source that proves links, if the release reads it, else null.
+        linked: sources whose persons may be linked.
+        off: days off in the period.
+    """
+
+    release: Release
+    period: Period
+    tables: tuple[TablePlan, ...]
+    columns: Mapping[str, str]
+    attributes: Mapping[str, Attribute]
+    linking: str | None
+    linked: frozenset[str]
+    off: tuple[int, ...]
+    minimum_count: int
+
+    def denominator(self, day_type: str) -> int:
+        """Return the number of the period's days of a day type, or of all for the total."""
+        return {TOTAL: self.period.days, DAY_OFF: len(self.off), WEEKDAY: self.period.days - len(self.off)}[day_type]
+
+
+def resolve(policies: Policies, release: Release, period: Period) -> Plan:
+    """Return the plan of a release's issue.
+
+    Raises:
+        InputError: the period is longer than a key period allows.
+    """
+    if period.days > MAXIMUM_DAYS:
+        raise InputError(f"{period.name} has {period.days} days; a release covers at most {MAXIMUM_DAYS}")
+    dimensions = {name: _dimension(name, spec, policies) for name, spec in release.dimensions.items()}
+    tables = tuple(
+        TablePlan(
+            name=name,
+            title=table.title.model_dump(),
+            dimensions=tuple(dimensions[d] for d in table.dimensions),
+            measures=tuple(
+                Measure(m, spec.title.model_dump(), spec.kind, spec.source, dict(spec.where), spec.column)
+                for m, spec in table.measures.items()
+            ),
+            days=table.days,
+        )
+        for name, table in release.tables.items()
+    )
+    linking = next((link for link in policies.links if link.source in release.sources), None)
+    linkable = {
+        name
+        for name in release.sources
+        if linking is not None
+        and name != linking.source
+        and any(person.namespace == linking.from_.namespace for person in policies.sources[name].persons)
+    }
+    return Plan(
+        release=release,
+        period=period,
+        tables=tables,
+        columns={name: spec.column for name, spec in release.dimensions.items() if spec.column is not None},
+        attributes={
+            name: release.attributes[spec.attribute]
+            for name, spec in release.dimensions.items()
+            if spec.attribute is not None
+        },
+        linking=linking.source if linking is not None else None,
+        linked=frozenset(linkable),
+        off=days_off(period),
+        minimum_count=release.protection.minimum_count,
+    )
+
+
+def _dimension(name: str, spec: DimensionSpec, policies: Policies) -> Dimension:
+    parents: dict[str, str] = {}
+    level_of: dict[str, str] = {}
+    labels: Mapping[str, tuple[str, str]] = {}
+    if spec.hierarchy is not None and spec.hierarchy != MESH:
+        for value, above in policies.hierarchies[spec.hierarchy].items():
+            chain = (value, *above)[: len(spec.levels)]
+            for position, code in enumerate(chain):
+                parents[code] = chain[position + 1] if position + 1 < len(chain) else TOTAL
+                level_of[code] = spec.levels[position]
+        labels = policies.codelists[spec.hierarchy]
+    elif spec.codelist is not None:
+        labels = policies.codelists[spec.codelist]
+        parents = dict.fromkeys(labels, TOTAL)
+        level_of = dict.fromkeys(labels, spec.levels[0])
+    return Dimension(
+        name=name,
+        title=spec.title.model_dump(),
+        kind=DimensionKind(spec.kind),
+        levels=spec.levels,
+        parents=parents,
+        level_of=level_of,
+        labels=labels,
+        complete=bool(parents),
+        by_day=spec.column == DAY_TYPE,
+    )
+
+
+def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
+    """Return the dimension with the codes that the data brought (a mesh, or a dimension without a code list)."""
+    if dimension.complete:
+        return dimension
+    parents: dict[str, str] = {}
+    level_of: dict[str, str] = {}
+    for code in sorted(codes - {TOTAL}):
+        level = dimension.levels[0] if len(dimension.levels) == 1 else _mesh_level(code)
+        above = _mesh_parent(code) if len(dimension.levels) > 1 else None
+        parents[code] = above if above is not None and level != dimension.levels[-1] else TOTAL
+        level_of[code] = level
+    return Dimension(
+        name=dimension.name,
+        title=dimension.title,
+        kind=dimension.kind,
+        levels=dimension.levels,
+        parents=parents,
+        level_of=level_of,
+        labels={code: (code, code) for code in parents},
+        complete=False,
+        by_day=dimension.by_day,
+    )
+
+
+MESH_DIGITS = {9: "mesh4", 8: "mesh3", 6: "mesh2"}
+MESH_PARENT = {9: 8, 8: 6}
+
+
+def _mesh_level(code: str) -> str:
+    return MESH_DIGITS[len(code)]
+
+
+def _mesh_parent(code: str) -> str | None:
+    digits = MESH_PARENT.get(len(code))
+    return None if digits is None else code[:digits]

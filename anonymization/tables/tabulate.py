@@ -1,0 +1,196 @@
+"""Tabulate: exact distinct persons, person-days and totals of every declared margin.
+
+Over event dimensions a person is put into every grouping set and counted outside, so that nobody counts
+twice in a margin. Over person dimensions each person has one value: counts of the finest cells add up, and
+are added up in Python, where only cells are left.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from anonymization.engine.base import Engine
+from anonymization.policy.crosscheck import DAY_TYPE, MESH
+from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.tables.calendar import DAY_OFF, WEEKDAY
+from anonymization.tables.facts import (
+    MESH_DIVISORS,
+    UNKNOWN,
+    Statement,
+    attribute_statement,
+    event_dimensions,
+    facts_statement,
+    links_statement,
+)
+from anonymization.tables.model import TOTAL, Dimension, Measure, Table
+from anonymization.tables.spec import Plan, TablePlan, with_codes
+
+FACTS = "facts"
+
+
+def tabulate(engine: Engine, plan: Plan, events: Mapping[str, str]) -> tuple[Table, ...]:
+    """Return the release's tables, true values, every margin.
+
+    Args:
+        engine: holds the events.
+        plan: the resolved release.
+        events: relation of each source.
+    """
+    prepared = list(preparing(plan, events))
+    for statement in prepared:
+        engine.create(statement.name, statement.sql)
+    tables = tuple(_tabulate_one(engine, plan, table, events) for table in plan.tables)
+    for statement in prepared:
+        engine.drop(statement.name)
+    return tables
+
+
+def preparing(plan: Plan, events: Mapping[str, str]) -> Iterator[Statement]:
+    """Yield what is made once a release: the links, then the person attributes."""
+    links = links_statement(plan, events)
+    if links is not None:
+        yield links
+    for name, attribute in plan.attributes.items():
+        yield attribute_statement(plan, name, attribute, events)
+
+
+def statements(plan: Plan, events: Mapping[str, str]) -> Iterator[Statement]:
+    """Yield every statement that a build runs, in order: what `noren explain` prints."""
+    yield from preparing(plan, events)
+    for table in plan.tables:
+        for population, measures in populations(table.measures):
+            facts = facts_statement(plan, FACTS, table.dimensions, measures, events)
+            yield Statement(f"{table.name}: facts of {population}", facts.sql)
+            yield Statement(f"{table.name}: cells of {population}", cells_sql(plan, table.dimensions, measures))
+
+
+def populations(measures: Sequence[Measure]) -> list[tuple[str, list[Measure]]]:
+    """Return the measures by population, in order."""
+    found: dict[str, list[Measure]] = {}
+    for measure in measures:
+        found.setdefault(measure.population, []).append(measure)
+    return list(found.items())
+
+
+def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[str, str]) -> Table:
+    keys = [dimension.name for dimension in table.dimensions]
+    frames = []
+    for _, measures in populations(table.measures):
+        facts = facts_statement(plan, FACTS, table.dimensions, measures, events)
+        engine.create(facts.name, facts.sql)
+        raw = engine.fetch(cells_sql(plan, table.dimensions, measures)).to_pandas()
+        engine.drop(facts.name)
+        cells = _coded(plan, table.dimensions, raw)
+        names = {f"v{i}": measure.name for i, measure in enumerate(measures)}
+        frames.append(_roll_up(table.dimensions, cells, list(names)).rename(columns=names).set_index(keys))
+    frame = pd.concat(frames, axis=1).fillna(0).astype("int64").reset_index()
+    dimensions = tuple(with_codes(d, set(frame[d.name])) for d in table.dimensions)
+    frame = _completed(dimensions, frame)
+    if table.days:
+        day_type = next((k for k in keys if plan.columns.get(k) == DAY_TYPE), None)
+        codes = frame[day_type] if day_type is not None else pd.Series(TOTAL, index=frame.index)
+        frame["days"] = codes.map(plan.denominator).astype("int64")
+    return Table(table.name, table.title, dimensions, table.measures, frame, days=table.days)
+
+
+def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple[str, str]]:
+    """Return a dimension's levels in SQL, finest first: column name and its value over the facts' `d<i>`."""
+    finest = f"d{position}"
+    if plan.columns[dimension.name] != MESH:
+        return [(f"{finest}_0", finest)]
+    first = MESH_DIVISORS[dimension.levels[0]]
+    divisors = [MESH_DIVISORS[level] // first for level in dimension.levels]
+    return [
+        (f"{finest}_{i}", finest if divisor == 1 else f"INT_DIV({finest}, {divisor})")
+        for i, divisor in enumerate(divisors)
+    ]
+
+
+def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[Measure]) -> str:
+    """Return the SQL of one population's cells: levels, `gid`, person dimensions, and `v<i>` a measure."""
+    levels = [level_columns(plan, d, i) for i, d in enumerate(event_dimensions(dimensions))]
+    columns = [name for of_dimension in levels for name, _ in of_dimension]
+    people = [d.name for d in dimensions if d.kind is DimensionKind.PERSON]
+    totals = [i for i, m in enumerate(measures) if m.kind is MeasureKind.TOTAL]
+    inner = ", ".join([*columns, "p", "BIT_OR_AGG(days) AS days", *(f"sum(m{i}) AS m{i}" for i in totals)])
+    source = f"(SELECT p, days{''.join(f', m{i}' for i in totals)}"
+    source += "".join(f", {sql} AS {name}" for of_dimension in levels for name, sql in of_dimension)
+    source += f" FROM {FACTS}) AS leveled"
+    if columns:
+        choices = [[[name] for name, _ in of_dimension] + [[]] for of_dimension in levels]
+        sets = ["(" + ", ".join([*itertools.chain(*chosen), "p"]) + ")" for chosen in itertools.product(*choices)]
+        grouped = f"SELECT {inner}, GROUPING_ID({', '.join(columns)}) AS gid FROM {source}"
+        grouped += f" GROUP BY GROUPING SETS ({', '.join(sets)})"
+    else:
+        grouped = f"SELECT {inner}, 0 AS gid FROM {source} GROUP BY p"
+    values = {
+        MeasureKind.PERSONS: "count(*)",
+        MeasureKind.PERSON_DAYS: "CAST(sum(BIT_COUNT(g.days)) AS BIGINT)",
+    }
+    measured = [f"{values.get(m.kind, f'CAST(sum(g.m{i}) AS BIGINT)')} AS v{i}" for i, m in enumerate(measures)]
+    persons = [f"COALESCE(a{i}.value, '{UNKNOWN}')" for i in range(len(people))]
+    joins = "".join(f" LEFT JOIN attribute_{name} AS a{i} ON g.p = a{i}.p" for i, name in enumerate(people))
+    keys = [*(f"g.{name}" for name in columns), "g.gid", *persons]
+    selected = [*(f"g.{name} AS {name}" for name in columns), "g.gid AS gid"]
+    selected += [f"{value} AS person_{i}" for i, value in enumerate(persons)]
+    return f"SELECT {', '.join([*selected, *measured])} FROM ({grouped}) AS g{joins} GROUP BY {', '.join(keys)}"
+
+
+def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> pd.DataFrame:
+    """From level columns and `gid` to one text column a dimension, with the total's code where it is rolled up."""
+    cells = raw[[column for column in raw.columns if column.startswith("v")]].copy()
+    event = [level_columns(plan, d, i) for i, d in enumerate(event_dimensions(dimensions))]
+    width = sum(len(of_dimension) for of_dimension in event)
+    place, at, people = 0, 0, 0
+    for dimension in dimensions:
+        if dimension.kind is DimensionKind.PERSON:
+            cells[dimension.name] = raw[f"person_{people}"].astype(object)
+            people += 1
+            continue
+        codes = pd.Series(TOTAL, index=raw.index, dtype=object)
+        for name, _ in event[at]:
+            there = (raw["gid"].to_numpy() >> (width - 1 - place)) & 1 == 0
+            codes[there] = _texts(plan.columns[dimension.name], raw.loc[there, name])
+            place += 1
+        cells[dimension.name] = codes
+        at += 1
+    return cells
+
+
+def _texts(column: str, values: pd.Series) -> pd.Series:
+    if column == DAY_TYPE:
+        return values.map({0: WEEKDAY, 1: DAY_OFF})
+    if column == "hour":
+        return values.map("{:02.0f}".format)
+    return values.map("{:.0f}".format) if pd.api.types.is_numeric_dtype(values) else values
+
+
+def _roll_up(dimensions: tuple[Dimension, ...], cells: pd.DataFrame, values: list[str]) -> pd.DataFrame:
+    """Add the coarser levels and totals of person dimensions, over which persons add up."""
+    keys = [dimension.name for dimension in dimensions]
+    for dimension in dimensions:
+        if dimension.kind is not DimensionKind.PERSON:
+            continue
+        frames, level = [cells], cells
+        while True:
+            codes = level[dimension.name].map(lambda code, d=dimension: d.parents.get(code, TOTAL))
+            below = level[dimension.name] != TOTAL
+            level = level[below].assign(**{dimension.name: codes[below]})
+            if level.empty:
+                break
+            level = level.groupby(keys, as_index=False, sort=False)[values].sum()
+            frames.append(level)
+        cells = pd.concat(frames, ignore_index=True)
+    return cells
+
+
+def _completed(dimensions: tuple[Dimension, ...], frame: pd.DataFrame) -> pd.DataFrame:
+    """Where every code is known beforehand, add the combinations without anybody: they are zeros, not gaps."""
+    keys = [dimension.name for dimension in dimensions]
+    if all(dimension.complete for dimension in dimensions):
+        every = pd.MultiIndex.from_product([d.codes for d in dimensions], names=keys)
+        frame = frame.set_index(keys).reindex(every, fill_value=0).reset_index()
+    return frame.sort_values(keys, kind="stable", ignore_index=True)
