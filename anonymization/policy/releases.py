@@ -122,12 +122,22 @@ class TableSpec(Declared):
         return self
 
 
+class Zeros(StrEnum):
+    """Whether a reader may tell a class without anybody from a hidden one."""
+
+    PUBLISHED = "published"
+    """Hidden cells are listed as confidential: somebody is there."""
+    WITHHELD = "withheld"
+    """Hidden cells are not listed: a class that is not listed has few persons, or none."""
+
+
 class Protection(Declared):
     """How the tables are protected."""
 
     method: str = Field(pattern=r"^suppression$")
     minimum_count: int = Field(ge=2)
     """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
+    zeros: Zeros = Zeros.PUBLISHED
 
 
 class Release(Declared):

@@ -113,6 +113,7 @@ class SafeTable:
         frame: one row a cell, sorted by its codes; a text column a dimension; for each measure a nullable Int64
             column, empty where confidential, and `<measure>_status`; `days` where declared.
         minimum_count: the minimum publishable count of persons.
+        withheld: hidden cells are not listed, so that nobody can tell them from cells without anybody.
     """
 
     name: str
@@ -122,6 +123,7 @@ class SafeTable:
     frame: pd.DataFrame
     minimum_count: int
     days: bool = False
+    withheld: bool = False
 
     @property
     def keys(self) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from anonymization.errors import InputError
 from anonymization.policy.crosscheck import DAY_TYPE, MESH
 from anonymization.policy.load import Policies
-from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release
+from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, Zeros
 from anonymization.tables.calendar import DAY_OFF, WEEKDAY, days_off
 from anonymization.tables.model import TOTAL, Dimension, Measure
 from anonymization.tables.period import Period
@@ -49,6 +49,7 @@ class Plan:
     linked: frozenset[str]
     off: tuple[int, ...]
     minimum_count: int
+    withheld: bool
 
     def denominator(self, day_type: str) -> int:
         """Return the number of the period's days of a day type, or of all for the total."""
@@ -99,6 +100,7 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
         linked=frozenset(linkable),
         off=days_off(period),
         minimum_count=release.protection.minimum_count,
+        withheld=release.protection.zeros is Zeros.WITHHELD,
     )
 
 

@@ -19,13 +19,14 @@ import pandas as pd
 
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
+from anonymization.tables.spec import with_codes
 
 
-def protect(tables: Sequence[Table], minimum_count: int) -> tuple[SafeTable, ...]:
+def protect(tables: Sequence[Table], minimum_count: int, *, withheld: bool = False) -> tuple[SafeTable, ...]:
     """Return the tables as they may be published.
 
     Guarantees that every published persons figure is 0 or at least `minimum_count`, and that no published
-    cell covers a hidden one. Deterministic.
+    cell covers a hidden one. Deterministic. With `withheld`, cells hidden in every measure are not listed.
     """
     cube = _dimensions(tables)
     hidden: dict[str, pd.DataFrame] = {}
@@ -37,7 +38,7 @@ def protect(tables: Sequence[Table], minimum_count: int) -> tuple[SafeTable, ...
                 known = hidden.get(measure.population)
                 hidden[measure.population] = cells if known is None else pd.concat([known, cells])
     closed = {population: closure(cube, cells) for population, cells in hidden.items()}
-    return tuple(_safe(table, closed, cube, minimum_count) for table in tables)
+    return tuple(_safe(table, closed, cube, minimum_count, withheld=withheld) for table in tables)
 
 
 def closure(cube: Sequence[Dimension], cells: pd.DataFrame) -> pd.DataFrame:
@@ -71,7 +72,9 @@ def _in_cube(cells: pd.DataFrame, cube: Sequence[Dimension]) -> pd.DataFrame:
     return cells.reindex(columns=names, fill_value=TOTAL).astype(object)
 
 
-def _safe(table: Table, closed: dict[str, pd.DataFrame], cube: Sequence[Dimension], minimum_count: int) -> SafeTable:
+def _safe(
+    table: Table, closed: dict[str, pd.DataFrame], cube: Sequence[Dimension], minimum_count: int, *, withheld: bool
+) -> SafeTable:
     names = [dimension.name for dimension in cube]
     coordinates = pd.MultiIndex.from_frame(_in_cube(table.frame[table.keys], cube)[names])
     columns: dict[str, object] = {key: table.frame[key] for key in table.keys}
@@ -82,7 +85,14 @@ def _safe(table: Table, closed: dict[str, pd.DataFrame], cube: Sequence[Dimensio
     if table.days:
         columns["days"] = table.frame["days"]
     frame = pd.DataFrame(columns)
-    return SafeTable(table.name, table.title, table.dimensions, table.measures, frame, minimum_count, days=table.days)
+    dimensions = table.dimensions
+    if withheld:
+        listed = pd.concat([frame[f"{m.name}_status"] == FREE for m in table.measures], axis=1).any(axis=1)
+        frame = frame[listed].reset_index(drop=True)
+        dimensions = tuple(with_codes(d, set(frame[d.name])) for d in dimensions)
+    return SafeTable(
+        table.name, table.title, dimensions, table.measures, frame, minimum_count, days=table.days, withheld=withheld
+    )
 
 
 def uncovered(tables: Sequence[SafeTable]) -> pd.DataFrame:

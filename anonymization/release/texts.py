@@ -1,0 +1,66 @@
+"""The texts of a package: what it is, and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anonymization.policy.decide import Clause
+from anonymization.policy.releases import Release
+from anonymization.tables.model import TOTAL, SafeTable
+from anonymization.tables.period import Period
+
+
+def notice(release: Release, period: Period, minimum_count: int, clauses: Sequence[Clause]) -> str:
+    """Return NOTICE.md: what the material is, on which clauses it stands, and what its recipient may not do."""
+    quoted = "\n".join(f"- {clause}" for clause in clauses)
+    return f"""# Notice
+
+{release.title.en} ({release.title.ja}), {period.name}
+
+This is statistical material, processed so that no person can be identified. It holds no information about an
+individual: every figure counts at least {minimum_count} distinct persons, or is zero, or is withheld.
+
+It is provided under the privacy policy in force since {", ".join(v.isoformat() for v in release.policy_versions)}:
+
+{quoted}
+
+The recipient must not try to identify a person from it, alone or together with other information, and must not
+undo what was withheld.
+"""
+
+
+def readme(release: Release, period: Period, tables: Sequence[SafeTable]) -> str:
+    """Return README.md: the tables, their columns, and how totals and withheld figures are written."""
+    lines = [
+        f"# {release.title.en}",
+        "",
+        f"{release.title.ja}",
+        "",
+        f"{release.description.en} {release.description.ja}",
+        "",
+        f"Period: {period.first_date} to {period.last_date}.",
+        "",
+        "| table | title | dimensions | measures |",
+        "|---|---|---|---|",
+    ]
+    for table in tables:
+        measures = ", ".join(measure.name for measure in table.measures)
+        lines.append(f"| `tables/{table.name}` | {table.title['en']} | {', '.join(table.keys)} | {measures} |")
+    lines += [
+        "",
+        "Each table comes as CSV and as Parquet, with equal content. A row is a cell: one column a dimension, holding",
+        f"its code or `{TOTAL}` for the total; rows of every level of a hierarchy stand side by side. After each measure",
+        "its status: `F` free, `C` confidential (the figure is empty). Codes are explained in `codelists/`, columns in",
+        "`data-dictionary.csv`, and everything a program needs in `datapackage.json`.",
+        "",
+    ]
+    if any(table.withheld for table in tables):
+        lines.append("A combination that is not listed has fewer persons than the minimum publishable count, or none.")
+    else:
+        lines.append("Zeros are figures: nobody is there.")
+    lines += [
+        "",
+        "Numbers of distinct persons do not add up over dimensions in which a person may be in several classes",
+        "(kind `event` in `datapackage.json`); they do over those in which each person has one (kind `person`).",
+    ]
+    return "\n".join(lines) + "\n"
