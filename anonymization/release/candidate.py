@@ -1,0 +1,141 @@
+"""Candidates: a package that waits for its gate, its decision and its publication."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from anonymization.errors import InputError, IntegrityError
+from anonymization.home import Home
+from anonymization.release.ledger import EntryKind, Ledger, canonical
+from anonymization.release.package import check_manifest
+
+IDENTITY = re.compile(r"[1-9]\d*-[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was requested: `evidence/request.json`; nothing of a person is in it.
+
+    Attributes:
+        first_day, past_day: the period, in days since 1970-01-01.
+        inputs: source to the digests of the log files that its events came from.
+        figures: counts that the officer may want: persons hidden, links in conflict, and the like.
+    """
+
+    number: int
+    candidate: str
+    release: str
+    period: str
+    first_day: int
+    past_day: int
+    sources: list[str]
+    recipient: str
+    purpose: str
+    requester: str
+    digest: str
+    policy_digest: str
+    engine: str
+    inputs: Mapping[str, list[str]]
+    figures: Mapping[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate whose files were checked against its ledger entry."""
+
+    request: Request
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """`<request>-<digest>`."""
+        return self.request.candidate
+
+    @property
+    def package(self) -> Path:
+        """What would leave."""
+        return self.folder / "package"
+
+    @property
+    def evidence(self) -> Path:
+        """What stays inside."""
+        return self.folder / "evidence"
+
+
+def new_stage(home: Home) -> Path:
+    """Return a new, empty folder in which a package is written."""
+    stage = home.candidates / "_tmp" / secrets.token_hex(8)
+    (stage / "package").mkdir(mode=0o700, parents=True)
+    (stage / "evidence").mkdir(mode=0o700)
+    return stage
+
+
+def store_candidate(home: Home, ledger: Ledger, stage: Path, known: Mapping[str, object]) -> Candidate:
+    """Give a staged package a request number, record it, and move it to its place.
+
+    Args:
+        home: the home.
+        ledger: its ledger.
+        stage: the staged folder.
+        known: the fields of `Request` beside number and candidate.
+    """
+    digest = check_manifest(stage / "package")
+    with ledger.transaction() as transaction:
+        number, identity = transaction.next_request(digest)
+        request = Request(number=number, candidate=identity, **known)  # type: ignore[arg-type]
+        text = canonical(asdict(request))
+        write_private(stage / "evidence" / "request.json", text + "\n")
+        transaction.append(
+            EntryKind.REQUEST, identity, {"request_sha256": _sha256(text), "digest": digest, "release": request.release}
+        )
+        folder = home.candidates / identity
+        stage.rename(folder)
+    return Candidate(request, folder)
+
+
+def load_candidate(home: Home, ledger: Ledger, identity: str) -> Candidate:
+    """Return a candidate, after checking its package and request against the ledger.
+
+    Raises:
+        InputError: no such candidate.
+        IntegrityError: a file was changed since the build.
+    """
+    folder = home.candidates / identity
+    if IDENTITY.fullmatch(identity) is None or not folder.is_dir():
+        known = sorted(p.name for p in home.candidates.glob("[0-9]*-*"))
+        raise InputError(f"no candidate {identity!r}; there are: {', '.join(known) or 'none'}")
+    with ledger.transaction() as transaction:
+        entries = transaction.entries(kind=EntryKind.REQUEST, subject=identity)
+    try:
+        text = (folder / "evidence" / "request.json").read_text(encoding="utf-8").rstrip("\n")
+        request = Request(**json.loads(text))
+    except (OSError, ValueError, TypeError):
+        raise IntegrityError(f"candidate {identity}: evidence/request.json is missing or unreadable") from None
+    if not entries or entries[-1].payload["request_sha256"] != _sha256(text):
+        raise IntegrityError(f"candidate {identity}: evidence/request.json is not what the ledger recorded")
+    if check_manifest(folder / "package") != entries[-1].payload["digest"]:
+        raise IntegrityError(f"candidate {identity}: the package is not what was built")
+    return Candidate(request, folder)
+
+
+def discard(stage: Path) -> None:
+    """Remove a staged folder."""
+    shutil.rmtree(stage, ignore_errors=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a text file, 0600."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,193 @@
+"""Decisions: an enrolled officer, who did not request it, approves or rejects one candidate, once, in time.
+
+A decision binds request number, package digest, verdict digest, policy digest and ledger head. Publication
+verifies it again by itself: whatever brought the decision (a `DecisionSource`), only its content counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from anonymization.errors import DecisionRefusal
+from anonymization.keys import public_text, sign, signature_holds
+from anonymization.release.candidate import Candidate, write_private
+from anonymization.release.ledger import EntryKind, Ledger, Transaction, canonical, now
+from anonymization.release.verdict import require_open, verdict_digest
+
+FILE = "decision.json"
+VALID = timedelta(hours=72)
+
+
+class Outcome(StrEnum):
+    """What an officer decided."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision and what it binds."""
+
+    candidate: str
+    request: int
+    package_digest: str
+    verdict_digest: str
+    policy_digest: str
+    ledger_head: str
+    outcome: Outcome
+    officer: str
+    reason: str
+    decided_at: str
+    expires_at: str
+    nonce: str
+
+    def text(self) -> str:
+        """Return what is signed."""
+        return canonical(asdict(self))
+
+
+@dataclass(frozen=True)
+class SignedDecision:
+    """A decision with its officer's signature."""
+
+    decision: Decision
+    signature: str
+
+    @property
+    def digest(self) -> str:
+        """What the ledger knows it by."""
+        return hashlib.sha256(self.decision.text().encode()).hexdigest()
+
+
+class DecisionSource(Protocol):
+    """Where the decision on a candidate comes from: signed files here, or another system that is asked itself."""
+
+    def decision_on(self, candidate: Candidate) -> SignedDecision:
+        """Return the decision, or refuse."""
+
+
+class SignedFile:
+    """Decisions signed by `noren approve`, in the candidate's evidence."""
+
+    def decision_on(self, candidate: Candidate) -> SignedDecision:
+        """Return the decision in `evidence/decision.json`.
+
+        Raises:
+            DecisionRefusal: there is none, or it is no decision.
+        """
+        try:
+            content = json.loads((candidate.evidence / FILE).read_text(encoding="utf-8"))
+            fields = dict(content["decision"])
+            fields["outcome"] = Outcome(fields["outcome"])
+            return SignedDecision(Decision(**fields), str(content["signature"]))
+        except FileNotFoundError:
+            raise DecisionRefusal(f"candidate {candidate.id}: no officer has decided on it") from None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise DecisionRefusal(f"candidate {candidate.id}: evidence/{FILE} is no decision") from None
+
+
+def decide(
+    ledger: Ledger,
+    candidate: Candidate,
+    *,
+    outcome: Outcome,
+    officer: str,
+    officers: Mapping[str, str],
+    key: Ed25519PrivateKey,
+    reason: str = "",
+) -> SignedDecision:
+    """Sign a decision with an officer's key and record it.
+
+    Args:
+        ledger: the home's ledger.
+        candidate: what is decided on.
+        outcome: approved or rejected; a rejection needs a reason.
+        officer: the officer's name.
+        officers: enrolled officers and their public keys.
+        key: the officer's private key.
+        reason: why, in the officer's words.
+
+    Raises:
+        DecisionRefusal: unknown officer, another's key, the requester, or a rejection without a reason.
+        GateRefusal: an approval while the gate is closed.
+    """
+    _check_officer(candidate, officer, officers)
+    if public_text(key.public_key()) != officers[officer]:
+        raise DecisionRefusal(f"the key is not the one that {officer!r} is enrolled with")
+    if outcome is Outcome.REJECTED and not reason.strip():
+        raise DecisionRefusal("a rejection says why: --reason TEXT")
+    if outcome is Outcome.APPROVED:
+        require_open(ledger, candidate)
+    verdict = verdict_digest(candidate) if (candidate.evidence / "verdict.json").exists() else ""
+    with ledger.transaction() as transaction:
+        decision = Decision(
+            candidate=candidate.id,
+            request=candidate.request.number,
+            package_digest=candidate.request.digest,
+            verdict_digest=verdict,
+            policy_digest=candidate.request.policy_digest,
+            ledger_head=transaction.head(),
+            outcome=outcome,
+            officer=officer,
+            reason=reason,
+            decided_at=now(),
+            expires_at=(datetime.now(UTC) + VALID).isoformat(timespec="seconds"),
+            nonce=secrets.token_hex(16),
+        )
+        signed = SignedDecision(decision, sign(key, decision.text().encode()))
+        content = {"decision": asdict(decision), "signature": signed.signature}
+        write_private(candidate.evidence / FILE, canonical(content) + "\n")
+        transaction.append(
+            EntryKind.DECISION,
+            candidate.id,
+            {"decision_sha256": signed.digest, "outcome": outcome.value, "officer": officer},
+        )
+    return signed
+
+
+def _check_officer(candidate: Candidate, officer: str, officers: Mapping[str, str]) -> None:
+    if officer not in officers:
+        raise DecisionRefusal(f"unknown officer {officer!r}; enrolled: {', '.join(sorted(officers)) or 'nobody'}")
+    if officer == candidate.request.requester:
+        raise DecisionRefusal(f"{officer!r} requested the release, and so cannot decide on it")
+
+
+def check_approval(
+    transaction: Transaction, candidate: Candidate, signed: SignedDecision, officers: Mapping[str, str]
+) -> None:
+    """Check that a decision approves exactly this candidate, now.
+
+    Raises:
+        DecisionRefusal: what is wrong with it.
+    """
+    decision = signed.decision
+    _check_officer(candidate, decision.officer, officers)
+    if not signature_holds(officers[decision.officer], signed.signature, decision.text().encode()):
+        raise DecisionRefusal(f"the signature is not {decision.officer!r}'s over this decision")
+    bound = (decision.candidate, decision.request, decision.package_digest, decision.policy_digest)
+    request = candidate.request
+    if bound != (candidate.id, request.number, request.digest, request.policy_digest):
+        raise DecisionRefusal(f"the decision is about {decision.candidate}, another package than {candidate.id}")
+    if decision.verdict_digest != verdict_digest(candidate):
+        raise DecisionRefusal("the decision was made on another verdict; the gate has run again since")
+    recorded = transaction.entries(kind=EntryKind.DECISION, subject=candidate.id)
+    if not any(entry.payload["decision_sha256"] == signed.digest for entry in recorded):
+        raise DecisionRefusal("the ledger has no such decision")
+    if recorded[-1].payload["decision_sha256"] != signed.digest:
+        raise DecisionRefusal("the decision was replaced by a later one")
+    if decision.outcome is not Outcome.APPROVED:
+        raise DecisionRefusal(f"{decision.officer!r} rejected it: {decision.reason}")
+    if datetime.fromisoformat(decision.expires_at) < datetime.now(UTC):
+        raise DecisionRefusal(f"the decision expired at {decision.expires_at}")
+    if transaction.decision_used(signed.digest):
+        raise DecisionRefusal("the decision was used before; a decision is good for one publication")

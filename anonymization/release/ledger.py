@@ -1,0 +1,226 @@
+"""The ledger: what was requested, gated, decided, published, withdrawn and chosen, each entry chained to the last.
+
+An entry's hash is the SHA-256 of the entry before it and of its own content, so that a changed or missing
+entry shows. It holds no value of a person: choices are there as sequence numbers and salted digests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from anonymization.errors import IntegrityError, NorenError
+from anonymization.home import Home
+
+GENESIS = "0" * 64
+HEAD_REVISION = "0001"
+
+
+class EntryKind(StrEnum):
+    """What an entry records."""
+
+    INITIALIZED = "initialized"
+    REQUEST = "request"
+    GATE = "gate"
+    DECISION = "decision"
+    PUBLICATION = "publication"
+    WITHDRAWAL = "withdrawal"
+    CHOICE = "choice"
+    REFUSED = "refused"
+
+
+_META = sa.MetaData()
+ENTRIES = sa.Table(
+    "entries", _META,
+    sa.Column("seq", sa.Integer, primary_key=True), sa.Column("time", sa.String), sa.Column("kind", sa.String),
+    sa.Column("subject", sa.String), sa.Column("payload", sa.Text), sa.Column("previous", sa.String),
+    sa.Column("hash", sa.String),
+)  # fmt: skip
+REQUESTS = sa.Table("requests", _META, sa.Column("number", sa.Integer), sa.Column("candidate", sa.String))
+PUBLICATIONS = sa.Table(
+    "publications", _META,
+    sa.Column("candidate", sa.String), sa.Column("release", sa.String), sa.Column("period", sa.String),
+    sa.Column("version", sa.Integer), sa.Column("digest", sa.String),
+)  # fmt: skip
+USED = sa.Table("used_decisions", _META, sa.Column("digest", sa.String))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the ledger."""
+
+    seq: int
+    time: str
+    kind: EntryKind
+    subject: str
+    payload: Mapping[str, Any]
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A version of a release that was published."""
+
+    candidate: str
+    release: str
+    period: str
+    version: int
+    digest: str
+
+
+def canonical(content: object) -> str:
+    """Return content as canonical JSON: keys sorted, no spaces."""
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def entry_hash(previous: str, seq: int, time: str, kind: str, subject: str, payload: str) -> str:
+    """Return the hash of an entry: SHA-256 over the previous hash and its own content."""
+    return hashlib.sha256(canonical([previous, seq, time, kind, subject, payload]).encode()).hexdigest()
+
+
+class Transaction:
+    """What may be done within one transaction of the ledger; all of it or nothing."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def append(self, kind: EntryKind, subject: str, payload: Mapping[str, Any]) -> Entry:
+        """Append an entry to the chain."""
+        last = self._connection.execute(sa.select(ENTRIES).order_by(ENTRIES.c.seq.desc()).limit(1)).first()
+        seq, previous = (last.seq + 1, last.hash) if last is not None else (1, GENESIS)
+        time, text = now(), canonical(payload)
+        digest = entry_hash(previous, seq, time, kind.value, subject, text)
+        values = (seq, time, kind.value, subject, text, previous, digest)
+        self._connection.execute(sa.insert(ENTRIES).values(values))
+        return Entry(seq, time, kind, subject, payload, previous, digest)
+
+    def head(self) -> str:
+        """Return the hash of the last entry."""
+        last = self._connection.execute(sa.select(ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1)).scalar()
+        return last or GENESIS
+
+    def entries(self, *, after: int = 0, kind: EntryKind | None = None, subject: str | None = None) -> list[Entry]:
+        """Return entries in order."""
+        query = sa.select(ENTRIES).where(ENTRIES.c.seq > after).order_by(ENTRIES.c.seq)
+        if kind is not None:
+            query = query.where(ENTRIES.c.kind == kind.value)
+        if subject is not None:
+            query = query.where(ENTRIES.c.subject == subject)
+        return [
+            Entry(r.seq, r.time, EntryKind(r.kind), r.subject, json.loads(r.payload), r.previous, r.hash)
+            for r in self._connection.execute(query)
+        ]
+
+    def next_request(self, digest: str) -> tuple[int, str]:
+        """Take the next request number; return it with the candidate's id."""
+        number = (self._connection.execute(sa.select(sa.func.max(REQUESTS.c.number))).scalar() or 0) + 1
+        candidate = f"{number}-{digest[:16]}"
+        self._connection.execute(sa.insert(REQUESTS).values((number, candidate)))
+        return number, candidate
+
+    def publications(self) -> list[Publication]:
+        """Return every publication, in order of release, period and version."""
+        query = sa.select(PUBLICATIONS).order_by(PUBLICATIONS.c.release, PUBLICATIONS.c.period, PUBLICATIONS.c.version)
+        return [
+            Publication(r.candidate, r.release, r.period, r.version, r.digest) for r in self._connection.execute(query)
+        ]
+
+    def publish(self, publication: Publication, decision: str) -> None:
+        """Take a version number and use up a decision."""
+        self._connection.execute(sa.insert(USED).values((decision,)))
+        p = publication
+        self._connection.execute(
+            sa.insert(PUBLICATIONS).values((p.candidate, p.release, p.period, p.version, p.digest))
+        )
+
+    def decision_used(self, digest: str) -> bool:
+        """Whether a decision was used up."""
+        query = sa.select(USED.c.digest).where(USED.c.digest == digest)
+        return self._connection.execute(query).first() is not None
+
+    def verify_chain(self) -> None:
+        """Check every entry against the one before it.
+
+        Raises:
+            IntegrityError: the first entry that does not fit.
+        """
+        previous, expected = GENESIS, 1
+        for row in self._connection.execute(sa.select(ENTRIES).order_by(ENTRIES.c.seq)):
+            digest = entry_hash(row.previous, row.seq, row.time, row.kind, row.subject, row.payload)
+            if row.seq != expected or row.previous != previous or row.hash != digest:
+                raise IntegrityError(f"the ledger does not hold: entry {row.seq} does not follow from the one before")
+            previous, expected = row.hash, expected + 1
+
+
+class Ledger:
+    """The ledger of a home; every use is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        arguments: dict[str, Any] = {"timeout": 30} if url.startswith("sqlite") else {}
+        isolation = {} if url.startswith("sqlite") else {"isolation_level": "SERIALIZABLE"}
+        self._engine = sa.create_engine(url, connect_args=arguments, **isolation)
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _manual_begin)
+            sa.event.listen(self._engine, "begin", _begin_immediate)
+
+    @classmethod
+    def of(cls, home: Home) -> Ledger:
+        """Return a home's ledger."""
+        return cls(home.database_url)
+
+    def migrate(self) -> None:
+        """Bring the schema to its newest version; nothing to do where it is."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with _clear_errors(), self._engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction that writes alone; it commits at its end, or not at all.
+
+        Raises:
+            NorenError: the database cannot be reached, or is locked for long.
+        """
+        with _clear_errors(), self._engine.begin() as connection:
+            yield Transaction(connection)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        cause = type(getattr(error, "orig", None) or error).__name__
+        raise NorenError(f"the ledger's database did not do it ({cause}); nothing was changed") from None
+
+
+def _manual_begin(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""The ledger's schema, from its first day on."""

@@ -1,0 +1,70 @@
+"""The gate's verdict: closed, unless a recorded and unchanged verdict says open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from anonymization.errors import GateRefusal
+from anonymization.release.candidate import Candidate, write_private
+from anonymization.release.ledger import Entry, EntryKind, Ledger, canonical, now
+
+FILE = "verdict.json"
+
+
+def record_verdict(
+    ledger: Ledger, candidate: Candidate, *, opened: bool, suites: list[Any], reasons: list[str]
+) -> None:
+    """Write `evidence/verdict.json` and record its digest in the ledger."""
+    with ledger.transaction() as transaction:
+        content = {
+            "candidate": candidate.id,
+            "package_digest": candidate.request.digest,
+            "policy_digest": candidate.request.policy_digest,
+            "ledger_head": transaction.head(),
+            "checked_at": now(),
+            "open": opened,
+            "reasons": reasons,
+            "suites": suites,
+        }
+        text = canonical(content)
+        write_private(candidate.evidence / FILE, text + "\n")
+        transaction.append(
+            EntryKind.GATE,
+            candidate.id,
+            {"verdict_sha256": _sha256(text), "open": opened, "digest": candidate.request.digest},
+        )
+
+
+def require_open(ledger: Ledger, candidate: Candidate) -> tuple[Mapping[str, Any], Entry]:
+    """Return the verdict and its ledger entry, if it says open.
+
+    Raises:
+        GateRefusal: there is no verdict, it was changed by hand, it is another package's, or it says closed.
+    """
+    path = candidate.evidence / FILE
+    with ledger.transaction() as transaction:
+        entries = transaction.entries(kind=EntryKind.GATE, subject=candidate.id)
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\n")
+        content = json.loads(text)
+    except (OSError, ValueError):
+        raise GateRefusal(f"candidate {candidate.id}: no verdict; run `noren gate {candidate.id}`") from None
+    if not entries or entries[-1].payload["verdict_sha256"] != _sha256(text):
+        raise GateRefusal(f"candidate {candidate.id}: evidence/{FILE} is not the verdict that the gate recorded")
+    if content.get("package_digest") != candidate.request.digest:
+        raise GateRefusal(f"candidate {candidate.id}: the verdict is another package's")
+    if content.get("open") is not True:
+        raise GateRefusal(f"candidate {candidate.id}: the gate is closed: {'; '.join(content.get('reasons', []))}")
+    return content, entries[-1]
+
+
+def verdict_digest(candidate: Candidate) -> str:
+    """Return the SHA-256 of the verdict."""
+    return _sha256((candidate.evidence / FILE).read_text(encoding="utf-8").rstrip("\n"))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
