@@ -28,7 +28,8 @@ def parsed_sql(
     """Return the SQL that turns raw rows into parsed ones: day, hour, event columns, person, reason.
 
     `rows` is the SQL of the raw rows; the relation `arrival` (last_day) holds the latest day an event may have,
-    so that the text is the same for every file of a source. `line` is kept only where there is a `reason`: for the quarantine.
+    so that the text is the same for every file of a source. `line` is kept only where there is
+    a `reason`: for the quarantine.
     """
     treated = treat(source, codelists)
     identifying = [*source.persons, *([linked] if linked else [])]

@@ -97,7 +97,8 @@ def _json_lines(engine: Engine, source: Source, path: Path, name: str) -> Raw:
     columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {i}), '') AS \"raw_{c}\"" for i, c in enumerate(_used(source), 1))
     sql = (
         f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object' END AS broken, {columns} FROM"
-        f" (SELECT line, CASE WHEN JSON_VALID(line) THEN JSON_FIELDS(line, {fields}) END AS fields FROM {name}) AS parsed"
+        f" (SELECT line, CASE WHEN JSON_VALID(line) THEN JSON_FIELDS(line, {fields}) END AS fields"
+        f" FROM {name}) AS parsed"
     )
     return Raw(sql, undeclared, (name,))
 

@@ -19,9 +19,9 @@ from anonymization.errors import SqlError
 CONSTRUCTS = frozenset(
     (
         "Add", "Alias", "And", "Anonymous", "Between", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Boolean", "Case",
-        "Cast", "Coalesce", "Column", "Count", "CTE", "Cube", "DPipe", "DataType", "Distinct", "EQ", "Filter", "Floor",
-        "From", "GT", "GTE", "Group", "GroupingId", "GroupingSets", "Having", "Identifier", "If", "In", "Is", "Join", "LT",
-        "LTE", "Length", "Literal", "Lower", "Max", "Min", "Mod", "Mul", "NEQ", "Neg", "Not", "Null", "NullSafeEQ",
+        "Cast", "Coalesce", "Column", "Count", "CTE", "Cube", "DPipe", "DataType", "Distinct", "EQ", "Filter",
+        "Floor",        "From", "GT", "GTE", "Group", "GroupingId", "GroupingSets", "Having", "Identifier", "If", "In", "Is", "Join",
+        "LT",        "LTE", "Length", "Literal", "Lower", "Max", "Min", "Mod", "Mul", "NEQ", "Neg", "Not", "Null", "NullSafeEQ",
         "NullSafeNEQ", "Nullif", "Or", "Order", "Ordered", "Pad", "Paren", "RegexpExtract", "RegexpLike", "RowNumber",
         "Select", "SplitPart", "Star", "StartsWith", "Sub", "Subquery", "Substring", "Sum", "Table", "TableAlias",
         "Tuple", "Union", "Var", "Where", "Window", "With",

@@ -88,7 +88,8 @@ def _check_columns(release: Release, sources: Mapping[str, Source]) -> list[str]
             event_columns = [release.dimensions[d].column for d in table.dimensions if release.dimensions[d].column]
             wanted = [*event_columns, *measure.where, *([measure.column] if measure.column else [])]
             errors += [
-                f"tables.{name}.measures.{label}: events of {measure.source!r} have no {column!r}; they have {sorted(produced)}"
+                f"tables.{name}.measures.{label}: events of {measure.source!r} have no {column!r};"
+                f" they have {sorted(produced)}"
                 for column in wanted
                 if column not in produced
             ]

@@ -48,10 +48,10 @@ def readme(release: Release, period: Period, tables: Sequence[SafeTable]) -> str
         lines.append(f"| `tables/{table.name}` | {table.title['en']} | {', '.join(table.keys)} | {measures} |")
     lines += [
         "",
-        "Each table comes as CSV and as Parquet, with equal content. A row is a cell: one column a dimension, holding",
-        f"its code or `{TOTAL}` for the total; rows of every level of a hierarchy stand side by side. After each measure",
-        "its status: `F` free, `C` confidential (the figure is empty). Codes are explained in `codelists/`, columns in",
-        "`data-dictionary.csv`, and everything a program needs in `datapackage.json`.",
+        "Each table comes as CSV and as Parquet, with equal content. A row is a cell: one column a dimension, with",
+        f"its code or `{TOTAL}` for the total; rows of every level of a hierarchy stand side by side. After each",
+        "measure stands its status: `F` free, `C` confidential (the figure is empty). `codelists/` explains the codes,",
+        "`data-dictionary.csv` the columns, and `datapackage.json` has everything a program needs.",
         "",
     ]
     if any(table.withheld for table in tables):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,6 +47,10 @@ class Dimension:
             code = self.parents[code]
             found.append(code)
         return tuple(found)
+
+    def extends(self, codes: Iterable[str]) -> bool:
+        """Whether some of the codes are not known here."""
+        return bool(set(codes) - set(self.parents) - {TOTAL})
 
     @cached_property
     def codes(self) -> tuple[str, ...]:

@@ -51,11 +51,17 @@ def parse_period(kind: PeriodKind, text: str) -> Period:
         InputError: the text names no period of this kind.
     """
     wanted = "YYYY-MM" if kind is PeriodKind.MONTH else "YYYY-MM-DD"
-    try:
-        if re.fullmatch(SHAPES[kind], text) is None:
-            raise ValueError(text)
-        first = date.fromisoformat(f"{text}-01" if kind is PeriodKind.MONTH else text)
-    except ValueError:
-        raise InputError(f"--period {text!r}: a period of this release is a {kind.value}, written {wanted}") from None
+    first = _first_day(kind, text)
+    if first is None:
+        raise InputError(f"--period {text!r}: a period of this release is a {kind.value}, written {wanted}")
     past = (first + timedelta(days=32)).replace(day=1) if kind is PeriodKind.MONTH else first + timedelta(days=1)
     return Period(kind, text, (first - EPOCH).days, (past - EPOCH).days)
+
+
+def _first_day(kind: PeriodKind, text: str) -> date | None:
+    if re.fullmatch(SHAPES[kind], text) is None:
+        return None
+    try:
+        return date.fromisoformat(f"{text}-01" if kind is PeriodKind.MONTH else text)
+    except ValueError:
+        return None

@@ -18,31 +18,29 @@ CRAWLERS = (
 )
 
 
+MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
+WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"
+
+
 def make_agents(rng: np.random.Generator) -> list[str]:
     """Return about 200 user agents, those of many people first."""
     agents = []
-    for version in range(130, 122, -1):
-        agents.append(f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/{version}.0.0.0 Safari/537.36")
-        agents.append(f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {BLINK} Chrome/{version}.0.0.0 Safari/537.36")
-        agents.append(
-            f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Chrome/{version}.0.0.0 Safari/537.36 Edg/{version}.0.0.0"
-        )
-        agents.append(f"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0")
-        agents.append(f"Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0")
+    for release in range(130, 122, -1):
+        chrome, firefox = f"Chrome/{release}.0.0.0", f"rv:{release}.0) Gecko/20100101 Firefox/{release}.0"
+        agents.append(f"{WINDOWS} {BLINK} {chrome} Safari/537.36")
+        agents.append(f"{MAC} {BLINK} {chrome} Safari/537.36")
+        agents.append(f"{WINDOWS} {BLINK} {chrome} Safari/537.36 Edg/{release}.0.0.0")
+        agents.append(f"Mozilla/5.0 (Windows NT 10.0; Win64; x64; {firefox}")
+        agents.append(f"Mozilla/5.0 (X11; Linux x86_64; {firefox}")
         agents += [
-            f"Mozilla/5.0 (Linux; Android {14 - model % 4}; {phone}) {BLINK} Chrome/{version}.0.0.0 Mobile Safari/537.36"
+            f"Mozilla/5.0 (Linux; Android {14 - model % 4}; {phone}) {BLINK} {chrome} Mobile Safari/537.36"
             for model, phone in enumerate(PHONES)
         ]
     for major in (18, 17, 16):
         for minor in range(4):
-            system = f"{major}_{minor} like Mac OS X"
-            agents.append(
-                f"Mozilla/5.0 (iPhone; CPU iPhone OS {system}) {SAFARI} Version/{major}.{minor} Mobile/15E148 Safari/604.1"
-            )
-            agents.append(
-                f"Mozilla/5.0 (iPad; CPU OS {system}) {SAFARI} Version/{major}.{minor} Mobile/15E148 Safari/604.1"
-            )
-            agents.append(
-                f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {SAFARI} Version/{major}.{minor} Safari/605.1.15"
-            )
+            system, version = f"{major}_{minor} like Mac OS X", f"{SAFARI} Version/{major}.{minor}"
+            phone = f"{version} Mobile/15E148 Safari/604.1"
+            agents.append(f"Mozilla/5.0 (iPhone; CPU iPhone OS {system}) {phone}")
+            agents.append(f"Mozilla/5.0 (iPad; CPU OS {system}) {phone}")
+            agents.append(f"{MAC} {version} Safari/605.1.15")
     return [agents[i] for i in rng.permutation(len(agents))]

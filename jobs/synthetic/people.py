@@ -16,7 +16,7 @@ SERVICES = ("search", "mail", "news", "maps", "shopping", "music")
 SERVICE_SHARES = (0.30, 0.22, 0.20, 0.12, 0.11, 0.05)
 AGE_SHARES = (0.02, 0.10, 0.17, 0.18, 0.18, 0.15, 0.10, 0.06, 0.03, 0.01)
 """Shares of the ten-year age bands among people, the youngest first."""
-MEMBERS = 0.6
+MEMBERS, EXTRA_SERVICE = 0.6, 0.22
 FEWEST = 120
 
 
@@ -119,7 +119,7 @@ def make_subscribers(
     bands = rng.choice(len(AGE_SHARES), number, p=AGE_SHARES)
     births = np.datetime64(f"{year}-10-01") - (bands * 3652 + rng.integers(200, 3600, number)).astype("timedelta64[D]")
     lots = rng.integers(1, 30, (number, 3))
-    extra = rng.random((number, len(SERVICES))) < 0.22
+    extra = rng.random((number, len(SERVICES))) < EXTRA_SERVICE
     rows = []
     for i, person in enumerate(people.members):
         (family, family_kana, family_roman), _ = names[picks[i, 0]]

@@ -132,7 +132,8 @@ def combined_lines(world: World, day: date, v: Visits) -> pa.Array:
     text = world.texts
     status = text["status"].take(np.select([v.page % 29 == 0, v.page % 11 == 0], [2, 1], 0))
     return _joined(
-        _addresses(world, world.people.network[v.person], v.cookie), f" - - [{day:%d/%b/%Y}:", world.clock.take(v.second),
+        _addresses(world, world.people.network[v.person], v.cookie), f" - - [{day:%d/%b/%Y}:",
+        world.clock.take(v.second),
         ' +0900] "GET ', text["path"].take(v.page), ' HTTP/1.1" ', status, " ",
         text["bytes"].take(v.page % len(text["bytes"])), ' "-" "', text["agent"].take(v.agent), '"',
     )  # fmt: skip
@@ -182,7 +183,7 @@ def location_rows(rng: np.random.Generator, world: World, day: date, number: int
 def broken(
     rng: np.random.Generator, lines: list[str], kinds: Sequence[str], share: float
 ) -> tuple[list[str], dict[str, int]]:
-    """Break a share of JSON lines (one at least), each in one of the ways, and return them with the number of each kind."""
+    """Break a share of JSON lines, one at least; return them with the number of each kind."""
     counts = dict.fromkeys(kinds, 0)
     for position in rng.choice(len(lines), max(1, int(len(lines) * share)), replace=False):
         kind = kinds[int(rng.integers(len(kinds)))]

@@ -1,0 +1,78 @@
+"""What is checked where: the suites of the intake and of a candidate, over frames that the library computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import pandas as pd
+
+from expectations.run import SuiteResult, run_suite
+
+INTAKE_LIMITS = {"rejected_share": 0.05, "volume_low": 0.2, "volume_high": 5.0, "lag_days": 3.0}
+"""Limits of the intake suite: share of rows rejected, volume against the median day, days from event to arrival."""
+
+
+@dataclass(frozen=True)
+class CandidateFrames:
+    """What the gate looks at, one frame a suite; columns beside those named here are for people.
+
+    Attributes:
+        schema: table, column, as_described.
+        cells: table, measure, status, empty_where_hidden, enough_persons, equals_recount.
+        complete: table, measure, listed; one row a class that the events hold.
+        margins: table, measure, relation, kind, consistent.
+        audit: one row a finding.
+        covering: one row a published cell that covers a hidden one.
+        identifiers: file, text.
+        versions: one row a cell that differs from an earlier version by a few persons.
+        policy: permitted, one_key_period, policy_unchanged, apart_from_others.
+    """
+
+    schema: pd.DataFrame
+    cells: pd.DataFrame
+    complete: pd.DataFrame
+    margins: pd.DataFrame
+    audit: pd.DataFrame
+    covering: pd.DataFrame
+    identifiers: pd.DataFrame
+    versions: pd.DataFrame
+    policy: pd.DataFrame
+
+
+def check_candidate(frames: CandidateFrames) -> tuple[SuiteResult, ...]:
+    """Run every candidate suite; an exposed release fails at least one."""
+    return tuple(run_suite(f"candidate_{field.name}", getattr(frames, field.name)) for field in fields(frames))
+
+
+def check_intake(days: pd.DataFrame, domains: pd.DataFrame) -> tuple[SuiteResult, ...]:
+    """Run the intake suites.
+
+    Args:
+        days: one row a source and day of arrival: balance, rejected_share, volume_ratio (null where no other
+            day is known), lag_days.
+        domains: one row a code seen in a coded column: in_domain.
+    """
+    return (run_suite("intake_days", days, INTAKE_LIMITS), run_suite("intake_domains", domains))
+
+
+def reasons(results: Sequence[SuiteResult]) -> list[str]:
+    """Return why the gate is closed, a line a failed check."""
+    found = []
+    for result in results:
+        if result.error:
+            found.append(f"{result.name}: {result.error}")
+        found += [f"{result.name}: not so: {check.meaning}" for check in result.checks if not check.success]
+    return found
+
+
+def as_markdown(results: Sequence[SuiteResult]) -> str:
+    """Return the results as a table for the officer."""
+    lines = ["| suite | rows | check | result |", "|---|---:|---|---|"]
+    for result in results:
+        if result.error:
+            lines.append(f"| {result.name} | {result.rows:,} | {result.error} | **closed** |")
+        for check in result.checks:
+            outcome = "passed" if check.success else "**failed**"
+            lines.append(f"| {result.name} | {result.rows:,} | {check.meaning} | {outcome} |")
+    return "\n".join(lines)

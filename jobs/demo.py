@@ -1,0 +1,156 @@
+"""Demo: a month of realistic logs becomes signed releases, in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from anonymization.deidentify.intake import Taken
+from anonymization.errors import Refusal
+from anonymization.home import Home
+from anonymization.keys import generate_officer_key, load_private_key
+from anonymization.release.candidate import load_candidate
+from anonymization.release.choices import add_optouts, read_optouts
+from anonymization.release.choices import optouts as all_optouts
+from anonymization.release.decision import Outcome, decide
+from anonymization.release.publish import Published, publish
+from anonymization.release.verify import verify
+from jobs.build import build
+from jobs.gate import gate
+from jobs.generate import MONTH, generate
+from jobs.init import initialize
+from jobs.intake import IntakeRun, arrivals, run_intake
+from jobs.review import review, totals
+from jobs.setting import DEMO_OFFICERS, Setting, opened
+
+OFFICER = "demo-officer"
+RELEASES = ("monthly-audience", "population-by-place")
+DAYS = 31
+
+
+def bar(console: Console) -> Progress:
+    """Return the progress bar of long steps."""
+    return Progress(
+        TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, transient=not console.is_terminal,
+    )  # fmt: skip
+
+
+def demo(home: Home, events: int, seed: int, console: Console) -> None:
+    """Run the whole path and say what was released and where.
+
+    Raises:
+        Refusal: the home was not made by a demo.
+    """
+    started = time.perf_counter()
+    marker = home.root / DEMO_OFFICERS
+    if initialize(home):
+        public = generate_officer_key(home.keys / f"{OFFICER}.key")
+        marker.write_text(json.dumps({OFFICER: public}) + "\n", encoding="utf-8")
+        marker.chmod(0o600)
+    elif not marker.exists():
+        raise Refusal(f"{home.root} is in real use: a demo does not write there; set NOREN_HOME to another folder")
+    console.print(f"[bold]Noren demo[/] in {home.root}: about {events:,} events of {MONTH}, people who do not exist\n")
+    with opened(home) as setting, bar(console) as progress:
+        step = progress.add_task("Generating logs", total=DAYS)
+        made = generate(home, events, seed, progress=lambda _: progress.advance(step))
+        add_optouts(home, setting.ledger, read_optouts(home.landing / "optouts.csv"))
+        files = arrivals(home, setting.policies)
+        step = progress.add_task("Taking logs in", total=len(files))
+        run = run_intake(
+            home, setting.policies, files, optouts=all_optouts(home), progress=lambda _: progress.advance(step)
+        )
+        step = progress.add_task("Build, gate, approve, publish", total=len(RELEASES) * 4)
+        released = [_release(setting, name, lambda: progress.advance(step)) for name in RELEASES]
+    print_intake(console, run)
+    planted = f"{made.optouts} opted-out cookies, {made.crawlers:,} crawler requests, {made.broken.total()} broken rows"
+    console.print(f"Planted: {planted}, {made.late:,} late events, {made.repeated} file delivered twice.\n")
+    with opened(home) as setting:
+        for name, outcome in zip(RELEASES, released, strict=True):
+            _say(console, setting, name, outcome)
+    console.print(
+        f"Done in {time.perf_counter() - started:.0f} s. Check a release: noren verify DIR. Attack it: noren audit DIR."
+    )
+
+
+def _release(setting: Setting, name: str, advance) -> Published | str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    candidate = build(setting, name, MONTH)
+    advance()
+    result = gate(setting, candidate.id)
+    advance()
+    if not result.opened:
+        raise Refusal(f"{name}: the gate is closed: " + "; ".join(result.reasons))
+    review(setting, candidate.id)
+    key = load_private_key(setting.home.keys / f"{OFFICER}.key")
+    decide(
+        setting.ledger, load_candidate(setting.home, setting.ledger, candidate.id), outcome=Outcome.APPROVED,
+        officer=OFFICER, officers=setting.officers, key=key, reason="demo",
+    )  # fmt: skip
+    advance()
+    try:
+        return publish(
+            setting.home, setting.ledger, candidate.id,
+            officers=setting.officers, policy_digest=setting.policies.digest, demo=True,
+        )  # fmt: skip
+    except Refusal as error:  # a demo that is run again builds the same bytes: they are out already
+        return str(error)
+    finally:
+        advance()
+
+
+def print_intake(console: Console, run: IntakeRun) -> None:
+    """Print what the intake did, a row a source."""
+    table = Table("source", "files", "read", "accepted", "of them crawlers", "quarantined", "dropped", title="Intake")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    fresh = [taken for taken in run.taken if not taken.again]
+    for source in sorted({taken.source for taken in fresh}):
+        own = [taken for taken in fresh if taken.source == source]
+        files, read, accepted, quarantined, dropped = totals(own)
+        crawlers = sum(taken.crawlers for taken in own)
+        table.add_row(source, *(f"{n:,}" for n in (files, read, accepted, crawlers, quarantined, dropped)))
+    if fresh:
+        console.print(table)
+    _print_reasons(console, fresh)
+    again = sum(taken.again for taken in run.taken)
+    if again:
+        console.print(f"{again:,} file(s) were known by their content and changed nothing.")
+    for name in sorted({f"{t.source}: {column}" for t in fresh for column in t.undeclared}):
+        console.print(f"undeclared column dropped: {name}")
+    for name, why in run.failures:
+        console.print(f"[red]not taken in:[/] {name}: {why}", highlight=False)
+
+
+def _print_reasons(console: Console, fresh: Sequence[Taken]) -> None:
+    for word, reasons in (
+        ("quarantined", Counter({(t.source, r): n for t in () for r, n in t.quarantined.items()})),
+        ("dropped", Counter({(t.source, r): n for t in () for r, n in t.dropped.items()})),
+    ):
+        for taken in fresh:
+            of_kind = taken.quarantined if word == "quarantined" else taken.dropped
+            reasons.update({(taken.source, reason): number for reason, number in of_kind.items()})
+        for (source, reason), number in sorted(reasons.items()):
+            console.print(f"  {word}: {source}: {reason}: {number:,}", highlight=False)
+
+
+def _say(console: Console, setting: Setting, name: str, outcome: Published | str) -> None:
+    title = setting.policies.release(name).title.en
+    if isinstance(outcome, str):
+        console.print(f"[bold]{title}[/]: {outcome}")
+        return
+    verified = verify(outcome.folder, setting.home)
+    console.print(f"[bold]{title}[/] {outcome.publication.period} v{outcome.publication.version}, verified:")
+    for check in verified.checks:
+        console.print(f"  {check}", highlight=False)
+    console.print(f"  {_relative(outcome.folder)}\n", highlight=False, soft_wrap=True)
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,229 @@
+"""The gate: attack a candidate together with what is out, and record a verdict; closed unless it says open."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
+from anonymization.policy.crosscheck import check_release
+from anonymization.policy.releases import MeasureKind
+from anonymization.release.candidate import Candidate, load_candidate, write_private
+from anonymization.release.ledger import EntryKind, Publication
+from anonymization.release.package import Package, read_package
+from anonymization.release.publish import linked
+from anonymization.release.verdict import record_verdict
+from anonymization.tables.audit import Finding, audit, differences, margins
+from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable
+from anonymization.tables.period import parse_period
+from anonymization.tables.recount import recount
+from anonymization.tables.spec import Plan, resolve, with_codes
+from anonymization.tables.suppression import cell_text, closure, uncovered
+from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
+from expectations.run import SuiteResult
+from jobs.build import Inputs, find_inputs, one_key_period, opened_events
+from jobs.intake import intake_frames
+from jobs.setting import Setting
+
+FINDINGS = "findings.json"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the gate said, and why not, if it is closed."""
+
+    opened: bool
+    results: tuple[SuiteResult, ...]
+    reasons: tuple[str, ...]
+
+
+def gate(setting: Setting, identity: str) -> GateResult:
+    """Check a candidate and record the verdict.
+
+    Raises:
+        InputError: no such candidate.
+        IntegrityError: the candidate is not what was built.
+    """
+    candidate = load_candidate(setting.home, setting.ledger, identity)
+    results: tuple[SuiteResult, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    try:
+        plan, inputs = _plan(setting, candidate)
+        package = read_package(candidate.package)
+        findings = audit(package.tables)
+        frames = _frames(setting, candidate, plan, inputs, package, findings)
+        taken = [one for of_source in inputs.taken.values() for one in of_source]
+        results = (*check_intake(*intake_frames(taken, setting.policies)), *check_candidate(frames))
+        closed = reasons(results)
+    except Refusal as error:
+        closed = [str(error)]
+    closed += [f"{f.table}.{f.measure}, {f.cell}: {f.low} to {f.high} persons, by {f.derived_from}" for f in findings]
+    opened = bool(results) and not closed
+    content = [vars(finding) for finding in findings]
+    write_private(candidate.evidence / FINDINGS, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    record_verdict(
+        setting.ledger, candidate, opened=opened, suites=[result.as_dict() for result in results], reasons=closed
+    )
+    return GateResult(opened, results, tuple(closed))
+
+
+def _plan(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
+    release = setting.policies.release(candidate.request.release)
+    plan = resolve(setting.policies, release, parse_period(release.period, candidate.request.period))
+    inputs = find_inputs(setting.home, release, plan.period)
+    now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
+    if now != candidate.request.inputs:
+        raise IntegrityError(
+            "logs were taken in since the build: its figures are no longer those of the events; build again"
+        )
+    return plan, inputs
+
+
+def _frames(
+    setting: Setting, candidate: Candidate, plan: Plan, inputs: Inputs, package: Package, findings: tuple[Finding, ...]
+) -> CandidateFrames:
+    # The recount always runs on DuckDB: also a candidate that Spark built is checked by the other engine.
+    with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
+        recounted = recount(engine, plan, events)
+    cells, complete, covering = _against_recount(plan, package.tables, recounted)
+    with setting.ledger.transaction() as transaction:
+        published = transaction.publications()
+        others = [
+            entry.payload
+            for entry in transaction.entries(kind=EntryKind.PUBLICATION)
+            if linked(candidate, entry.payload)
+        ]
+    earlier = [p for p in published if (p.release, p.period) == (candidate.request.release, candidate.request.period)]
+    return CandidateFrames(
+        schema=_schema(plan, package.tables),
+        cells=cells,
+        complete=complete,
+        margins=margins(package.tables),
+        audit=pd.DataFrame([vars(finding) for finding in findings], columns=["table", "measure", "cell"]),
+        covering=pd.concat([uncovered(package.tables), covering], ignore_index=True),
+        identifiers=texts(candidate.package),
+        versions=_versions(setting, earlier, package.tables),
+        policy=_policy(setting, candidate, plan, others),
+    )
+
+
+def _against_recount(
+    plan: Plan, tables: Sequence[SafeTable], recounted: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Compare every published figure with the recount; look for classes that are neither listed nor withheld."""
+    cells, complete, covering = [], [], []
+    for table in tables:
+        persons_frame = recounted[recounted["table"] == table.name]
+        for measure in table.measures:
+            persons = table.persons_of(measure)
+            counts = _counts(table, persons_frame, persons.name).rename(columns={"recounted": "_persons"})
+            values = _counts(table, persons_frame, measure.name)
+            columns = [*table.keys, measure.name, f"{measure.name}_status"]
+            frame = (
+                table.frame[columns].merge(counts, on=table.keys, how="left").merge(values, on=table.keys, how="left")
+            )
+            frame[["_persons", "recounted"]] = frame[["_persons", "recounted"]].fillna(0).astype("int64")
+            free = frame[f"{measure.name}_status"] == FREE
+            value = frame[measure.name]
+            cells.append(
+                pd.DataFrame(
+                    {
+                        "table": table.name,
+                        "measure": measure.name,
+                        "status": frame[f"{measure.name}_status"],
+                        "empty_where_hidden": (value.isna() == ~free).astype(bool),
+                        "enough_persons": ~free | (frame["_persons"] == 0) | (frame["_persons"] >= plan.minimum_count),
+                        "equals_recount": (~free | (value.fillna(-1) == frame["recounted"])).astype(bool),
+                    }
+                )
+            )
+            listed = values.merge(table.frame[table.keys].assign(listed=True), on=table.keys, how="left")
+            present = listed["listed"].fillna(False).astype(bool) | table.withheld  # noqa: FBT003 - pandas
+            complete.append(pd.DataFrame({"table": table.name, "measure": measure.name, "listed": present}))
+            if measure is persons:
+                covering.append(_covering_unlisted(table, measure.name, values))
+    return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]
+
+
+def _counts(table: SafeTable, recounted: pd.DataFrame, measure: str) -> pd.DataFrame:
+    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted"]]
+
+
+def _covering_unlisted(table: SafeTable, measure: str, counts: pd.DataFrame) -> pd.DataFrame:
+    """Published cells that cover a class of too few persons, whether that class is listed or not."""
+    few = counts[counts["recounted"].between(1, table.minimum_count - 1)]
+    names = sorted(table.keys)
+    dimensions = sorted(table.dimensions, key=lambda dimension: dimension.name)
+    parents = [
+        with_codes(replace(d, complete=not d.extends(few[d.name])), {*d.parents, *few[d.name]}) for d in dimensions
+    ]
+    above = closure(parents, few[names].astype(object))
+    published = table.frame.loc[table.frame[f"{measure}_status"] != CONFIDENTIAL]
+    published = published[published[measure].fillna(0) > 0]
+    at = pd.MultiIndex.from_frame(published[names].astype(object)).isin(pd.MultiIndex.from_frame(above[names]))
+    rows = [(table.name, measure, cell_text(table.keys, row)) for row in published.loc[at, table.keys].to_numpy()]
+    return pd.DataFrame(rows, columns=["table", "measure", "cell"])
+
+
+def _schema(plan: Plan, tables: Sequence[SafeTable]) -> pd.DataFrame:
+    """Whether each table has exactly the columns that the release declares, of their types."""
+    rows = []
+    declared = {table.name: table for table in plan.tables}
+    for table in tables:
+        spec = declared[table.name]
+        expected = [d.name for d in spec.dimensions]
+        expected += [name for m in spec.measures for name in (m.name, f"{m.name}_status")]
+        expected += ["days"] if spec.days else []
+        rows += [(table.name, column, column in table.frame.columns) for column in expected]
+        rows += [(table.name, column, column in expected) for column in table.frame.columns]
+        rows += [(table.name, m.name, pd.api.types.is_integer_dtype(table.frame[m.name])) for m in table.measures]
+    rows += [(name, "", name in {table.name for table in tables}) for name in declared]
+    return pd.DataFrame(rows, columns=["table", "column", "as_described"])
+
+
+def texts(package: Path) -> pd.DataFrame:
+    """Return every text of a package but its manifest's digests: lines of texts, and distinct fields of tables."""
+    rows: set[tuple[str, str]] = set()
+    for path in sorted(package.rglob("*")):
+        name = path.relative_to(package).as_posix()
+        if path.suffix == ".csv":
+            content = path.read_text(encoding="utf-8")
+            rows |= {(name, field) for row in csv.reader(io.StringIO(content)) for field in row if field}
+        elif path.suffix in (".md", ".json") and path.name != "MANIFEST.json":
+            rows |= {(name, line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
+    return pd.DataFrame(sorted(rows), columns=["file", "text"])
+
+
+def _versions(setting: Setting, earlier: Sequence[Publication], tables: Sequence[SafeTable]) -> pd.DataFrame:
+    frames = [pd.DataFrame(columns=["table", "measure", "cell"])]
+    for publication in earlier:
+        folder = setting.home.releases / publication.release / publication.period / f"v{publication.version}"
+        frames.append(differences(read_package(folder / "package").tables, tables))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _policy(setting: Setting, candidate: Candidate, plan: Plan, others: Sequence[dict[str, object]]) -> pd.DataFrame:
+    policies, request = setting.policies, candidate.request
+    try:
+        check_release(plan.release, policies.policy, policies.sources, policies.links, policies.recipients)
+        permitted = True
+    except PolicyRefusal:
+        permitted = False
+    # Until differences across releases are attacked as a whole, a population is counted by one release a period.
+    counted = {m.population for table in plan.tables for m in table.measures if m.kind is MeasureKind.PERSONS}
+    overlapping = [o for o in others if (o["release"], o["period"]) != (request.release, request.period)]
+    shared = [o for o in overlapping if counted & _populations(setting, o)]
+    row = (permitted, one_key_period(plan.period), request.policy_digest == policies.digest, not shared)
+    return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged", "apart_from_others"])
+
+
+def _populations(setting: Setting, other: dict[str, object]) -> set[str]:
+    folder = setting.home.releases / str(other["release"]) / str(other["period"]) / f"v{other['version']}"
+    tables = read_package(folder / "package").tables
+    return {m.population for table in tables for m in table.measures if m.kind is MeasureKind.PERSONS}

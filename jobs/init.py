@@ -1,0 +1,26 @@
+"""Init: folders, keys and database of a home; what is there stays."""
+
+from __future__ import annotations
+
+from anonymization.home import Home
+from anonymization.keys import init_keys
+from anonymization.release.ledger import EntryKind, Ledger
+
+
+def initialize(home: Home) -> bool:
+    """Make a home, or complete one; return whether it is new."""
+    home.create()
+    init_keys(home)
+    ledger = Ledger.of(home)
+    try:
+        ledger.migrate()
+        with ledger.transaction() as transaction:
+            new = not transaction.entries(kind=EntryKind.INITIALIZED)
+            if new:
+                transaction.append(EntryKind.INITIALIZED, "home", {})
+    finally:
+        ledger.close()
+    database = home.root / "noren.db"
+    if database.exists():
+        database.chmod(0o600)
+    return new

@@ -1,0 +1,142 @@
+"""Review: the dossier that a privacy officer reads before deciding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anonymization.deidentify.intake import Taken
+from anonymization.errors import GateRefusal
+from anonymization.policy.crosscheck import check_release
+from anonymization.policy.releases import MeasureKind
+from anonymization.release.candidate import Candidate, load_candidate, write_private
+from anonymization.release.package import read_package
+from anonymization.release.verdict import require_open
+from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable
+from jobs.build import find_inputs, plan_release
+from jobs.setting import Setting
+
+SAMPLE = 12
+
+
+def review(setting: Setting, identity: str) -> str:
+    """Write `evidence/dossier.md` and return its text.
+
+    Raises:
+        InputError: no such candidate.
+        IntegrityError: the candidate is not what was built.
+    """
+    candidate = load_candidate(setting.home, setting.ledger, identity)
+    text = "\n".join(
+        [*_head(setting, candidate), *_gate(setting, candidate), *_tables(candidate), *_inputs(setting, candidate)]
+    )
+    write_private(candidate.evidence / "dossier.md", text + "\n")
+    return text
+
+
+def _head(setting: Setting, candidate: Candidate) -> list[str]:
+    request, policies = candidate.request, setting.policies
+    release = policies.release(request.release)
+    recipient = policies.recipients[request.recipient]
+    clauses = check_release(release, policies.policy, policies.sources, policies.links, policies.recipients)
+    joined = ", ".join(link.source for link in policies.links if link.source in request.sources)
+    least = release.protection.minimum_count
+    return [
+        f"# {release.title.en}, {request.period}: for decision",
+        "",
+        _built(candidate),
+        "",
+        f"**What.** {release.description.en}",
+        f"**To whom.** {recipient.title.en} ({recipient.recipient_class}), contract {recipient.contract}.",
+        f"**For what.** {policies.policy.purposes[request.purpose].text}",
+        f"**Sources.** {', '.join(request.sources)}, joined through {joined or 'nothing'}.",
+        f"**Protection.** Nothing about 1 to {least - 1} persons is published, nor any total over such a class.",
+        "",
+        "Allowed by:",
+        *(f"- {clause}" for clause in clauses),
+        "",
+    ]
+
+
+def _built(candidate: Candidate) -> str:
+    request = candidate.request
+    how = f"built on {request.engine} in {request.seconds} s"
+    return f"Candidate **{candidate.id}**, requested by {request.requester}, {how}."
+
+
+def _gate(setting: Setting, candidate: Candidate) -> list[str]:
+    lines = ["## The gate", ""]
+    try:
+        verdict, _ = require_open(setting.ledger, candidate)
+    except GateRefusal as error:
+        return [*lines, f"**CLOSED.** {error}", ""]
+    lines += [
+        f"**Open**, checked at {verdict['checked_at']}.",
+        "",
+        "| what was checked | rows | result |",
+        "|---|---:|---|",
+    ]
+    for suite in verdict["suites"]:
+        lines += [
+            f"| {c['meaning']} | {suite['rows']:,} | {'passed' if c['success'] else '**FAILED**'} |"
+            for c in suite["checks"]
+        ]
+    return [*lines, ""]
+
+
+def _tables(candidate: Candidate) -> list[str]:
+    lines = ["## What would leave", ""]
+    for table in read_package(candidate.package).tables:
+        lines += [f"### {table.title['en']}", "", *_kept(table), "", f"The {SAMPLE} largest published cells:", ""]
+        first = next(m for m in table.measures if m.kind is MeasureKind.PERSONS)
+        largest = table.frame.sort_values(first.name, ascending=False, kind="stable", na_position="last").head(SAMPLE)
+        shown = largest[[*table.keys, *(m.name for m in table.measures)]].astype(object)
+        lines += ["| " + " | ".join(shown.columns) + " |", "|" + "---|" * len(shown.columns)]
+        lines += ["| " + " | ".join(_figure(value) for value in row) + " |" for row in shown.to_numpy()]
+        lines.append("")
+    return lines
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value) if isinstance(value, str) else "confidential"
+
+
+def _kept(table: SafeTable) -> list[str]:
+    lines = ["| measure | published cells | of them not zero | confidential |", "|---|---:|---:|---:|"]
+    for measure in table.measures:
+        status = table.frame[f"{measure.name}_status"]
+        hidden = int((status == CONFIDENTIAL).sum())
+        positive = int((table.frame[measure.name].fillna(0) > 0).sum())
+        shown = "not listed" if table.withheld else f"{hidden:,}"
+        lines.append(f"| {measure.title['en']} | {len(status) - hidden:,} | {positive:,} | {shown} |")
+    grand = table.frame[(table.frame[table.keys] == TOTAL).all(axis=1)]
+    if grand.empty or grand[[m.name for m in table.measures]].isna().all(axis=None):
+        lines += ["", "The grand total is withheld: it covers classes of too few persons."]
+    return lines
+
+
+def _inputs(setting: Setting, candidate: Candidate) -> list[str]:
+    plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
+    inputs = find_inputs(setting.home, plan.release, plan.period)
+    lines = [
+        "## What it was made of",
+        "",
+        "| source | files | rows read | accepted | quarantined | dropped |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for source, taken in inputs.taken.items():
+        lines.append("| " + " | ".join([source, *(f"{n:,}" for n in totals(taken))]) + " |")
+    conflicts = candidate.request.figures.get("links in conflict", 0)
+    return [*lines, "", f"Cookies linked to several members, whose links were not used: {conflicts:,}."]
+
+
+def totals(taken: Sequence[Taken]) -> tuple[int, int, int, int, int]:
+    """Return files, rows read, accepted, quarantined and dropped."""
+    return (
+        len(taken),
+        sum(t.read for t in taken),
+        sum(t.accepted for t in taken),
+        sum(sum(t.quarantined.values()) for t in taken),
+        sum(sum(t.dropped.values()) for t in taken),
+    )
