@@ -121,9 +121,9 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
     source += f" FROM {FACTS}) AS leveled"
     if columns:
         choices = [[[name] for name, _ in of_dimension] + [[]] for of_dimension in levels]
-        sets = ["(" + ", ".join([*itertools.chain(*chosen), "p"]) + ")" for chosen in itertools.product(*choices)]
-        grouped = f"SELECT {inner}, GROUPING_ID({', '.join(columns)}) AS gid FROM {source}"
-        grouped += f" GROUP BY GROUPING SETS ({', '.join(sets)})"
+        sets = [[*itertools.chain(*chosen), "p"] for chosen in itertools.product(*choices)]
+        grouped = f"SELECT {inner}, GROUPING_ID({', '.join(_grouping_order(levels))}) AS gid FROM {source}"
+        grouped += f" GROUP BY GROUPING SETS ({', '.join('(' + ', '.join(one) + ')' for one in sets)})"
     else:
         grouped = f"SELECT {inner}, 0 AS gid FROM {source} GROUP BY p"
     values = {
@@ -139,12 +139,22 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
     return f"SELECT {', '.join([*selected, *measured])} FROM ({grouped}) AS g{joins} GROUP BY {', '.join(keys)}"
 
 
+def _grouping_order(levels: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
+    """The grouping columns in the order in which they first stand in the sets: Spark's GROUPING_ID asks for it.
+
+    The first set holds every finest level and the person; coarser levels come after it, the last dimension's first.
+    """
+    finest = [of_dimension[0][0] for of_dimension in levels]
+    coarser = [name for of_dimension in reversed(levels) for name, _ in of_dimension[1:]]
+    return [*finest, "p", *coarser]
+
+
 def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> pd.DataFrame:
     """From level columns and `gid` to one text column a dimension, with the total's code where it is rolled up."""
     cells = raw[[column for column in raw.columns if column.startswith("v")]].copy()
     event = [level_columns(plan, d, i) for i, d in enumerate(event_dimensions(dimensions))]
-    width = sum(len(of_dimension) for of_dimension in event)
-    place, at, people = 0, 0, 0
+    order = _grouping_order(event)
+    at, people = 0, 0
     for dimension in dimensions:
         if dimension.kind is DimensionKind.PERSON:
             cells[dimension.name] = raw[f"person_{people}"].astype(object)
@@ -152,9 +162,8 @@ def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> 
             continue
         codes = pd.Series(TOTAL, index=raw.index, dtype=object)
         for name, _ in event[at]:
-            there = (raw["gid"].to_numpy() >> (width - 1 - place)) & 1 == 0
+            there = (raw["gid"].to_numpy() >> (len(order) - 1 - order.index(name))) & 1 == 0
             codes[there] = _texts(plan.columns[dimension.name], raw.loc[there, name])
-            place += 1
         cells[dimension.name] = codes
         at += 1
     return cells
