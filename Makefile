@@ -16,7 +16,7 @@ demo: .venv/run.done ## a month of realistic logs becomes two signed releases (E
 	@NOREN_HOME=$(NOREN_HOME) $(BIN)/noren demo --events $(EVENTS)
 
 test: .venv/dev.done ## every test, on DuckDB and on Spark
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: .venv/dev.done ## lint, format, types and the floors
 	@$(BIN)/ruff check .

@@ -103,3 +103,13 @@ class Home:
     def database_url(self) -> str:
         """The ledger's database: `NOREN_DATABASE_URL`, else a SQLite file in the home."""
         return os.environ.get("NOREN_DATABASE_URL", f"sqlite:///{self.root / 'noren.db'}")
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder and what it lies in, each 0700 whatever the umask; return it."""
+    missing = [folder]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        path.mkdir(mode=PRIVATE, exist_ok=True)
+    return folder

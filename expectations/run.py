@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -84,17 +85,16 @@ def run_suite(name: str, frame: pd.DataFrame, parameters: Mapping[str, float] | 
     return SuiteResult(name, success=all(check.success for check in checks), rows=len(frame), checks=checks)
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801 - used as a context, like its parent
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Great Expectations warns and logs about itself; none of it is ours, and a log could hold a value."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-
-    def __exit__(self, *details: object) -> None:
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
         logging.disable(logging.NOTSET)
-        super().__exit__(*details)
 
 
 @cache

@@ -307,9 +307,10 @@ def audit(directories: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001
 def explain(release: str, period: str, engine: str) -> None:
     """Print the exact SQL that a build of RELEASE runs."""
     from anonymization.engine.portable import render  # noqa: PLC0415
+    from anonymization.policy.load import load_policies  # noqa: PLC0415
     from anonymization.tables.tabulate import statements  # noqa: PLC0415
     from jobs.build import plan_release  # noqa: PLC0415
-    from jobs.setting import load_policies, policy_folder  # noqa: PLC0415
+    from jobs.setting import policy_folder  # noqa: PLC0415
 
     plan, _ = plan_release(load_policies(policy_folder()), release, period)
     events = {source: f"events_{source}" for source in plan.release.sources}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -39,7 +39,7 @@ def bar(console: Console) -> Progress:
     """Return the progress bar of long steps."""
     return Progress(
         TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console, transient=not console.is_terminal,
+        console=console,
     )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
     )
 
 
-def _release(setting: Setting, name: str, advance) -> Published | str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _release(setting: Setting, name: str, advance: Callable[[], None]) -> Published | str:
     candidate = build(setting, name, MONTH)
     advance()
     result = gate(setting, candidate.id)
@@ -107,7 +107,7 @@ def _release(setting: Setting, name: str, advance) -> Published | str:  # type: 
 
 def print_intake(console: Console, run: IntakeRun) -> None:
     """Print what the intake did, a row a source."""
-    table = Table("source", "files", "read", "accepted", "of them crawlers", "quarantined", "dropped", title="Intake")
+    table = Table("source", "files", "read", "accepted", "crawlers", "quarantined", "dropped")
     for column in table.columns[1:]:
         column.justify = "right"
     fresh = [taken for taken in run.taken if not taken.again]
@@ -129,10 +129,8 @@ def print_intake(console: Console, run: IntakeRun) -> None:
 
 
 def _print_reasons(console: Console, fresh: Sequence[Taken]) -> None:
-    for word, reasons in (
-        ("quarantined", Counter({(t.source, r): n for t in () for r, n in t.quarantined.items()})),
-        ("dropped", Counter({(t.source, r): n for t in () for r, n in t.dropped.items()})),
-    ):
+    for word in ("quarantined", "dropped"):
+        reasons: Counter[tuple[str, str]] = Counter()
         for taken in fresh:
             of_kind = taken.quarantined if word == "quarantined" else taken.dropped
             reasons.update({(taken.source, reason): number for reason, number in of_kind.items()})

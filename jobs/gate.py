@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -208,7 +209,7 @@ def _versions(setting: Setting, earlier: Sequence[Publication], tables: Sequence
     return pd.concat(frames, ignore_index=True)
 
 
-def _policy(setting: Setting, candidate: Candidate, plan: Plan, others: Sequence[dict[str, object]]) -> pd.DataFrame:
+def _policy(setting: Setting, candidate: Candidate, plan: Plan, others: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     policies, request = setting.policies, candidate.request
     try:
         check_release(plan.release, policies.policy, policies.sources, policies.links, policies.recipients)
@@ -223,7 +224,7 @@ def _policy(setting: Setting, candidate: Candidate, plan: Plan, others: Sequence
     return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged", "apart_from_others"])
 
 
-def _populations(setting: Setting, other: dict[str, object]) -> set[str]:
+def _populations(setting: Setting, other: Mapping[str, Any]) -> set[str]:
     folder = setting.home.releases / str(other["release"]) / str(other["period"]) / f"v{other['version']}"
     tables = read_package(folder / "package").tables
     return {m.population for table in tables for m in table.measures if m.kind is MeasureKind.PERSONS}

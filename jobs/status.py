@@ -11,9 +11,10 @@ from anonymization.engine import open_engine
 from anonymization.errors import NorenError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
+from anonymization.policy.load import load_policies
 from anonymization.release.ledger import EntryKind
 from jobs.intake import known_files
-from jobs.setting import load_policies, opened, policy_folder
+from jobs.setting import opened, policy_folder
 
 STAGES = {
     EntryKind.REQUEST: "built: waits for its gate",
@@ -33,7 +34,11 @@ def stages() -> Iterator[str]:
             entries = transaction.entries()
         for name in sorted({entry.subject for entry in entries if entry.kind is EntryKind.REQUEST}):
             last = [entry for entry in entries if entry.subject == name and entry.kind in STAGES][-1]
-            detail = {True: ", open", False: ", closed"}.get(last.payload.get("open"), "")
+            detail = (
+                {True: ", open", False: ", closed"}.get(bool(last.payload.get("open")))
+                if last.kind is EntryKind.GATE
+                else ""
+            )
             outcome = f", {last.payload['outcome']}" if "outcome" in last.payload else ""
             yield f"{name}: {STAGES[last.kind]}{detail}{outcome}"
         for name, error in setting.policies.release_errors.items():

@@ -27,7 +27,7 @@ from anonymization.deidentify.screening import Screened, content_digest, screen
 from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.engine.base import Engine
 from anonymization.errors import SourceError
-from anonymization.home import Home
+from anonymization.home import Home, private_folder
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import Format, PersonColumn, Source, Treatment
 
@@ -174,12 +174,13 @@ def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened
     linked = source.source in around.linked
     columns = ", ".join(f'"{name}"' for name in event_columns(source, linked=linked))
     part = _beside(around.home.events, arrival, screened.digest, ".part")
-    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(part.parent)
     engine.write_parquet(f"SELECT {columns} FROM judged WHERE {ACCEPTED}", part)
     if quarantined:
         aside = _beside(around.home.quarantine, arrival, screened.digest, ".parquet")
-        aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(aside.parent)
         engine.write_parquet("SELECT reason, line FROM judged WHERE reason IS NOT NULL", aside)
+        aside.chmod(0o600)
     first, last, unknown, codes = _look_at_events(engine, source, part, linked=linked)
     taken = Taken(
         source=source.source,

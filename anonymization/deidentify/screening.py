@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from anonymization.errors import SourceError
+from anonymization.home import private_folder
 
 LINE_LIMIT = 1 << 20
 """Longest line an engine sees, in bytes."""
@@ -68,7 +69,7 @@ def screen(path: Path, *, workspace: Path, quarantine: Path) -> Screened:
     clean = workspace / f"{digest[:16]}{''.join(s for s in path.suffixes if s != '.gz')}"
     rejected: Counter[str] = Counter()
     blank = 0
-    quarantine.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(quarantine.parent)
     with clean.open("wb") as kept, quarantine.open("w", encoding="ascii") as aside:
         for line in _lines(path):
             reason = _fault(line)
@@ -80,6 +81,9 @@ def screen(path: Path, *, workspace: Path, quarantine: Path) -> Screened:
                 rejected[reason] += 1
                 record = {"reason": reason, "base64": base64.b64encode(line[:LINE_LIMIT]).decode()}
                 aside.write(json.dumps(record) + "\n")
+    quarantine.chmod(0o600)
+    if not rejected:
+        quarantine.unlink()
     return Screened(digest, clean, dict(rejected), blank)
 
 

@@ -18,13 +18,14 @@ from anonymization.errors import SqlError
 
 CONSTRUCTS = frozenset(
     (
-        "Add", "Alias", "And", "Anonymous", "Between", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Boolean", "Case",
-        "Cast", "Coalesce", "Column", "Count", "CTE", "Cube", "DPipe", "DataType", "Distinct", "EQ", "Filter",
-        "Floor",        "From", "GT", "GTE", "Group", "GroupingId", "GroupingSets", "Having", "Identifier", "If", "In", "Is", "Join",
-        "LT",        "LTE", "Length", "Literal", "Lower", "Max", "Min", "Mod", "Mul", "NEQ", "Neg", "Not", "Null", "NullSafeEQ",
-        "NullSafeNEQ", "Nullif", "Or", "Order", "Ordered", "Pad", "Paren", "RegexpExtract", "RegexpLike", "RowNumber",
-        "Select", "SplitPart", "Star", "StartsWith", "Sub", "Subquery", "Substring", "Sum", "Table", "TableAlias",
-        "Tuple", "Union", "Var", "Where", "Window", "With",
+        "Add", "Alias", "And", "Anonymous", "Between", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Boolean",
+        "Case", "Cast", "Coalesce", "Column", "Count", "CTE", "Cube", "DataType", "Distinct", "DPipe", "EQ",
+        "Filter", "Floor", "From", "Group", "GroupingId", "GroupingSets", "GT", "GTE", "Having", "Identifier",
+        "If", "In", "Is", "Join", "Length", "Literal", "Lower", "LT", "LTE", "Max", "Min", "Mod", "Mul",
+        "Neg", "NEQ", "Not", "Null", "Nullif", "NullSafeEQ", "NullSafeNEQ", "Or", "Order", "Ordered", "Pad",
+        "Paren", "RegexpExtract", "RegexpLike", "RowNumber", "Select", "SplitPart", "Star", "StartsWith",
+        "Sub", "Subquery", "Substring", "Sum", "Table", "TableAlias", "Tuple", "Union", "Var", "Where",
+        "Window", "With",
     )
 )  # fmt: skip
 TYPES = frozenset(("INT", "BIGINT", "VARCHAR", "TEXT", "DOUBLE", "BOOLEAN"))
@@ -47,7 +48,7 @@ def render(sql: str, dialect: str) -> str:
     except (ParseError, TokenError):
         raise SqlError("the text is not SQL that can be read; a portable text is one SELECT") from None
     _check(tree)
-    return tree.transform(lambda node: _expanded(node, dialect)).sql(dialect=dialect)
+    return str(tree.transform(lambda node: _expanded(node, dialect)).sql(dialect=dialect))
 
 
 def _check(tree: exp.Expr) -> None:
@@ -71,7 +72,7 @@ def _expanded(node: exp.Expr, dialect: str) -> exp.Expr:
 
 
 def _expanded_whole(argument: exp.Expr, dialect: str) -> str:
-    return argument.transform(lambda node: _expanded(node, dialect)).sql(dialect=dialect)
+    return str(argument.transform(lambda node: _expanded(node, dialect)).sql(dialect=dialect))
 
 
 def quoted(name: str) -> str:

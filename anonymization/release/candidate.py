@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from anonymization.errors import InputError, IntegrityError
-from anonymization.home import Home
+from anonymization.home import Home, private_folder
 from anonymization.release.ledger import EntryKind, Ledger, canonical
 from anonymization.release.package import check_manifest
 
@@ -73,8 +73,8 @@ class Candidate:
 def new_stage(home: Home) -> Path:
     """Return a new, empty folder in which a package is written."""
     stage = home.candidates / "_tmp" / secrets.token_hex(8)
-    (stage / "package").mkdir(mode=0o700, parents=True)
-    (stage / "evidence").mkdir(mode=0o700)
+    private_folder(stage / "package")
+    private_folder(stage / "evidence")
     return stage
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymization.errors import IntegrityError
+from anonymization.home import private_folder
 from anonymization.policy.decide import Clause
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.texts import notice, readme
@@ -57,7 +58,7 @@ def write_package(folder: Path, plan: Plan, tables: Sequence[SafeTable], clauses
     files[MANIFEST] = _json({"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}})
     for name, content in files.items():
         path = folder / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         path.write_bytes(content)
         path.chmod(0o600)
     return hashlib.sha256(files[MANIFEST]).hexdigest()
@@ -113,7 +114,7 @@ def _table_parquet(table: SafeTable) -> bytes:
     )
     sink = pa.BufferOutputStream()
     pq.write_table(arrow, sink, compression="zstd", write_statistics=False, store_schema=False, use_dictionary=False)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _codelist(dimension: Dimension) -> bytes:

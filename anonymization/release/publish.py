@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.errors import IntegrityError, Refusal, StaleCandidate
-from anonymization.home import Home
+from anonymization.home import Home, private_folder
 from anonymization.keys import public_text, publisher_key, sign
 from anonymization.release.candidate import Candidate, load_candidate
 from anonymization.release.decision import DecisionSource, SignedDecision, SignedFile, check_approval
@@ -82,7 +82,7 @@ def publish(
         if not _adopted(folder, candidate, transaction.head()):
             stage = _stage(home, transaction.head(), candidate, publication, signed, verdict, demo=demo, step=step)
             step("rename")
-            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(folder.parent)
             if folder.exists():
                 shutil.rmtree(folder)
             stage.rename(folder)

@@ -98,7 +98,7 @@ def _withheld_remainders(table: SafeTable) -> Iterator[Finding]:
             total = np.bincount(relation.group, weights=value[relation.child], minlength=len(relation.parent))
             rest = value[relation.parent] - total
             for at in np.flatnonzero((rest >= 1) & (rest < table.minimum_count)):
-                cell = cell_text(table.keys, table.frame.loc[relation.parent[at], table.keys].tolist())
+                cell = cell_text(table.keys, list(table.frame[table.keys].iloc[relation.parent[at]]))
                 left = int(rest[at])
                 yield Finding(table.name, measure.name, f"rest of {cell}", left, left, f"margins over {relation.name}")
 
@@ -116,7 +116,7 @@ def _audit_table(table: SafeTable) -> Iterator[Finding]:
         least = table.minimum_count
         exposed = hidden & ((high[at] < least) | ((high[at] - low[at] < WIDTH) & (low[at] < least)))
         for row in np.flatnonzero(exposed):
-            codes = table.frame.loc[row, table.keys].tolist()
+            codes = list(table.frame[table.keys].iloc[row])
             yield Finding(
                 table.name, persons.name, cell_text(table.keys, codes), int(low[at][row]), int(high[at][row]),
                 source[row] or "the figure's own bounds",
@@ -162,10 +162,8 @@ def _narrow(relation: _Relations, low: Floats, high: Floats) -> None:
     open_ends = np.bincount(group, weights=infinite, minlength=number)
     highs = np.bincount(group, weights=np.where(infinite, 0.0, high[child]), minlength=number)
     total_high = np.where(open_ends > 0, np.inf, highs)
-    if relation.additive:
-        least = lows
-    else:
-        least = np.zeros(number)
+    least = lows.astype(np.float64) if relation.additive else np.zeros(number)
+    if not relation.additive:
         np.maximum.at(least, group, low[child])
     low[parent] = np.maximum(low[parent], least)
     high[parent] = np.minimum(high[parent], total_high)

@@ -45,7 +45,8 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str]) -> pd.DataFra
             engine.drop("recount_rows")
     for name in made:
         engine.drop(name)
-    return pd.concat(frames, ignore_index=True)
+    counted: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    return counted
 
 
 def _days(plan: Plan) -> str:

@@ -13,7 +13,7 @@ measures of a population share the state of the cell.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -122,6 +122,6 @@ def _persons(tables: Sequence[SafeTable]) -> list[tuple[SafeTable, Measure]]:
     return [(table, m) for table in tables for m in table.measures if m.kind is MeasureKind.PERSONS]
 
 
-def cell_text(keys: Sequence[str], codes: Sequence[str]) -> str:
+def cell_text(keys: Sequence[str], codes: Iterable[object]) -> str:
     """Return a cell's coordinates as text."""
     return ", ".join(f"{key}={code}" for key, code in zip(keys, codes, strict=True))

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.synthetic.agents import CRAWLERS
-from jobs.synthetic.people import SERVICES, Integers, People
-from jobs.synthetic.places import Places
+from jobs.synthetic.people import SERVICES, People
+from jobs.synthetic.places import Integers, Places
 
 HOURS = np.array([2, 1, 1, 1, 1, 2, 4, 8, 9, 7, 6, 7, 9, 7, 6, 6, 7, 8, 9, 10, 11, 10, 7, 4], float)
 """How a day's traffic spreads over its hours."""
@@ -72,7 +72,7 @@ class Visits:
 
 def _seconds(rng: np.random.Generator, number: int) -> Integers:
     hours = rng.choice(24, number, p=HOURS / HOURS.sum())
-    return np.sort(hours * 3600 + rng.integers(0, 3600, number))
+    return np.sort(np.asarray(hours * 3600 + rng.integers(0, 3600, number), np.int64))
 
 
 def _zipf(rng: np.random.Generator, number: int, size: int) -> Integers:

@@ -1,0 +1,132 @@
+"""What tests share: engines, a small home with everything taken in, the shipped policies, real data."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from anonymization.engine import open_engine
+from anonymization.home import Home
+from anonymization.keys import generate_officer_key, load_private_key
+from anonymization.policy.load import load_policies
+from anonymization.release.choices import add_optouts, optouts, read_optouts
+from anonymization.release.ledger import Ledger
+from jobs.generate import generate
+from jobs.init import initialize
+from jobs.intake import arrivals, run_intake
+from jobs.setting import DEMO_OFFICERS, Setting
+
+ROOT = Path(__file__).parent.parent
+POLICIES = ROOT / "policies"
+OFFICER = "demo-officer"
+EVENTS, SEED = 20_000, 3
+
+
+def pytest_addoption(parser):
+    parser.addoption("--engines", default="duckdb,spark", help="engines of the parity tests")
+
+
+def pytest_generate_tests(metafunc):
+    if "engine" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--engines").split(",")
+        marks = {"spark": [pytest.mark.spark, pytest.mark.xdist_group("spark")]}
+        metafunc.parametrize("engine", [pytest.param(n, marks=marks.get(n, [])) for n in names], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def _engines(tmp_path_factory):
+    opened = {}
+
+    def get(name):
+        if name == "spark" and importlib.util.find_spec("pyspark") is None:
+            pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
+        if name not in opened:
+            folder = tmp_path_factory.mktemp(name)
+            opened[name] = open_engine(name, temporary=folder, folders=[tmp_path_factory.getbasetemp()])
+        return opened[name]
+
+    yield get
+    for one in opened.values():
+        one.close()
+
+
+@pytest.fixture
+def engine(request, _engines):
+    return _engines(request.param)
+
+
+@pytest.fixture
+def duckdb_engine(_engines):
+    return _engines("duckdb")
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    folder = Path(os.environ.get("NOREN_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set NOREN_REAL_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def policies():
+    return load_policies(POLICIES)
+
+
+@pytest.fixture
+def policy_folder(tmp_path):
+    """A copy of the shipped policy folder that a test may break."""
+    return Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home without logs."""
+    place = Home(tmp_path / "home")
+    initialize(place)
+    return place
+
+
+@dataclass(frozen=True)
+class World:
+    """A home with a month of logs taken in."""
+
+    home: Home
+    generated: object
+    run: object
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory, policies):
+    place = Home(tmp_path_factory.mktemp("world") / "home")
+    initialize(place)
+    public = generate_officer_key(place.keys / f"{OFFICER}.key")
+    (place.root / DEMO_OFFICERS).write_text(yaml.safe_dump({OFFICER: public}))
+    made = generate(place, EVENTS, SEED)
+    ledger = Ledger.of(place)
+    add_optouts(place, ledger, read_optouts(place.landing / "optouts.csv"))
+    ledger.close()
+    run = run_intake(place, policies, arrivals(place, policies), optouts=optouts(place))
+    return World(place, made, run)
+
+
+@pytest.fixture
+def setting(world, policies, tmp_path):
+    """A copy of the world's home, to be changed at will; events and keys, without the raw logs."""
+    root = tmp_path / "copied"
+    shutil.copytree(world.home.root, root, ignore=shutil.ignore_patterns("landing", "duckdb", "spark"))
+    place = Home(root).create()
+    ledger = Ledger.of(place)
+    yield Setting(place, policies, ledger)
+    ledger.close()
+
+
+@pytest.fixture
+def officer_key(setting):
+    return load_private_key(setting.home.keys / f"{OFFICER}.key")

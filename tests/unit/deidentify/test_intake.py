@@ -1,0 +1,241 @@
+"""Every row of a log is accepted, quarantined or dropped, and counted; a file that is no log is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from anonymization.deidentify.devices import DeviceFamilies
+from anonymization.deidentify.intake import Arrival, Surroundings, take_in
+from anonymization.engine import open_engine
+from anonymization.errors import SourceError
+from anonymization.keys import PeriodKeys
+from anonymization.policy.sources import PersonColumn
+
+SECRET = "canary-7f3a"
+CLICK = {
+    "time": "2026-10-03T12:34:56+09:00",
+    "cookie_id": SECRET,
+    "ip_address": "198.18.7.9",
+    "user_agent": "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+    "url": "https://news.example.jp/p/1?q=secret",
+    "referrer": "https://www.example.com/x",
+    "service": "news",
+}
+SUBSCRIBER = "2026-10-31,m1,山田 太郎,ヤマダ,1980-05-01,〒100-0001 東京都千代田区1-1,090-0000-0000,a@example.com,mail"
+HEADER = "as_of,member_id,name,kana,birth_date,postal_address,phone,email,service"
+
+
+class Intake:
+    def __init__(self, home, policies, optouts=()):
+        self.home, self.policies = home, policies
+        linked = {link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links}
+        self.engine = open_engine("duckdb", temporary=home.temporary, folders=[home.root])
+        self.around = Surroundings(
+            home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
+            DeviceFamilies(),
+        )  # fmt: skip
+
+    def take(self, source, content, name, arrived=date(2026, 10, 31)):
+        path = self.home.landing / name
+        path.write_bytes(content)
+        return take_in(Arrival(self.policies.sources[source], arrived, path), self.around)
+
+    def events(self, taken):
+        path = self.home.events / f"source={taken.source}" / f"arrived={taken.arrived}" / f"{taken.digest[:16]}.parquet"
+        return pq.read_table(path).to_pylist()
+
+
+@pytest.fixture
+def intake(home, policies):
+    made = Intake(home, policies, optouts=[("cookie", "opted"), ("member", "gone")])
+    yield made
+    made.engine.close()
+
+
+def lines(*clicks):
+    return "".join(json.dumps(click, ensure_ascii=False) + "\n" for click in clicks).encode()
+
+
+def changed(**changes):
+    return {**CLICK, **changes}
+
+
+def table(**columns):
+    rows = {
+        "time": pa.array([1_759_463_696_000_000], pa.timestamp("us", "UTC")),
+        "device_id": ["d1"],
+        "latitude": [35.658581],
+        "longitude": [139.745433],
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({k: v for k, v in {**rows, **columns}.items() if v is not None}), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def test_a_click_becomes_an_event(intake):
+    taken = intake.take("clicks", lines(CLICK), "a.jsonl")
+    key = intake.around.keys.pseudonym("2026-10", f"cookie\x1f{SECRET}")
+    assert intake.events(taken) == [
+        {
+            "p": key, "day": 20_729, "hour": 12, "ip_network": "198.18.7.0/24", "browser": "Chrome", "os": "Windows",
+            "device": "computer", "page": "/p/1", "referrer_host": "www.example.com", "service": "news",
+        }
+    ]  # fmt: skip
+
+
+def test_a_subscriber_becomes_an_event(intake):
+    taken = intake.take("subscribers", f"{HEADER}\n{SUBSCRIBER}\n".encode(), "a.csv")
+    (event,) = intake.events(taken)
+    assert (event["age_band"], event["prefecture"], event["service"]) == ("40-49", "13", "mail")
+
+
+def test_a_position_becomes_a_mesh(intake):
+    taken = intake.take("locations", table(), "a.parquet")
+    (event,) = intake.events(taken)
+    assert event["mesh"] // 10 == 53_393_599
+
+
+def test_a_sign_in_links_two_pseudonyms(intake):
+    row = {k: v for k, v in CLICK.items() if k not in ("url", "referrer")} | {"member_id": "m1"}
+    taken = intake.take("links", lines(row), "a.jsonl")
+    (event,) = intake.events(taken)
+    assert event["linked_p"] == intake.around.keys.pseudonym("2026-10", "member\x1fm1")
+
+
+@pytest.mark.parametrize(
+    ("content", "quarantined", "dropped"),
+    [
+        pytest.param(b'{"time": "2026-10-03T12\n', {"line: not a JSON object": 1}, {}, id="cut JSON"),
+        pytest.param(b'["a"]\n', {"line: not a JSON object": 1}, {}, id="not an object"),
+        pytest.param(lines(changed(time=None)), {"time: missing": 1}, {}, id="no time"),
+        pytest.param(lines(changed(time="2026-10-03T12:34:56")), {"time: no zone or offset": 1}, {}, id="no zone"),
+        pytest.param(lines(changed(time="2026-10-03")), {"time: no zone or offset": 1}, {}, id="date without zone"),
+        pytest.param(
+            lines(changed(time="2026-02-30T12:34:56Z")), {"time: not a time of the declared encoding": 1}, {}, id="Feb 30"
+        ),
+        pytest.param(lines(changed(time="2026-12-03T12:34:56Z")), {"time: after its arrival": 1}, {}, id="future"),
+        pytest.param(lines(changed(service="xyz")), {"service: not a code of the list 'service'": 1}, {}, id="bad code"),
+        pytest.param(lines(changed(service=None)), {"service: missing": 1}, {}, id="no code"),
+        pytest.param(lines(changed(url="nonsense")), {"url: not a URL or a path": 1}, {}, id="no URL"),
+        pytest.param(lines(changed(cookie_id="x" * 257)), {"cookie_id: longer than 256 characters": 1}, {}, id="long id"),
+        pytest.param(b"\xff\xfe\n", {"line: not UTF-8": 1}, {}, id="bad UTF-8"),
+        pytest.param(b"a\0b\n", {"line: holds a NUL byte": 1}, {}, id="NUL"),
+        pytest.param(lines(changed(cookie_id=None)), {}, {"no identifier": 1}, id="null person"),
+        pytest.param(lines(changed(cookie_id="")), {}, {"no identifier": 1}, id="empty person"),
+        pytest.param(lines(changed(cookie_id="opted")), {}, {"opted out": 1}, id="opted out"),
+        pytest.param(
+            lines(changed(time="2018-01-31T23:59:59+09:00")), {}, {"before the policy's first version": 1}, id="too old"
+        ),
+        pytest.param(b"\n\r\n", {}, {"blank line": 2}, id="blank lines"),
+    ],
+)
+def test_each_row_is_accounted_for(intake, content, quarantined, dropped):
+    taken = intake.take("clicks", lines(CLICK) + content, "a.jsonl")
+    assert (taken.accepted, taken.quarantined, taken.dropped) == (1, quarantined, dropped)
+    assert taken.read == 1 + sum(quarantined.values()) + sum(dropped.values())
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        pytest.param(SUBSCRIBER.replace("1980-05-01", "2027-01-01"), "birth_date: after the event's day", id="unborn"),
+        pytest.param(SUBSCRIBER.replace("1980-05-01", "1980-13-01"), "birth_date: not a date YYYY-MM-DD", id="no date"),
+        pytest.param(SUBSCRIBER.replace("1980-05-01", "1801-01-01"), "birth_date: more than 130 years ago", id="too old"),
+        pytest.param("2026-10-31,m1", "record: not well-formed CSV of the header's width", id="too narrow"),
+        pytest.param(SUBSCRIBER + ",more", "record: not well-formed CSV of the header's width", id="too wide"),
+    ],
+)
+def test_broken_subscribers_are_quarantined(intake, row, reason):
+    taken = intake.take("subscribers", f"{HEADER}\n{SUBSCRIBER}\n{row}\n".encode(), "a.csv")
+    assert (taken.accepted, taken.quarantined) == (1, {reason: 1})
+
+
+@pytest.mark.parametrize("column", [{"latitude": [999.0]}, {"longitude": [-0.1]}, {"latitude": [float("nan")]}], ids=str)
+def test_positions_outside_the_mesh_are_quarantined(intake, column):
+    taken = intake.take("locations", table(**column), "a.parquet")
+    assert sum(taken.quarantined.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "name", "message"),
+    [
+        pytest.param("clicks", b"", "a.jsonl", "is empty", id="empty file"),
+        pytest.param("clicks", gzip.compress(lines(CLICK) * 99)[:-9], "a.jsonl.gz", "cut or damaged", id="truncated gzip"),
+        pytest.param("clicks", b"garbage\n", "a.jsonl", "no JSON object", id="no JSON"),
+        pytest.param(
+            "clicks", lines({("user" if k == "cookie_id" else k): v for k, v in CLICK.items()}), "a.jsonl",
+            r"lacks the declared columns \['cookie_id'\].*undeclared there: user", id="renamed column",
+        ),
+        pytest.param("subscribers", b"as_of,member_id\n", "a.csv", "lacks the declared columns", id="CSV lacks columns"),
+        pytest.param("subscribers", f"{HEADER},name\n".encode(), "a.csv", "columns twice", id="CSV column twice"),
+        pytest.param("locations", b"PAR1 not really", "a.parquet", "not a whole Parquet file", id="not Parquet"),
+        pytest.param("locations", table()[:-20], "a.parquet", "not a whole Parquet file", id="truncated Parquet"),
+        pytest.param("locations", table(latitude=None), "a.parquet", "lacks the declared", id="Parquet lacks a column"),
+        pytest.param("locations", table(latitude=["35.6"]), "a.parquet", "declared as a floating", id="wrong type"),
+        pytest.param(
+            "locations", table(time=pa.array([1], pa.timestamp("us"))), "a.parquet", "with time zone", id="time without zone"
+        ),
+        pytest.param("weblogs", lines(CLICK), "a.log", "no line of a combined log", id="another format"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_as_declared_is_refused(intake, source, content, name, message):
+    with pytest.raises(SourceError, match=message) as caught:
+        intake.take(source, content, name)
+    assert SECRET not in str(caught.value)
+    assert not list(intake.home.events.rglob("*.parquet"))
+
+
+def test_undeclared_columns_are_dropped_and_named(intake):
+    taken = intake.take("clicks", lines(changed(token=1, **{"taro@example.com": 2})), "a.jsonl")
+    assert taken.undeclared == ["token", "(1 whose names are not plain identifiers)"]
+    assert "token" not in intake.events(taken)[0]
+
+
+def test_the_same_content_changes_nothing(intake):
+    first = intake.take("clicks", lines(CLICK), "a.jsonl")
+    before = {p: p.read_bytes() for p in intake.home.events.rglob("*") if p.is_file()}
+    second = intake.take("clicks", lines(CLICK), "other-name.jsonl", arrived=date(2026, 10, 30))
+    assert not first.again
+    assert second.again
+    assert {p: p.read_bytes() for p in intake.home.events.rglob("*") if p.is_file()} == before
+
+
+def test_crawlers_are_accepted_without_a_person(intake):
+    taken = intake.take("clicks", lines(CLICK, changed(user_agent="curl/8.5.0", cookie_id=None)), "a.jsonl")
+    assert (taken.accepted, taken.crawlers) == (2, 1)
+    assert sorted(event["p"] is None for event in intake.events(taken)) == [False, True]
+
+
+def test_a_linked_person_who_opted_out_is_dropped(intake):
+    row = {k: v for k, v in CLICK.items() if k not in ("url", "referrer")} | {"member_id": "gone"}
+    assert intake.take("links", lines(row), "a.jsonl").dropped == {"opted out": 1}
+
+
+def test_late_events_take_the_key_of_their_own_month(intake):
+    row = changed(time="2026-09-30T23:00:00+09:00")
+    taken = intake.take("clicks", lines(CLICK, row), "a.jsonl")
+    pseudonyms = {event["day"]: event["p"] for event in intake.events(taken)}
+    assert pseudonyms[20_726] == intake.around.keys.pseudonym("2026-09", f"cookie\x1f{SECRET}")
+    assert pseudonyms[20_726] != pseudonyms[20_729]
+
+
+def test_no_raw_value_leaves_the_identified_zone(intake):
+    intake.take("clicks", lines(CLICK, changed(time="bad")), "a.jsonl")
+    intake.take("subscribers", f"{HEADER}\n{SUBSCRIBER}\n".encode(), "a.csv")
+    outside = [p for p in intake.home.root.rglob("*") if p.is_file() and not {"landing", "quarantine"} & set(p.parts)]
+    held = b"".join(path.read_bytes() for path in outside)
+    for secret in (SECRET, "198.18.7.9", "山田", "090-0000-0000", "a@example.com", "q=secret"):
+        assert secret.encode() not in held
+
+
+def test_every_file_is_private(intake):
+    intake.take("clicks", lines(CLICK, changed(time="bad")), "a.jsonl")
+    made = [p for zone in (intake.home.events, intake.home.quarantine) for p in zone.rglob("*")]
+    assert made
+    assert all(p.stat().st_mode & 0o077 == 0 for p in made)

@@ -1,0 +1,66 @@
+"""What stands outside portable SQL is refused by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from anonymization.engine import open_engine
+from anonymization.engine.portable import quoted, render
+from anonymization.errors import EngineError, InputError, SqlError
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        pytest.param("SELECT round(x) FROM t", "Round", id="round"),
+        pytest.param("SELECT CAST(x AS DECIMAL(9,2)) FROM t", "DECIMAL", id="decimal"),
+        pytest.param("SELECT x / 2 FROM t", "Div", id="division"),
+        pytest.param("SELECT avg(x) FROM t", "Avg", id="average"),
+        pytest.param("SELECT trim(x) FROM t", "Trim", id="trim"),
+        pytest.param("SELECT x FROM t WHERE x LIKE 'a%'", "Like", id="like"),
+        pytest.param("SELECT arg_max(x, y) FROM t", "ArgMax", id="arg_max"),
+        pytest.param("SELECT hash(x) FROM t", "hash", id="hash"),
+        pytest.param("SELECT random() FROM t", "Rand", id="random"),
+        pytest.param("SELECT read_text('x')", "read_text", id="files"),
+        pytest.param("SELECT getenv('HOME')", "getenv", id="environment"),
+        pytest.param("SELECT x FROM t LIMIT 1", "Limit", id="limit"),
+        pytest.param("DROP TABLE t", "Drop", id="drop"),
+        pytest.param("COPY t TO 'x'", "Copy", id="copy"),
+        pytest.param("SELECT INT_DIV(x) FROM t", "INT_DIV takes 2", id="arguments"),
+        pytest.param("SELECT FROM WHERE", "not SQL", id="no SQL"),
+    ],
+)
+def test_outside_is_refused(sql, named):
+    with pytest.raises(SqlError, match=named):
+        render(sql, "duckdb")
+
+
+def test_an_identifier_cannot_break_out():
+    with pytest.raises(SqlError):
+        quoted('a" OR 1=1 --')
+
+
+@pytest.mark.parametrize(
+    ("name", "master", "message"),
+    [
+        pytest.param("polars", None, "unknown engine 'polars'; known: duckdb, spark", id="unknown engine"),
+        pytest.param("duckdb", "local[2]", "--master belongs to --engine spark", id="master of duckdb"),
+    ],
+)
+def test_wrong_engines_are_refused(tmp_path, name, master, message):
+    with pytest.raises(InputError, match=message.replace("[", r"\[")):
+        open_engine(name, temporary=tmp_path, master=master)
+
+
+def test_duckdb_reads_only_what_it_may(tmp_path, duckdb_engine):
+    outside = tmp_path.parent.parent.parent / "etc"
+    with pytest.raises(EngineError), open_engine("duckdb", temporary=tmp_path / "t") as engine:
+        engine.open_events("x", [outside / "x.parquet"], __import__("pyarrow").schema([("p", "int64")]))
+
+
+def test_what_an_earlier_run_spilled_is_wiped(tmp_path):
+    (tmp_path / "duckdb").mkdir()
+    (tmp_path / "duckdb" / "left.tmp").write_text("x")
+    with open_engine("duckdb", temporary=tmp_path):
+        assert not (tmp_path / "duckdb" / "left.tmp").exists()
+        assert (tmp_path / "duckdb").stat().st_mode & 0o077 == 0
