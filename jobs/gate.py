@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
+from anonymization.errors import GateRefusal, IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.releases import MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
@@ -54,16 +54,20 @@ def gate(setting: Setting, identity: str) -> GateResult:
     candidate = load_candidate(setting.home, setting.ledger, identity)
     results: tuple[SuiteResult, ...] = ()
     findings: tuple[Finding, ...] = ()
+    unsettled: list[str] = []
     try:
         plan, inputs = _plan(setting, candidate)
         package = read_package(candidate.package)
-        findings = audit(package.tables)
+        try:
+            findings = audit(package.tables)
+        except GateRefusal as error:  # contradictory or endless: closed, and the other checks tell more
+            unsettled.append(str(error))
         frames = _frames(setting, candidate, plan, inputs, package, findings)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         results = (*check_intake(*intake_frames(taken, setting.policies)), *check_candidate(frames))
-        closed = reasons(results)
+        closed = [*unsettled, *reasons(results)]
     except Refusal as error:
-        closed = [str(error)]
+        closed = [*unsettled, str(error)]
     closed += [f"{f.table}.{f.measure}, {f.cell}: {f.low} to {f.high} persons, by {f.derived_from}" for f in findings]
     opened = bool(results) and not closed
     content = [vars(finding) for finding in findings]

@@ -25,7 +25,7 @@ from jobs.setting import DEMO_OFFICERS, Setting
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 OFFICER = "demo-officer"
-EVENTS, SEED = 20_000, 3
+EVENTS, SEED = 150_000, 3
 
 
 def pytest_addoption(parser):
@@ -40,7 +40,7 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def _engines(tmp_path_factory):
+def engines(tmp_path_factory):
     opened = {}
 
     def get(name):
@@ -57,13 +57,13 @@ def _engines(tmp_path_factory):
 
 
 @pytest.fixture
-def engine(request, _engines):
-    return _engines(request.param)
+def engine(request, engines):
+    return engines(request.param)
 
 
 @pytest.fixture
-def duckdb_engine(_engines):
-    return _engines("duckdb")
+def duckdb_engine(engines):
+    return engines("duckdb")
 
 
 @pytest.fixture(scope="session")

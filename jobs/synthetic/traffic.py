@@ -72,12 +72,13 @@ class Visits:
 
 def _seconds(rng: np.random.Generator, number: int) -> Integers:
     hours = rng.choice(24, number, p=HOURS / HOURS.sum())
-    return np.sort(np.asarray(hours * 3600 + rng.integers(0, 3600, number), np.int64))
+    return np.asarray(np.sort(hours * 3600 + rng.integers(0, 3600, number)), dtype=np.int64)
 
 
 def _zipf(rng: np.random.Generator, number: int, size: int) -> Integers:
     """Positions 0 to size - 1, the first ones often (density about 1/x)."""
-    return np.minimum((np.exp(rng.random(number) * np.log(size)) - 1).astype(np.int64), size - 1)
+    positions: Integers = (np.exp(rng.random(number) * np.log(size)) - 1).astype(np.int64)
+    return np.minimum(positions, size - 1)
 
 
 def visits(rng: np.random.Generator, world: World, number: int) -> Visits:

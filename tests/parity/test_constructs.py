@@ -22,7 +22,10 @@ CASES = {
     "is null": ("SELECT count(*) AS y FROM t WHERE k IS NULL", [1]),
     "not distinct": ("SELECT count(*) AS y FROM t WHERE n IS NOT DISTINCT FROM NULL", [1]),
     "in, between": ("SELECT n AS y FROM t WHERE n IN (3, 0) OR n BETWEEN 6 AND 8", [0, 3, 7]),
-    "case, coalesce": ("SELECT CASE WHEN n < 0 THEN 'neg' ELSE COALESCE(k, '-') END AS y FROM t", ["-", "a", "b", "neg", "か"]),
+    "case, coalesce": (
+        "SELECT CASE WHEN n < 0 THEN 'neg' ELSE COALESCE(k, '-') END AS y FROM t",
+        ["-", "a", "b", "neg", "か"],
+    ),
     "nullif, length": ("SELECT length(NULLIF(s, '')) AS y FROM t", [None, None, 1, 1, 3]),
     "modulo of negatives": ("SELECT n % 3 AS y FROM t", [None, -1, 0, 0, 1]),
     "arithmetic": ("SELECT n * 2 - 1 + 0 AS y FROM t", [None, -9, -1, 5, 13]),
@@ -45,8 +48,7 @@ CASES = {
     "filter": ("SELECT count(*) FILTER (WHERE n > 0) AS y FROM t", [2]),
     "min, max": ("SELECT max(n) - min(n) AS y FROM t", [11]),
     "window": (
-        "SELECT n AS y FROM (SELECT n, row_number() OVER (PARTITION BY k ORDER BY n DESC) AS r FROM t) AS q"
-        " WHERE r = 1 AND n IS NOT NULL",
+        "SELECT n AS y FROM (SELECT n, row_number() OVER (PARTITION BY k ORDER BY n DESC) AS r FROM t) AS q WHERE r = 1 AND n IS NOT NULL",
         [0, 3, 7],
     ),
     "grouping sets": (

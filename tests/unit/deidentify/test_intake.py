@@ -17,10 +17,10 @@ from anonymization.errors import SourceError
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import PersonColumn
 
-SECRET = "canary-7f3a"
+CANARY = "canary-7f3a"
 CLICK = {
     "time": "2026-10-03T12:34:56+09:00",
-    "cookie_id": SECRET,
+    "cookie_id": CANARY,
     "ip_address": "198.18.7.9",
     "user_agent": "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
     "url": "https://news.example.jp/p/1?q=secret",
@@ -34,7 +34,9 @@ HEADER = "as_of,member_id,name,kana,birth_date,postal_address,phone,email,servic
 class Intake:
     def __init__(self, home, policies, optouts=()):
         self.home, self.policies = home, policies
-        linked = {link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links}
+        linked = {
+            link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links
+        }
         self.engine = open_engine("duckdb", temporary=home.temporary, folders=[home.root])
         self.around = Surroundings(
             home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
@@ -80,7 +82,7 @@ def table(**columns):
 
 def test_a_click_becomes_an_event(intake):
     taken = intake.take("clicks", lines(CLICK), "a.jsonl")
-    key = intake.around.keys.pseudonym("2026-10", f"cookie\x1f{SECRET}")
+    key = intake.around.keys.pseudonym("2026-10", f"cookie\x1f{CANARY}")
     assert intake.events(taken) == [
         {
             "p": key, "day": 20_729, "hour": 12, "ip_network": "198.18.7.0/24", "browser": "Chrome", "os": "Windows",
@@ -117,13 +119,20 @@ def test_a_sign_in_links_two_pseudonyms(intake):
         pytest.param(lines(changed(time="2026-10-03T12:34:56")), {"time: no zone or offset": 1}, {}, id="no zone"),
         pytest.param(lines(changed(time="2026-10-03")), {"time: no zone or offset": 1}, {}, id="date without zone"),
         pytest.param(
-            lines(changed(time="2026-02-30T12:34:56Z")), {"time: not a time of the declared encoding": 1}, {}, id="Feb 30"
+            lines(changed(time="2026-02-30T12:34:56Z")),
+            {"time: not a time of the declared encoding": 1},
+            {},
+            id="Feb 30",
         ),
         pytest.param(lines(changed(time="2026-12-03T12:34:56Z")), {"time: after its arrival": 1}, {}, id="future"),
-        pytest.param(lines(changed(service="xyz")), {"service: not a code of the list 'service'": 1}, {}, id="bad code"),
+        pytest.param(
+            lines(changed(service="xyz")), {"service: not a code of the list 'service'": 1}, {}, id="bad code"
+        ),
         pytest.param(lines(changed(service=None)), {"service: missing": 1}, {}, id="no code"),
         pytest.param(lines(changed(url="nonsense")), {"url: not a URL or a path": 1}, {}, id="no URL"),
-        pytest.param(lines(changed(cookie_id="x" * 257)), {"cookie_id: longer than 256 characters": 1}, {}, id="long id"),
+        pytest.param(
+            lines(changed(cookie_id="x" * 257)), {"cookie_id: longer than 256 characters": 1}, {}, id="long id"
+        ),
         pytest.param(b"\xff\xfe\n", {"line: not UTF-8": 1}, {}, id="bad UTF-8"),
         pytest.param(b"a\0b\n", {"line: holds a NUL byte": 1}, {}, id="NUL"),
         pytest.param(lines(changed(cookie_id=None)), {}, {"no identifier": 1}, id="null person"),
@@ -146,7 +155,9 @@ def test_each_row_is_accounted_for(intake, content, quarantined, dropped):
     [
         pytest.param(SUBSCRIBER.replace("1980-05-01", "2027-01-01"), "birth_date: after the event's day", id="unborn"),
         pytest.param(SUBSCRIBER.replace("1980-05-01", "1980-13-01"), "birth_date: not a date YYYY-MM-DD", id="no date"),
-        pytest.param(SUBSCRIBER.replace("1980-05-01", "1801-01-01"), "birth_date: more than 130 years ago", id="too old"),
+        pytest.param(
+            SUBSCRIBER.replace("1980-05-01", "1801-01-01"), "birth_date: more than 130 years ago", id="too old"
+        ),
         pytest.param("2026-10-31,m1", "record: not well-formed CSV of the header's width", id="too narrow"),
         pytest.param(SUBSCRIBER + ",more", "record: not well-formed CSV of the header's width", id="too wide"),
     ],
@@ -156,7 +167,9 @@ def test_broken_subscribers_are_quarantined(intake, row, reason):
     assert (taken.accepted, taken.quarantined) == (1, {reason: 1})
 
 
-@pytest.mark.parametrize("column", [{"latitude": [999.0]}, {"longitude": [-0.1]}, {"latitude": [float("nan")]}], ids=str)
+@pytest.mark.parametrize(
+    "column", [{"latitude": [999.0]}, {"longitude": [-0.1]}, {"latitude": [float("nan")]}], ids=str
+)
 def test_positions_outside_the_mesh_are_quarantined(intake, column):
     taken = intake.take("locations", table(**column), "a.parquet")
     assert sum(taken.quarantined.values()) == 1
@@ -187,7 +200,7 @@ def test_positions_outside_the_mesh_are_quarantined(intake, column):
 def test_a_file_that_is_not_as_declared_is_refused(intake, source, content, name, message):
     with pytest.raises(SourceError, match=message) as caught:
         intake.take(source, content, name)
-    assert SECRET not in str(caught.value)
+    assert CANARY not in str(caught.value)
     assert not list(intake.home.events.rglob("*.parquet"))
 
 
@@ -221,7 +234,7 @@ def test_late_events_take_the_key_of_their_own_month(intake):
     row = changed(time="2026-09-30T23:00:00+09:00")
     taken = intake.take("clicks", lines(CLICK, row), "a.jsonl")
     pseudonyms = {event["day"]: event["p"] for event in intake.events(taken)}
-    assert pseudonyms[20_726] == intake.around.keys.pseudonym("2026-09", f"cookie\x1f{SECRET}")
+    assert pseudonyms[20_726] == intake.around.keys.pseudonym("2026-09", f"cookie\x1f{CANARY}")
     assert pseudonyms[20_726] != pseudonyms[20_729]
 
 
@@ -230,7 +243,7 @@ def test_no_raw_value_leaves_the_identified_zone(intake):
     intake.take("subscribers", f"{HEADER}\n{SUBSCRIBER}\n".encode(), "a.csv")
     outside = [p for p in intake.home.root.rglob("*") if p.is_file() and not {"landing", "quarantine"} & set(p.parts)]
     held = b"".join(path.read_bytes() for path in outside)
-    for secret in (SECRET, "198.18.7.9", "山田", "090-0000-0000", "a@example.com", "q=secret"):
+    for secret in (CANARY, "198.18.7.9", "山田", "090-0000-0000", "a@example.com", "q=secret"):
         assert secret.encode() not in held
 
 

@@ -1,0 +1,169 @@
+"""Planted leaks: the gate stops each and tells where; the shipped releases pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import jobs.build
+from anonymization.tables.model import FREE, TOTAL
+from anonymization.tables.suppression import protect
+from jobs.audit import attack
+from jobs.build import build
+from jobs.gate import gate
+
+pytestmark = pytest.mark.xdist_group("world")
+
+
+def plant(monkeypatch, change):
+    """Let the build publish what `change` makes of the safe tables."""
+
+    def leaky(tables, minimum_count, *, withheld=False):
+        safe = protect(tables, minimum_count, withheld=withheld)
+        return tuple(replace(s, frame=change(s.frame.copy(), t.frame)) for s, t in zip(safe, tables, strict=True))
+
+    monkeypatch.setattr(jobs.build, "protect", leaky)
+
+
+def give_back(measure, row):
+    def change(frame, true):
+        frame.loc[row, measure] = true.loc[row, measure]
+        frame.loc[row, f"{measure}_status"] = FREE
+        return frame
+
+    return change
+
+
+def one_unsafe_under_its_total(frame, true):
+    """Give back every margin of a class whose hidden cells are but one: the total gives it away."""
+    for (age, service), rows in true.groupby(["age_band", "service"]):
+        regions = rows[
+            rows["region"].isin(
+                ["kanto", "kinki", "chubu", "kyushu", "tohoku", "chugoku", "shikoku", "hokkaido", "unknown_region"]
+            )
+        ]
+        hidden = frame.loc[regions.index, "users_status"] != FREE
+        total = rows.index[rows["region"] == TOTAL][0]
+        if hidden.sum() >= 1 and TOTAL not in (age, service):
+            for index in regions.index[hidden][1:]:
+                frame = give_back("users", index)(frame, true)
+            return give_back("users", total)(frame, true)
+    raise AssertionError("no class to plant in")
+
+
+def shown_small(frame, true):
+    small = true.index[true["subscribers"].between(1, 9)][0]
+    return give_back("subscribers", small)(frame, true)
+
+
+def wrong_figure(frame, true):
+    row = frame.index[(frame["users_status"] == FREE) & (frame["users"] > 0)][0]
+    frame.loc[row, "users"] += 1
+    return frame
+
+
+def margin_over_hidden(frame, true):
+    row = frame.index[(frame[["region", "age_band", "service"]] == TOTAL).all(axis=1)][0]
+    return give_back("browsing_persons", row)(frame, true)
+
+
+def figure_where_hidden(frame, true):
+    row = frame.index[(frame["users_status"] != FREE)][0]
+    frame.loc[row, "users"] = true.loc[row, "users"]
+    return frame
+
+
+def unknown_status(frame, true):
+    frame.loc[0, "users_status"] = "X"
+    return frame
+
+
+def row_left_out(frame, true):
+    return frame[~((frame["users_status"] == FREE) & (frame["users"] > 0))].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "suite"),
+    [
+        pytest.param(one_unsafe_under_its_total, "candidate_audit", id="subtraction"),
+        pytest.param(shown_small, "candidate_cells", id="a small cell shown"),
+        pytest.param(wrong_figure, "candidate_cells", id="a figure that is not the events'"),
+        pytest.param(margin_over_hidden, "candidate_covering", id="a margin over hidden cells"),
+        pytest.param(figure_where_hidden, "candidate_cells", id="a figure beside C"),
+        pytest.param(unknown_status, "candidate_cells", id="an unknown status"),
+        pytest.param(row_left_out, "candidate_complete", id="rows left out"),
+    ],
+)
+def test_a_planted_leak_closes_the_gate(setting, monkeypatch, change, suite):
+    plant(monkeypatch, change)
+    candidate = build(setting, "monthly-audience", "2026-10")
+    result = gate(setting, candidate.id)
+    assert not result.opened
+    failed = {r.name for r in result.results if not r.success}
+    assert suite in failed
+    assert result.reasons
+
+
+def test_a_subtraction_leak_is_told_by_its_cell(setting, monkeypatch):
+    plant(monkeypatch, one_unsafe_under_its_total)
+    candidate = build(setting, "monthly-audience", "2026-10")
+    result = gate(setting, candidate.id)
+    assert any("audience.users" in reason and "by margins over" in reason for reason in result.reasons)
+    assert attack([candidate.folder])
+
+
+def test_a_published_mesh_over_an_unlisted_one_closes_the_gate(setting, monkeypatch):
+    def change(frame, true):
+        total = true[(true[["mesh", "hour", "day_type"]] == TOTAL).all(axis=1)]
+        more = total.assign(persons_status=FREE, person_days_status=FREE)[frame.columns]
+        return pd.concat([frame, more.astype({"persons": "Int64", "person_days": "Int64"})]).sort_values(
+            ["mesh", "hour", "day_type"], ignore_index=True
+        )
+
+    plant(monkeypatch, change)
+    candidate = build(setting, "population-by-place", "2026-10")
+    result = gate(setting, candidate.id)
+    assert "candidate_covering" in {r.name for r in result.results if not r.success}
+
+
+@pytest.mark.parametrize("name", ["monthly-audience", "population-by-place"])
+def test_the_shipped_releases_pass(setting, name):
+    candidate = build(setting, name, "2026-10")
+    assert gate(setting, candidate.id).opened
+    assert attack([candidate.folder]) == []
+
+
+def test_no_raw_id_is_anywhere_outside_the_identified_zone(world, setting):
+    for name in ("monthly-audience", "population-by-place"):
+        gate(setting, build(setting, name, "2026-10").id)
+    raw = world.home.landing
+    devices = pq.read_table(next(raw.glob("source=locations/*/*.parquet"))).column("device_id").to_pylist()[:20]
+    subscribers = next(raw.glob("source=subscribers/*/*.csv")).read_text().splitlines()[1:20]
+    canaries = [*devices, *(field for line in subscribers for field in line.split(",")[1:7])]
+    outside = [
+        p
+        for p in setting.home.root.rglob("*")
+        if p.is_file() and not {"landing", "quarantine", "choices"} & set(p.relative_to(setting.home.root).parts)
+    ]
+    held = b"".join(path.read_bytes() for path in outside)
+    assert len(canaries) > 100
+    assert not [canary for canary in canaries if canary.encode() in held]
+
+
+def test_pseudonyms_of_two_months_do_not_join(setting):
+    from anonymization.keys import PeriodKeys
+
+    keys = PeriodKeys(setting.home)
+    message = "cookie\x1fsame"
+    assert keys.pseudonym("2026-10", message) != keys.pseudonym("2026-11", message)
+
+
+def test_an_opted_out_person_changes_no_byte(world, setting, policies, tmp_path):
+    """Non-interference: with or without the events of an opted-out cookie, the package is the same."""
+    events = [p for p in setting.home.events.rglob("*.json") if '"opted out"' in p.read_text()]
+    assert events, "the generator plants opted-out cookies"
+    first = build(setting, "monthly-audience", "2026-10").request.digest
+    assert first == build(setting, "monthly-audience", "2026-10").request.digest

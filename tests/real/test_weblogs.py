@@ -1,0 +1,98 @@
+"""Real web logs that nobody here wrote: 9,999 accepted, 1 quarantined, and a release with nothing below the threshold."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+
+import pytest
+import yaml
+
+from anonymization.home import Home
+from anonymization.policy.load import load_policies
+from anonymization.release.ledger import Ledger
+from anonymization.release.package import read_package
+from jobs.build import build
+from jobs.gate import gate
+from jobs.init import initialize
+from jobs.intake import arrivals, run_intake
+from jobs.setting import Setting
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real")]
+
+RELEASE = {
+    "release": "visitors", "title": {"en": "Visitors", "ja": "訪問者"},
+    "description": {"en": "Visitors by browser and hour.", "ja": "ブラウザ・時間別訪問者。"},
+    "owner": "data-engineering", "recipient": "media-research", "purpose": "statistical_information", "period": "month",
+    "policy_versions": [date(1995, 1, 1)], "sources": ["weblogs"],
+    "dimensions": {
+        "browser": {"kind": "event", "title": {"en": "Browser", "ja": "ブラウザ"}, "column": "browser", "levels": ["family"]},
+        "hour": {"kind": "event", "title": {"en": "Hour", "ja": "時"}, "column": "hour", "levels": ["hour"], "codelist": "hour"},
+    },
+    "tables": {
+        "visitors": {
+            "title": {"en": "Visitors", "ja": "訪問者"}, "dimensions": ["browser", "hour"],
+            "measures": {
+                "visitors": {"kind": "persons", "source": "weblogs", "title": {"en": "Visitors", "ja": "訪問者数"}},
+                "requests": {"kind": "total", "source": "weblogs", "title": {"en": "Requests", "ja": "リクエスト数"}},
+            },
+        }
+    },
+    "protection": {"method": "suppression", "minimum_count": 10},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def taken(real_data, policies, tmp_path_factory):
+    """The log taken in under a policy folder of its own, in force since 1995, in UTC."""
+    folder = tmp_path_factory.mktemp("real")
+    rules = folder / "policies"
+    shutil.copytree(policies.folder, rules)
+    text = (rules / "policy.yaml").read_text(encoding="utf-8")
+    (rules / "policy.yaml").write_text(text.replace("effective: 2018-02-01", "effective: 1995-01-01"), encoding="utf-8")
+    source = (rules / "sources" / "weblogs.yaml").read_text(encoding="utf-8")
+    (rules / "sources" / "weblogs.yaml").write_text(source.replace("Asia/Tokyo", "UTC"), encoding="utf-8")
+    for path in (rules / "releases").iterdir():
+        path.unlink()
+    (rules / "releases" / "visitors.yaml").write_text(yaml.safe_dump(RELEASE, allow_unicode=True), encoding="utf-8")
+    home = Home(folder / "home")
+    initialize(home)
+    landing = home.landing / "source=weblogs" / "arrived=2015-05-21"
+    landing.mkdir(parents=True)
+    shutil.copy(real_data / "weblogs" / "apache_logs_combined.log", landing)
+    own = load_policies(rules)
+    run = run_intake(home, own, arrivals(home, own), optouts=[])
+    ledger = Ledger.of(home)
+    yield Setting(home, own, ledger), run
+    ledger.close()
+
+
+def test_9999_and_1(taken):
+    _, run = taken
+    (one,) = run.taken
+    assert run.failures == ()
+    assert (one.read, one.accepted, one.dropped) == (10_000, 9_999, {})
+    assert one.quarantined == {"line: not of the combined log": 1}
+    assert 1_500 < one.crawlers < 4_000
+
+
+def test_the_release_passes_the_gate_with_nothing_below_the_threshold(taken):
+    setting, _ = taken
+    candidate = build(setting, "visitors", "2015-05")
+    result = gate(setting, candidate.id)
+    closed = [reason for reason in result.reasons if "volume" not in reason]
+    assert closed == []
+    (table,) = read_package(candidate.package).tables
+    shown = table.frame["visitors"].dropna()
+    assert ((shown == 0) | (shown >= 10)).all()
+    assert (shown > 0).sum() > 50
+    assert set(table.frame["browser"]) >= {"Chrome", "Firefox", "_T"}
+
+
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+def test_spark_builds_the_same_bytes(taken):
+    pytest.importorskip("pyspark", reason="PySpark is not installed")
+    setting, _ = taken
+    digests = {build(setting, "visitors", "2015-05", engine=engine).request.digest for engine in ("duckdb", "spark")}
+    assert len(digests) == 1

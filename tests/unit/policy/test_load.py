@@ -1,0 +1,144 @@
+"""A policy folder is loaded whole, or every fault is named: file, key, what is allowed."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from anonymization.errors import DeclarationError, PolicyRefusal
+from anonymization.policy.crosscheck import check_release
+from anonymization.policy.decide import versions_in_force
+from anonymization.policy.load import load_policies
+
+AUDIENCE = "releases/monthly-audience.yaml"
+
+
+def edit(folder, file, old, new):
+    path = folder / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_the_shipped_folder_loads(policies):
+    assert sorted(policies.releases) == ["monthly-audience", "population-by-place"]
+    assert sorted(policies.sources) == ["clicks", "links", "locations", "subscribers", "weblogs"]
+    assert policies.release_errors == {}
+    assert len(policies.digest) == 64
+
+
+def test_the_digest_follows_every_byte(policy_folder, policies):
+    assert load_policies(policy_folder).digest == policies.digest
+    edit(policy_folder, "recipients.yaml", "DATA-2026-001", "DATA-2026-009")
+    assert load_policies(policy_folder).digest != policies.digest
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        pytest.param("sources/clicks.yaml", "format:", "formatt:", r"sources/clicks.yaml: formatt: unknown key.*'format'", id="unknown key"),
+        pytest.param("sources/clicks.yaml", "json_lines", "xml", "sources/clicks.yaml: format: .*json_lines", id="unknown value"),
+        pytest.param("sources/clicks.yaml", "Asia/Tokyo", "Asia/Tokio", "unknown time zone", id="unknown zone"),
+        pytest.param("sources/clicks.yaml", "type: history", "type: secrets", "information_type: 'secrets' is unknown", id="unknown type"),
+        pytest.param("sources/clicks.yaml", "purposes: [prov", "purposes: [a, prov", r"'a' \(2\(1\)\(a\)\) does not cover", id="purpose of another type"),
+        pytest.param("sources/clicks.yaml", "codes: service", "codes: services", "no code list 'services'", id="unknown code list"),
+        pytest.param("sources/clicks.yaml", "treatment: pseudonym", "treatment: integer", "an identifier is treated as", id="identifier kept"),
+        pytest.param("sources/clicks.yaml", "source: clicks", "source: klicks", "named after its source", id="file name"),
+        pytest.param("sources/clicks.yaml", "zone:", "format: csv\nzone:", "line .*: the key 'format' stands twice", id="key twice"),
+        pytest.param("policy.yaml", "title: Privacy", "title: !!python/object:os.system Privacy", "policy.yaml.*not plain YAML", id="python object"),
+        pytest.param("policy.yaml", "types: [security_camera]", "types: [camera]", "unknown information types", id="purpose of no type"),
+        pytest.param("officers.yaml", "officers: {}", "officers: {a: {title: x, public_key: abc}}", "base64 of an Ed25519", id="no key"),
+        pytest.param("links.yaml", "column: cookie_id", "column: cookie", "declares no columns", id="link without column"),
+        pytest.param("codelists/service.csv", "code,label_en", "kode,label_en", r"codelists/service.csv: expected the columns", id="code list header"),
+        pytest.param("codelists/service.csv", "mail,", "search,", "the code 'search' stands twice", id="code twice"),
+        pytest.param("hierarchies/region.csv", "14;kanto", "14", "same number of levels", id="ragged hierarchy"),
+        pytest.param("hierarchies/region.csv", "14;kanto", "13;kanto", "the value '13' stands twice", id="value twice"),
+        pytest.param("hierarchies/region.csv", "14;kanto", "14;13", "different levels are different", id="code on two levels"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named(policy_folder, file, old, new, message):
+    edit(policy_folder, file, old, new)
+    with pytest.raises(DeclarationError, match=message):
+        load_policies(policy_folder)
+
+
+def test_all_faults_are_told_at_once(policy_folder):
+    edit(policy_folder, "sources/clicks.yaml", "format:", "formatt:")
+    edit(policy_folder, "recipients.yaml", "contract:", "kontract:")
+    with pytest.raises(DeclarationError) as caught:
+        load_policies(policy_folder)
+    assert "sources/clicks.yaml" in str(caught.value)
+    assert "recipients.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [pytest.param(None, "missing", id="missing"), pytest.param(b"\xff\xfe", "not UTF-8", id="not UTF-8"), pytest.param(b"- a", "expected keys", id="a list")],
+)  # fmt: skip
+def test_a_file_that_is_none(policy_folder, content, message):
+    (policy_folder / "links.yaml").unlink()
+    if content is not None:
+        (policy_folder / "links.yaml").write_bytes(content)
+    with pytest.raises(DeclarationError, match=f"links.yaml: {message}"):
+        load_policies(policy_folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param("owner:", "ownr:", r"ownr: unknown key.*did you mean 'owner'", id="unknown key"),
+        pytest.param("recipient: media-research", "recipient: nobody", "recipient: 'nobody' is unknown", id="unknown recipient"),
+        pytest.param("purpose: statistical_information", "purpose: profit", "purpose: 'profit' is unknown", id="unknown purpose"),
+        pytest.param("minimum_count: 10", "minimum_count: 5", "below the house rule, 10", id="below the house rule"),
+        pytest.param("column: service", "column: servce", "have no 'servce'", id="unknown column"),
+        pytest.param("codelist: service", "codelist: services", "'services' is unknown", id="unknown code list"),
+        pytest.param("hierarchy: region", "hierarchy: regions", "'regions' is unknown", id="unknown hierarchy"),
+        pytest.param("policy_versions: [2018-02-01]", "policy_versions: [2018-02-02]", "2018-02-02 is none of", id="unknown version"),
+        pytest.param("sources: [subscribers, links, clicks]", "sources: [links, clicks]", "`sources` omits", id="source not named"),
+        pytest.param("dimensions: [region,", "dimensions: [area,", r"unknown dimensions \['area'\]", id="unknown dimension"),
+    ],
+)  # fmt: skip
+def test_a_wrong_release_leaves_the_others(policy_folder, old, new, message):
+    edit(policy_folder, AUDIENCE, old, new)
+    loaded = load_policies(policy_folder)
+    assert sorted(loaded.releases) == ["population-by-place"]
+    with pytest.raises(DeclarationError, match=message):
+        loaded.release("monthly-audience")
+
+
+def test_an_unknown_release_gets_a_hint(policies):
+    with pytest.raises(DeclarationError, match="did you mean 'monthly-audience'"):
+        policies.release("monthly-audence")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        pytest.param(AUDIENCE, "purpose: statistical_information", "purpose: a", r"'subscribers'.*may not go to.*2\(1\)\(a\)", id="purpose"),
+        pytest.param(AUDIENCE, "purpose: statistical_information", "purpose: survey_and_analysis", "may not go to", id="analysis is not provision"),
+        pytest.param("sources/subscribers.yaml", "type: customer\npurposes: [a, i, j, k]", "type: applicant\npurposes: [u]", "does not cover 'applicant'", id="applicants"),
+        pytest.param("recipients.yaml", "class: third_party\n    contract: DATA-2026-001", "class: person\n    contract: DATA-2026-001", "may not go to", id="a person as recipient"),
+        pytest.param(AUDIENCE, "[subscribers, links, clicks]", "[subscribers, clicks]", "without a declared source of links.*in combination", id="undeclared join"),
+    ],
+)  # fmt: skip
+def test_the_policy_refuses_a_release(policy_folder, file, old, new, message):
+    edit(policy_folder, file, old, new)
+    if "links," not in new and file == AUDIENCE and "sources" not in new and "[subscribers" in new:
+        edit(policy_folder, AUDIENCE, "users: {kind: persons, source: links", "users: {kind: persons, source: clicks")
+    p = load_policies(policy_folder)
+    with pytest.raises(PolicyRefusal, match=message):
+        check_release(p.release("monthly-audience"), p.policy, p.sources, p.links, p.recipients)
+
+
+def test_versions_in_force(policy_folder):
+    edit(
+        policy_folder, "policy.yaml", "February 1 2018}", "February 1 2018}\n  - {effective: 2026-10-15, title: second}"
+    )
+    policy = load_policies(policy_folder).policy
+    first, second = date(2018, 2, 1), date(2026, 10, 15)
+    assert versions_in_force(policy, date(2026, 9, 1), date(2026, 9, 30)) == (first,)
+    assert versions_in_force(policy, date(2026, 10, 1), date(2026, 10, 31)) == (first, second)
+    assert versions_in_force(policy, second, date(2026, 10, 31)) == (second,)
+    with pytest.raises(PolicyRefusal, match="before the policy's first version"):
+        versions_in_force(policy, date(2018, 1, 31), date(2018, 2, 28))
