@@ -1,0 +1,135 @@
+"""Each suite passes on a good frame and fails, by the right check, on each planted fault; no value ever shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from expectations.gate import INTAKE_LIMITS, as_markdown, reasons
+from expectations.run import SUITES, load_suite, run_suite
+
+CANARY = "canary-7f3a"
+GOOD = {
+    "intake_days": {"balance": [0], "rejected_share": [0.01], "volume_ratio": [1.0], "lag_days": [0]},
+    "intake_domains": {"in_domain": [True]},
+    "candidate_schema": {"as_described": [True, True]},
+    "candidate_cells": {"status": ["F", "C"], "empty_where_hidden": [True] * 2, "enough_persons": [True] * 2, "equals_recount": [True] * 2},
+    "candidate_complete": {"listed": [True]},
+    "candidate_margins": {"consistent": [True]},
+    "candidate_audit": {"cell": []},
+    "candidate_covering": {"cell": []},
+    "candidate_identifiers": {"text": ["1,234", "5339359912", "2018-02-01", "media-research", "東京都", "10-19"]},
+    "candidate_versions": {"cell": []},
+    "candidate_policy": {"permitted": [True], "one_key_period": [True], "policy_unchanged": [True], "apart_from_others": [True]},
+}  # fmt: skip
+FAULTS = [
+    ("intake_days", {"balance": [1]}, "accounted for"),
+    ("intake_days", {"rejected_share": [0.06]}, "few rows"),
+    ("intake_days", {"volume_ratio": [0.1]}, "volume"),
+    ("intake_days", {"volume_ratio": [6.0]}, "volume"),
+    ("intake_days", {"lag_days": [4]}, "soon"),
+    ("intake_domains", {"in_domain": [False]}, "codes"),
+    ("candidate_schema", {"as_described": [True, False]}, "columns"),
+    ("candidate_cells", {"status": ["F", "X"]}, "status"),
+    ("candidate_cells", {"empty_where_hidden": [True, False]}, "empty"),
+    ("candidate_cells", {"enough_persons": [True, False]}, "minimum publishable count"),
+    ("candidate_cells", {"equals_recount": [True, False]}, "recount"),
+    ("candidate_complete", {"listed": [False]}, "listed"),
+    ("candidate_margins", {"consistent": [False]}, "margins"),
+    ("candidate_audit", {"cell": [CANARY]}, "derived"),
+    ("candidate_covering", {"cell": [CANARY]}, "covers"),
+    ("candidate_versions", {"cell": [CANARY]}, "earlier versions"),
+    ("candidate_policy", {"permitted": [False]}, "policy allows"),
+    ("candidate_policy", {"one_key_period": [False]}, "key period"),
+    ("candidate_policy", {"policy_unchanged": [False]}, "policy folder"),
+    ("candidate_policy", {"apart_from_others": [False]}, "other release"),
+]
+IDENTIFIERS = [
+    f"{CANARY}@example.com", "090-1234-5678", "03-1234-5678", "09012345678", "+81 90 1234 5678", "192.0.2.1",
+    "2001:db8:0:0:0:0:0:1", "00:1a:2b:3c:4d:5e", "123e4567-e89b-42d3-a456-426614174000", "4111 1111 1111 1111",
+    "123456789012", "490154203237518", "https://a.example/x?user=1", "c0123456789abcdef0",
+]  # fmt: skip
+
+
+def outcome(suite, **changes):
+    frame = pd.DataFrame({**GOOD[suite], **changes})
+    return run_suite(suite, frame, INTAKE_LIMITS if suite == "intake_days" else None)
+
+
+def test_every_suite_is_tested():
+    assert {path.stem for path in SUITES.glob("*.json")} == set(GOOD)
+
+
+@pytest.mark.parametrize("suite", GOOD)
+def test_a_good_frame_passes(suite):
+    result = outcome(suite)
+    assert result.success, reasons([result])
+    assert result.checks
+
+
+@pytest.mark.parametrize(("suite", "fault", "named"), FAULTS)
+def test_a_fault_fails_its_check_alone(suite, fault, named):
+    result = outcome(suite, **fault)
+    failed = [check.meaning for check in result.checks if not check.success]
+    assert len(failed) == 1
+    assert named in failed[0]
+
+
+@pytest.mark.parametrize("text", IDENTIFIERS)
+def test_identifiers_are_recognized(text, capfd, caplog):
+    result = outcome("candidate_identifiers", text=["fine", text])
+    assert not result.success
+    told = json.dumps(result.as_dict()) + as_markdown([result]) + "".join(reasons([result])) + caplog.text
+    out, err = capfd.readouterr()
+    assert text not in told + out + err
+
+
+@pytest.mark.parametrize(
+    ("suite", "frame", "error"),
+    [
+        pytest.param("candidate_margins", pd.DataFrame({"other": [1]}), "", id="a column is missing"),
+        pytest.param("no_such_suite", pd.DataFrame(), "cannot be read", id="no such suite"),
+        pytest.param(
+            "candidate_cells", pd.DataFrame({k: [] for k in GOOD["candidate_cells"]}), "", id="nothing to check"
+        ),
+    ],
+)
+def test_what_cannot_be_checked_is_closed(suite, frame, error):
+    result = run_suite(suite, frame)
+    assert not result.success
+    assert error in result.error
+
+
+def test_an_empty_suite_is_closed(monkeypatch):
+    monkeypatch.setattr("expectations.run.load_suite", lambda name: {"name": name, "expectations": []})
+    assert not run_suite("candidate_audit", pd.DataFrame({"cell": []})).success
+
+
+def test_an_expectation_that_raises_closes(monkeypatch):
+    def broken(*_):
+        raise ValueError(CANARY)
+
+    monkeypatch.setattr("expectations.run._validate", broken)
+    result = run_suite("candidate_audit", pd.DataFrame({"cell": []}))
+    assert not result.success
+    assert result.error == "it raised ValueError"
+
+
+@pytest.mark.parametrize("suite", GOOD)
+def test_suites_round_trip(suite):
+    import great_expectations as gx
+
+    declared = load_suite(suite)
+    read = gx.ExpectationSuite(**declared).to_json_dict()
+    assert [e["type"] for e in read["expectations"]] == [e["type"] for e in declared["expectations"]]
+    assert [e["kwargs"] for e in read["expectations"]] == [e["kwargs"] for e in declared["expectations"]]
+    assert all(e["meta"]["notes"] for e in declared["expectations"])
+
+
+def test_importing_the_package_does_not_import_great_expectations():
+    code = "import sys, expectations.gate; sys.exit('great_expectations' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

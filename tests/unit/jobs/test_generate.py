@@ -1,0 +1,96 @@
+"""The same seed makes the same bytes; what is planted is there; nothing points at anybody real."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from anonymization.errors import InputError
+from anonymization.home import Home
+from jobs.generate import generate
+from jobs.intake import arrivals
+
+pytestmark = pytest.mark.xdist_group("generate")
+
+
+def digests(home):
+    return {
+        p.relative_to(home.landing).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in home.landing.rglob("*")
+        if p.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    home = Home(tmp_path_factory.mktemp("generated")).create()
+    return home, generate(home, 12_000, 7)
+
+
+def test_the_same_seed_makes_the_same_bytes(made, tmp_path):
+    home = Home(tmp_path / "again").create()
+    generate(home, 12_000, 7)
+    assert digests(home) == digests(made[0])
+
+
+def test_another_seed_makes_other_bytes(made, tmp_path):
+    home = Home(tmp_path / "other").create()
+    generate(home, 3_000, 8)
+    same = digests(home).items() & digests(made[0]).items()
+    assert not same
+
+
+def test_every_source_is_there_and_declared(made, policies):
+    files = arrivals(made[0], policies)
+    assert {arrival.source.source for arrival in files} == set(policies.sources)
+    assert len(files) == made[1].files
+
+
+def test_raw_columns_are_the_declared_ones(made, policies):
+    home = made[0]
+    lines = {
+        source: next(home.landing.glob(f"source={source}/*/*.jsonl")).read_text().splitlines()
+        for source in ("clicks", "links")
+    }
+    for source, rows in lines.items():
+        assert list(json.loads(rows[-1])) == sorted(
+            json.loads(rows[-1]), key=list(policies.sources[source].columns).index
+        )
+        assert set(json.loads(rows[-1])) == set(policies.sources[source].columns)
+    header = next(home.landing.glob("source=subscribers/*/*.csv")).read_text().splitlines()[0]
+    assert header.split(",") == list(policies.sources["subscribers"].columns)
+    schema = pq.read_schema(next(home.landing.glob("source=locations/*/*.parquet")))
+    assert schema.names == list(policies.sources["locations"].columns)
+
+
+def test_what_is_planted_is_told(made):
+    figures = made[1]
+    assert figures.rows["clicks"] > figures.rows["locations"] > figures.rows["weblogs"] > figures.rows["links"] > 0
+    assert set(figures.broken) == {"cut", "no zone", "bad code", "latitude", "birth date in the future"}
+    assert (
+        min(figures.late, figures.crawlers, figures.refused, figures.optouts, figures.shared_cookies, figures.repeated)
+        > 0
+    )
+
+
+def test_late_events_arrive_after_the_month(made):
+    assert sorted(p.name for p in made[0].landing.glob("source=clicks/arrived=2026-11-*"))
+
+
+def test_addresses_and_mails_are_nobodys(made):
+    text = next(made[0].landing.glob("source=subscribers/*/*.csv")).read_text()
+    mails = [field for line in text.splitlines()[1:] for field in line.split(",") if "@" in field]
+    assert mails
+    assert all(mail.rsplit("@", 1)[1] in ("example.com", "example.net", "example.org") for mail in mails)
+
+
+def test_files_are_private(made):
+    assert all(p.stat().st_mode & 0o077 == 0 for p in made[0].landing.rglob("*"))
+
+
+def test_too_few_events_are_refused(tmp_path):
+    with pytest.raises(InputError, match="at least 1000"):
+        generate(Home(tmp_path).create(), 10, 1)
