@@ -138,7 +138,7 @@ def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
         return dimension
     parents: dict[str, str] = {}
     level_of: dict[str, str] = {}
-    for code in sorted(codes - {TOTAL}):
+    for code in sorted(_with_ancestors(codes - {TOTAL}, dimension)):
         level = dimension.levels[0] if len(dimension.levels) == 1 else _mesh_level(code)
         above = _mesh_parent(code) if len(dimension.levels) > 1 else None
         parents[code] = above if above is not None and level != dimension.levels[-1] else TOTAL
@@ -154,6 +154,18 @@ def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
         complete=False,
         by_day=dimension.by_day,
     )
+
+
+def _with_ancestors(codes: set[str], dimension: Dimension) -> set[str]:
+    """The codes and every code above them up to the top published level, listed or not."""
+    found = set(codes)
+    if len(dimension.levels) > 1:
+        above = {_mesh_parent(code) for code in codes if _mesh_level(code) != dimension.levels[-1]} - {None}
+        while above - found:
+            new = {code for code in above if code is not None} - found
+            found |= new
+            above = {_mesh_parent(code) for code in new if _mesh_level(code) != dimension.levels[-1]} - {None}
+    return found
 
 
 MESH_DIGITS = {9: "mesh4", 8: "mesh3", 6: "mesh2"}

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from anonymization.errors import IntegrityError
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
 from anonymization.tables.spec import with_codes
@@ -50,6 +51,8 @@ def closure(cube: Sequence[Dimension], cells: pd.DataFrame) -> pd.DataFrame:
         while not above.empty:
             above = above[above[dimension.name] != TOTAL]
             parents = above[dimension.name].map(dimension.parents)
+            if parents.isna().any():
+                raise IntegrityError(f"dimension {dimension.name!r}: a code has no place in its hierarchy")
             above = above.assign(**{dimension.name: parents}).drop_duplicates()
             frames.append(above)
         cells = pd.concat(frames, ignore_index=True).drop_duplicates()

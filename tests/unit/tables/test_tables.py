@@ -5,13 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from anonymization.errors import GateRefusal, InputError
+from anonymization.errors import GateRefusal, InputError, IntegrityError
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit import audit, differences, margins
 from anonymization.tables.calendar import days_off
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable, Table
 from anonymization.tables.period import parse_period
-from anonymization.tables.suppression import protect, uncovered
+from anonymization.tables.spec import with_codes
+from anonymization.tables.suppression import closure, protect, uncovered
 
 TITLE = {"en": "x", "ja": "x"}
 
@@ -201,3 +202,15 @@ def test_margins_that_contradict_each_other_close_the_gate():
 def test_versions_may_differ_by_nothing_or_by_many(later, given):
     old, new = protect([table({"_T": 60, "x": 20, "y": 40})], 10), protect([table(later)], 10)
     assert set(differences(old, new)["cell"]) == given
+
+
+def test_meshes_bring_their_ancestors_along():
+    mesh = Dimension("mesh", TITLE, DimensionKind.EVENT, ("mesh3", "mesh2"), {}, {}, {}, complete=False)
+    known = with_codes(mesh, {"53393599", TOTAL})
+    assert known.parents == {"53393599": "533935", "533935": TOTAL}
+    assert known.ancestors("53393599") == ("533935", TOTAL)
+
+
+def test_a_code_without_a_place_is_an_error_not_an_endless_search():
+    with pytest.raises(IntegrityError, match="no place in its hierarchy"):
+        closure([dimension("a", ["x"])], pd.DataFrame({"a": ["y"]}, dtype=object))
