@@ -371,3 +371,7 @@ def doctor() -> None:
             f"{'well ' if fault is None else 'WRONG'}  {name}{'' if fault is None else ': ' + fault}", highlight=False
         )
     sys.exit(1 if any(fault is not None for _, fault in findings) else 0)
+
+
+if __name__ == "__main__":
+    main()
