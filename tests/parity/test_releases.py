@@ -1,0 +1,28 @@
+"""The shipped releases have equal package digests on both engines, whatever the order of the event files."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+import jobs.build
+from jobs.build import Inputs, build
+
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
+
+
+@pytest.mark.parametrize("name", ["monthly-audience", "population-by-place"])
+def test_equal_digests(setting, name, monkeypatch):
+    if importlib.util.find_spec("pyspark") is None:
+        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
+    first = build(setting, name, "2026-10").request
+    found = jobs.build.find_inputs
+
+    def reversed_inputs(*given):
+        inputs = found(*given)
+        return Inputs({source: paths[::-1] for source, paths in inputs.files.items()}, inputs.taken)
+
+    monkeypatch.setattr(jobs.build, "find_inputs", reversed_inputs)
+    assert build(setting, name, "2026-10", engine="spark").request.digest == first.digest
+    assert first.engine == "duckdb"
