@@ -240,7 +240,9 @@ def read_package(folder: Path) -> Package:
 
 
 def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -> SafeTable:
-    dimensions = tuple(_read_dimension(folder, d, spec) for d, spec in block["dimensions"].items())
+    frame = pq.read_table(folder / f"tables/{name}.parquet").to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    order = list(frame.columns)  # the description's keys are sorted; the columns keep the declared order
+    dimensions = tuple(_read_dimension(folder, d, block["dimensions"][d]) for d in order if d in block["dimensions"])
     measures = tuple(
         Measure(
             m,
@@ -250,9 +252,10 @@ def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -
             {k: tuple(v) for k, v in spec["population"]["filter"].items()},
             spec.get("column"),
         )
-        for m, spec in block["measures"].items()
+        for m, spec in sorted(block["measures"].items(), key=lambda item: order.index(item[0]))
     )
-    frame = pq.read_table(folder / f"tables/{name}.parquet").to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    if len(dimensions) != len(block["dimensions"]):
+        raise IntegrityError(f"tables/{name}.parquet lacks a dimension that the description names")
     if block["days"]:
         frame["days"] = frame["days"].astype("int64")
     table = SafeTable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -43,6 +44,14 @@ def test_it_is_read_back_as_it_was(tmp_path, plan, safe):
     assert package.digest == digest
     assert package.tables[0].frame.equals(safe.frame)
     assert package.tables[0].minimum_count == 10
+
+
+def test_columns_keep_their_declared_order(tmp_path, plan, safe):
+    names = ("z", "a", "m")
+    dimensions = tuple(replace(safe.dimensions[0], name=name) for name in names)
+    frame = pd.concat([safe.frame["a"].rename(name) for name in names] + [safe.frame[["n", "n_status"]]], axis=1)
+    write_package(tmp_path, plan, [replace(safe, dimensions=dimensions, frame=frame)], [])
+    assert read_package(tmp_path).tables[0].keys == list(names)
 
 
 def test_bytes_depend_on_content_alone(tmp_path, plan, safe):
