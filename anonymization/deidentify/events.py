@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from anonymization.deidentify import times
 from anonymization.deidentify.identifiers import Month, id_faults, month_expression, person_expression
-from anonymization.deidentify.treatments import UNKNOWN, text_literal, treat
+from anonymization.deidentify.treatments import UNKNOWN, treat
+from anonymization.engine.portable import literal
 from anonymization.policy.sources import PersonColumn, Source, Treatment
 
 NO_IDENTIFIER = "no identifier"
@@ -43,7 +44,7 @@ def parsed_sql(
     ]
     agent = next((n for n, c in source.columns.items() if c.treatment is Treatment.USER_AGENT), None)
     outputs = [f'{sql} AS "{name}"' for t in treated.values() for name, sql in t.outputs]
-    reason = " ".join(f"WHEN {condition} THEN {text_literal(text)}" for text, condition in faults)
+    reason = " ".join(f"WHEN {condition} THEN {literal(text)}" for text, condition in faults)
     selected = ", ".join(
         [
             "reason", "CASE WHEN reason IS NOT NULL THEN line END AS line", "day", "hour",
@@ -70,7 +71,7 @@ def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_d
     opted_out = "o.person IS NOT NULL" + (" OR q.person IS NOT NULL" if linked else "")
     dropped = (
         f"CASE WHEN r.reason IS NOT NULL THEN NULL"
-        f" WHEN r.day < {times.day_number(first_day)} THEN {text_literal(BEFORE_POLICY)}"
+        f" WHEN r.day < {times.day_number(first_day)} THEN {literal(BEFORE_POLICY)}"
         f" WHEN {crawler} THEN NULL"
         f" WHEN r.person IS NULL THEN '{NO_IDENTIFIER}' WHEN {opted_out} THEN '{OPTED_OUT}' END"
     )

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymization.engine.base import Engine
+from anonymization.engine.portable import literal
 from anonymization.errors import SourceError
 from anonymization.policy.sources import Format, Source, TimeEncoding, Treatment
 
@@ -162,7 +163,7 @@ def _combined_log(engine: Engine, source: Source, path: Path, name: str) -> Raw:
     if not any(re.match(COMBINED, line) for line in _head(path).splitlines()):
         raise SourceError(f"{path.name} begins with no line of a combined log; source {source.source!r} declares one")
     engine.read_lines(name, path)
-    groups = f"REGEX_GROUPS(line, {_literal(COMBINED)}, {len(COMBINED_FIELDS)})"
+    groups = f"REGEX_GROUPS(line, {literal(COMBINED)}, {len(COMBINED_FIELDS)})"
     fields = {field: f"GROUP_ITEM(fields, {group})" for group, field in enumerate(COMBINED_FIELDS, start=1)}
     first = fields["host"]
     fields |= {field: f"split_part({fields['request']}, ' ', {part})" for part, field in enumerate(REQUEST_FIELDS, 1)}
@@ -172,10 +173,6 @@ def _combined_log(engine: Engine, source: Source, path: Path, name: str) -> Raw:
         f" FROM (SELECT line, {groups} AS fields FROM {name}) AS parsed"
     )
     return Raw(sql, (), (name,))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 READERS: dict[Format, Callable[[Engine, Source, Path, str], Raw]] = {

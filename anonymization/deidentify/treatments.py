@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from anonymization.deidentify.places import outside_mesh, prefecture_of
+from anonymization.engine.portable import literal
 from anonymization.errors import DeclarationError
-from anonymization.policy.sources import Column, Format, Source, TimeEncoding, Treatment
+from anonymization.policy.sources import Column, Source, TimeEncoding, Treatment
 
 UNKNOWN = "unknown"
 OLDEST = 130
@@ -47,11 +48,6 @@ class Context:
 def raw(column: str) -> str:
     """Return the SQL name of a raw column."""
     return f'"raw_{column}"'
-
-
-def text_literal(value: str) -> str:
-    """Return a SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def treat(source: Source, codelists: Codelists) -> dict[str, Treated]:
@@ -93,7 +89,7 @@ def _code(name: str, column: Column, context: Context) -> Treated:
             f"source {context.source.source!r}, column {name!r}: no code list {column.codes!r};"
             f" known: {sorted(context.codelists)}"
         )
-    allowed = ", ".join(text_literal(code) for code in codes)
+    allowed = ", ".join(literal(code) for code in codes)
     value = f"COALESCE({raw(name)}, '{UNKNOWN}')" if column.optional else raw(name)
     return Treated(
         outputs=((column.into or name, value),),
@@ -166,6 +162,3 @@ TREATMENTS: dict[Treatment, Callable[[str, Column, Context], Treated]] = {
     Treatment.AGE_BAND: _age_band,
 }
 """Treatments of one column (a latitude looks at its longitude); the others join persons, times or agents."""
-
-TYPED = {Format.PARQUET}
-"""Formats whose columns come typed; all others come as text."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +64,29 @@ class Engine(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the engine."""
+
+
+def private_folder_of_this_run(temporary: Path, engine: str) -> Path:
+    """Return a new private folder for what an engine spills; what runs that are over left behind is removed.
+
+    Two runs in one home, such as an intake and a build, do not touch each other's.
+    """
+    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in temporary.glob(f"{engine}-*-*"):
+        process = left.name.split("-")[1]
+        if process.isdigit() and not _alive(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    return wiped(temporary / f"{engine}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's process: not ours to judge
+        return True
+    return True
 
 
 def wiped(folder: Path) -> Path:

@@ -11,8 +11,8 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from anonymization.engine.base import normalized, wiped
-from anonymization.engine.portable import quoted, render
+from anonymization.engine.base import normalized, private_folder_of_this_run, wiped
+from anonymization.engine.portable import literal, quoted, render
 from anonymization.errors import EngineError, SourceError
 
 LINE = 2 << 20
@@ -25,16 +25,16 @@ class DuckDBEngine:
     name = "duckdb"
 
     def __init__(self, *, temporary: Path, folders: Sequence[Path], memory_limit: str, threads: int | None) -> None:
-        self._spill = wiped(temporary / "duckdb")
+        self._spill = private_folder_of_this_run(temporary, self.name)
         allowed = [str(folder.absolute()) for folder in (*folders, temporary)]
         self._connection = duckdb.connect(":memory:")
         settings = {
             "autoinstall_known_extensions": "false",
-            "memory_limit": _text(memory_limit),
+            "memory_limit": literal(memory_limit),
             "preserve_insertion_order": "false",
-            "temp_directory": _text(str(self._spill)),
+            "temp_directory": literal(str(self._spill)),
             "TimeZone": "'UTC'",
-            "allowed_directories": f"[{', '.join(map(_text, allowed))}]",
+            "allowed_directories": f"[{', '.join(map(literal, allowed))}]",
             "enable_external_access": "false",
             **({} if threads is None else {"threads": str(threads)}),
             "lock_configuration": "true",
@@ -55,7 +55,7 @@ class DuckDBEngine:
             self.register(name, schema.empty_table())
             return
         columns = ", ".join(quoted(field) for field in schema.names)
-        self._view(name, f"SELECT {columns} FROM read_parquet([{', '.join(map(_literal, paths))}])")
+        self._view(name, f"SELECT {columns} FROM read_parquet([{', '.join(map(_path, paths))}])")
 
     def read_lines(self, name: str, path: Path) -> None:
         """See `Engine.read_lines`."""
@@ -66,20 +66,20 @@ class DuckDBEngine:
         )
         with _unreadable(path, "text"):
             self._connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS SELECT line FROM read_csv({_literal(path)}, {options})"
+                f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS SELECT line FROM read_csv({_path(path)}, {options})"
             )
 
     def read_csv(self, name: str, path: Path, columns: Sequence[str]) -> None:
         """See `Engine.read_csv`."""
-        fields = ", ".join(f"{_text(column)}: 'VARCHAR'" for column in columns)
+        fields = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns)
         options = (
             f"columns={{{fields}}}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"',"
             f" strict_mode=true, null_padding=false, store_rejects=true, max_line_size={LINE},"
-            f" rejects_table={_text(name + '_faults')}, rejects_scan={_text(name + '_scans')}"
+            f" rejects_table={literal(name + '_faults')}, rejects_scan={literal(name + '_scans')}"
         )
         with _unreadable(path, "CSV"):
             self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM read_csv({_literal(path)}, {options})"
+                f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM read_csv({_path(path)}, {options})"
             )
             self._connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {quoted(name + '_rejects')} AS"
@@ -91,7 +91,7 @@ class DuckDBEngine:
     def read_parquet(self, name: str, path: Path) -> None:
         """See `Engine.read_parquet`."""
         with _unreadable(path, "Parquet"):
-            self._view(name, f"SELECT * FROM read_parquet({_literal(path)})")
+            self._view(name, f"SELECT * FROM read_parquet({_path(path)})")
 
     def create(self, name: str, sql: str) -> None:
         """See `Engine.create`."""
@@ -112,7 +112,7 @@ class DuckDBEngine:
 
     def write_parquet(self, sql: str, path: Path) -> None:
         """See `Engine.write_parquet`."""
-        self._run(path.name, f"COPY ({render(sql, self.name)}) TO {_literal(path)} (FORMAT parquet, COMPRESSION zstd)")
+        self._run(path.name, f"COPY ({render(sql, self.name)}) TO {_path(path)} (FORMAT parquet, COMPRESSION zstd)")
 
     def drop(self, name: str) -> None:
         """See `Engine.drop`."""
@@ -123,7 +123,7 @@ class DuckDBEngine:
     def close(self) -> None:
         """See `Engine.close`."""
         self._connection.close()
-        wiped(self._spill)
+        wiped(self._spill).rmdir()
 
     def __enter__(self) -> Self:
         """Return the engine itself."""
@@ -161,9 +161,5 @@ def _unreadable(path: Path, kind: str) -> Iterator[None]:
         raise SourceError(f"{path.name} cannot be read as {kind} ({type(error).__name__})") from None
 
 
-def _literal(path: Path) -> str:
-    return _text(str(path.absolute()))
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def _path(path: Path) -> str:
+    return literal(str(path.absolute()))

@@ -18,13 +18,13 @@ from anonymization.errors import SqlError
 
 CONSTRUCTS = frozenset(
     (
-        "Add", "Alias", "And", "Anonymous", "Between", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Boolean",
-        "Case", "Cast", "Coalesce", "Column", "Count", "CTE", "Cube", "DataType", "Distinct", "DPipe", "EQ",
-        "Filter", "Floor", "From", "Group", "GroupingId", "GroupingSets", "GT", "GTE", "Having", "Identifier",
+        "Add", "Alias", "And", "Anonymous", "Between", "BitwiseAnd", "BitwiseOr", "Boolean",
+        "Case", "Cast", "Coalesce", "Column", "Count", "CTE", "DataType", "Distinct", "DPipe", "EQ",
+        "Filter", "From", "Group", "GroupingId", "GroupingSets", "GT", "GTE", "Having", "Identifier",
         "If", "In", "Is", "Join", "Length", "Literal", "Lower", "LT", "LTE", "Max", "Min", "Mod", "Mul",
-        "Neg", "NEQ", "Not", "Null", "Nullif", "NullSafeEQ", "NullSafeNEQ", "Or", "Order", "Ordered", "Pad",
+        "Neg", "NEQ", "Not", "Null", "Nullif", "NullSafeEQ", "Or", "Order", "Ordered", "Pad",
         "Paren", "RegexpExtract", "RegexpLike", "RowNumber", "Select", "SplitPart", "Star", "StartsWith",
-        "Sub", "Subquery", "Substring", "Sum", "Table", "TableAlias", "Tuple", "Union", "Var", "Where",
+        "Sub", "Subquery", "Substring", "Sum", "Table", "TableAlias", "Tuple", "Union", "Where",
         "Window", "With",
     )
 )  # fmt: skip
@@ -73,6 +73,11 @@ def _expanded(node: exp.Expr, dialect: str) -> exp.Expr:
 
 def _expanded_whole(argument: exp.Expr, dialect: str) -> str:
     return str(argument.transform(lambda node: _expanded(node, dialect)).sql(dialect=dialect))
+
+
+def literal(text: str) -> str:
+    """Return a text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:

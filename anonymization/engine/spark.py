@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.engine.base import normalized, wiped
+from anonymization.engine.base import normalized, private_folder_of_this_run, wiped
 from anonymization.engine.java import java_home
 from anonymization.engine.portable import render
 from anonymization.errors import EngineError, SourceError
@@ -32,9 +32,9 @@ class SparkEngine:
     name = "spark"
 
     def __init__(self, *, temporary: Path, master: str | None) -> None:
-        self._folder = wiped(temporary / "spark")
+        self._folder = private_folder_of_this_run(temporary, self.name)
         self._made = 0
-        self._session = _session(self._folder, master)
+        self._session = _Context.session(temporary, master)
 
     def register(self, name: str, table: pa.Table) -> None:
         """See `Engine.register`."""
@@ -104,8 +104,8 @@ class SparkEngine:
 
     def close(self) -> None:
         """See `Engine.close`."""
-        self._session.stop()
-        wiped(self._folder)
+        _Context.leave(self._session)
+        wiped(self._folder).rmdir()
 
     def __enter__(self) -> Self:
         """Return the engine itself."""
@@ -125,7 +125,31 @@ class SparkEngine:
         frame.createOrReplaceTempView(name)
 
 
-def _session(folder: Path, master: str | None) -> Any:
+class _Context:
+    """A process has one Spark context. Engines share it, each with a session of its own; the last one ends it."""
+
+    engines = 0
+    folder: Path
+
+    @classmethod
+    def session(cls, temporary: Path, master: str | None) -> Any:
+        """Return a session of the process's context, which is started where there is none."""
+        if cls.engines == 0:
+            cls.folder = private_folder_of_this_run(temporary, "spark")
+        session = _started(cls.folder, master)
+        cls.engines += 1
+        return session.newSession()
+
+    @classmethod
+    def leave(cls, session: Any) -> None:
+        """Give a session back."""
+        cls.engines -= 1
+        if cls.engines == 0:
+            session.stop()
+            wiped(cls.folder).rmdir()
+
+
+def _started(folder: Path, master: str | None) -> Any:
     os.environ["JAVA_HOME"] = str(java_home(folder / "java"))
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = os.environ.get("SPARK_LOCAL_IP", "127.0.0.1" if master is None else "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from anonymization.engine.portable import literal
 from anonymization.policy.crosscheck import DAY_TYPE, MESH
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.tables.model import Dimension, Measure
@@ -26,11 +27,6 @@ class Statement:
 
     name: str
     sql: str
-
-
-def text_literal(value: str) -> str:
-    """Return a SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def in_period(plan: Plan, alias: str = "e") -> str:
@@ -89,8 +85,7 @@ def attribute_statement(plan: Plan, name: str, attribute: Attribute, events: Map
 def where_clause(measure: Measure) -> str:
     """Return the population's filter, to stand after the period's condition."""
     return "".join(
-        f' AND e."{column}" IN ({", ".join(map(text_literal, codes))})'
-        for column, codes in sorted(measure.where.items())
+        f' AND e."{column}" IN ({", ".join(map(literal, codes))})' for column, codes in sorted(measure.where.items())
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from anonymization.engine.base import Engine
+from anonymization.engine.portable import literal
 from anonymization.policy.crosscheck import DAY_TYPE, MESH
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.tables.calendar import DAY_OFF, WEEKDAY
@@ -109,7 +110,7 @@ def _rows(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, event
         else:
             columns += [f"{code} AS c{number}_{level}" for level, code in enumerate(_event_codes(plan, dimension))]
     where = " AND ".join(
-        f'q."{column}" IN ({", ".join(_text(code) for code in codes)})' for column, codes in measure.where.items()
+        f'q."{column}" IN ({", ".join(literal(code) for code in codes)})' for column, codes in measure.where.items()
     )
     rows = f"SELECT {', '.join(columns)} FROM ({_person(plan, measure.source, events)}) AS q{joins}"
     return _with_levels(rows + (f" WHERE {where}" if where else ""), dimensions)
@@ -122,7 +123,7 @@ def _with_levels(rows: str, dimensions: tuple[Dimension, ...]) -> str:
         if dimension.kind is DimensionKind.PERSON or (dimension.complete and len(dimension.levels) > 1):
             for level in range(1, len(dimension.levels)):
                 cases = [
-                    f"WHEN c{number}_0 = {_text(code)} THEN {_text(dimension.ancestors(code)[level - 1])}"
+                    f"WHEN c{number}_0 = {literal(code)} THEN {literal(dimension.ancestors(code)[level - 1])}"
                     for code, of in dimension.level_of.items()
                     if of == dimension.levels[0]
                 ]
@@ -160,7 +161,3 @@ def _margins(dimensions: tuple[Dimension, ...], measure: Measure) -> Iterator[tu
         codes = "".join(f'{column} AS "{name}", ' for name, column in kept)
         groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
         yield [name for name, _ in kept], f"SELECT {codes}{counted} AS recounted FROM recount_rows{groups}"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

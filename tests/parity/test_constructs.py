@@ -19,6 +19,8 @@ U = pa.table({"k": pa.array(["a", "c"], pa.string()), "v": pa.array([1, 2], pa.i
 CASES = {
     "where, comparison": ("SELECT n AS y FROM t WHERE n > -5 AND n <= 3", [-4, 0, 3]),
     "null in comparison": ("SELECT n AS y FROM t WHERE NOT n > 0", [-4, 0]),
+    "unequal": ("SELECT n AS y FROM t WHERE n <> 3", [-4, 0, 7]),
+    "truth values": ("SELECT COALESCE(n > 0, FALSE) OR FALSE AS y FROM t", [False, False, False, True, True]),
     "is null": ("SELECT count(*) AS y FROM t WHERE k IS NULL", [1]),
     "not distinct": ("SELECT count(*) AS y FROM t WHERE n IS NOT DISTINCT FROM NULL", [1]),
     "in, between": ("SELECT n AS y FROM t WHERE n IN (3, 0) OR n BETWEEN 6 AND 8", [0, 3, 7]),

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+import sqlglot
 
 from anonymization.engine import open_engine
-from anonymization.engine.portable import quoted, render
+from anonymization.engine.intrinsics import BUILT, INTRINSICS
+from anonymization.engine.portable import CONSTRUCTS, quoted, render
 from anonymization.errors import EngineError, InputError, SqlError
+
+PARITY = Path(__file__).parent.parent.parent / "parity"
 
 
 @pytest.mark.parametrize(
@@ -58,9 +67,29 @@ def test_duckdb_reads_only_what_it_may(tmp_path, duckdb_engine):
         engine.open_events("x", [outside / "x.parquet"], __import__("pyarrow").schema([("p", "int64")]))
 
 
-def test_what_an_earlier_run_spilled_is_wiped(tmp_path):
-    (tmp_path / "duckdb").mkdir()
-    (tmp_path / "duckdb" / "left.tmp").write_text("x")
-    with open_engine("duckdb", temporary=tmp_path):
-        assert not (tmp_path / "duckdb" / "left.tmp").exists()
-        assert (tmp_path / "duckdb").stat().st_mode & 0o077 == 0
+def test_what_a_run_that_is_over_spilled_is_wiped(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f"duckdb-{ended.pid}-00000000").mkdir()
+    (tmp_path / f"duckdb-{ended.pid}-00000000" / "left.tmp").write_text("x")
+    with open_engine("duckdb", temporary=tmp_path), open_engine("duckdb", temporary=tmp_path):
+        folders = list(tmp_path.glob("duckdb-*"))
+        assert len(folders) == 2
+        assert not list(tmp_path.rglob("left.tmp"))
+        assert all(folder.stat().st_mode & 0o077 == 0 for folder in folders)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_construct_has_a_parity_case():
+    """What is allowed was seen to be equal: each name of the list stands in a parity test's text."""
+    texts = [sql for sql, _ in runpy.run_path(str(PARITY / "test_constructs.py"))["CASES"].values()]
+    texts += [
+        f"SELECT {expression} AS y FROM t" for expression in runpy.run_path(str(PARITY / "test_intrinsics.py"))["TEXTS"]
+    ]
+    seen = {type(node).__name__ for text in texts for node in sqlglot.parse_one(text, read="duckdb").walk()}
+    assert sorted(CONSTRUCTS - seen) == []
+
+
+def test_every_intrinsic_has_a_parity_case():
+    text = (PARITY / "test_intrinsics.py").read_text(encoding="utf-8")
+    assert [name for name in (*INTRINSICS, *BUILT) if f"{name}(" not in text] == []
