@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -72,7 +74,36 @@ def run_intake(
     optouts: Sequence[tuple[str, str]],
     progress: Callable[[Taken], None] | None = None,
 ) -> IntakeRun:
-    """Take the files in, one after another; a file that fails leaves nothing behind and stops no other."""
+    """Take the files in; a file that fails leaves nothing behind and stops no other.
+
+    Sources are taken side by side, one a core; files of a source one after another, so that a file delivered
+    twice in one run is known the second time.
+    """
+    sources = {arrival.source.source: arrival.source for arrival in files}
+    shared = _Shared(home, policies, PeriodKeys(home), optouts, DeviceFamilies(), progress)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as workers:
+        own = [[arrival for arrival in files if arrival.source.source == name] for name in sources]
+        parts = list(workers.map(lambda of_source: _take_source(shared, of_source), own))
+    run = IntakeRun(tuple(t for part in parts for t in part.taken), tuple(f for part in parts for f in part.failures))
+    _write_metrics(home, run)
+    return run
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the sources of one run share."""
+
+    home: Home
+    policies: Policies
+    keys: PeriodKeys
+    optouts: Sequence[tuple[str, str]]
+    devices: DeviceFamilies
+    progress: Callable[[Taken], None] | None
+
+
+def _take_source(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
+    """Take the files of one source in, with an engine of its own."""
+    home, policies = shared.home, shared.policies
     linked = {link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links}
     taken: list[Taken] = []
     failures: list[tuple[str, str]] = []
@@ -82,12 +113,12 @@ def run_intake(
         around = Surroundings(
             home=home,
             engine=engine,
-            keys=PeriodKeys(home),
+            keys=shared.keys,
             codelists=policies.codelists,
             linked=linked,
             first_day=policies.policy.first_day,
-            optouts=optouts,
-            devices=DeviceFamilies(),
+            optouts=shared.optouts,
+            devices=shared.devices,
         )
         for arrival in files:
             try:
@@ -96,11 +127,9 @@ def run_intake(
                 failures.append((f"{arrival.source.source}/{arrival.arrived}/{arrival.path.name}", str(error)))
                 continue
             taken.append(done)
-            if progress is not None:
-                progress(done)
-    run = IntakeRun(tuple(taken), tuple(failures))
-    _write_metrics(home, run)
-    return run
+            if shared.progress is not None:
+                shared.progress(done)
+    return IntakeRun(tuple(taken), tuple(failures))
 
 
 def _write_metrics(home: Home, run: IntakeRun) -> None:

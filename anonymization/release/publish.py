@@ -62,6 +62,25 @@ def publish(
     Raises:
         Refusal: the gate is closed, the decision does not hold, the candidate is stale, or its content is out.
     """
+    try:
+        return _publish(home, ledger, identity, officers, policy_digest, demo=demo, source=source, step=step)
+    except Refusal as error:
+        with ledger.transaction() as transaction:  # whoever tried: the ledger has the attempt
+            transaction.append(EntryKind.REFUSED, identity, {"refusal": type(error).__name__})
+        raise
+
+
+def _publish(
+    home: Home,
+    ledger: Ledger,
+    identity: str,
+    officers: Mapping[str, str],
+    policy_digest: str,
+    *,
+    demo: bool,
+    source: DecisionSource | None,
+    step: Step,
+) -> Published:
     candidate = load_candidate(home, ledger, identity)
     verdict, gate = require_open(ledger, candidate)
     signed = (source or SignedFile()).decision_on(candidate)

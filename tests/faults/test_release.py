@@ -113,6 +113,9 @@ def test_the_requester_cannot_approve(setting, gated, officer_key):
 def test_nothing_is_published_without_a_decision(setting, gated):
     with pytest.raises(DecisionRefusal, match="no officer has decided"):
         publish_it(setting, gated)
+    with setting.ledger.transaction() as transaction:
+        (attempt,) = transaction.entries(kind=EntryKind.REFUSED)
+    assert (attempt.subject, attempt.payload) == (gated.id, {"refusal": "DecisionRefusal"})
 
 
 def test_a_rejection_is_final_for_publication(setting, gated, officer_key):
