@@ -15,6 +15,7 @@ import pandas as pd
 
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.intake import Arrival, Surroundings, Taken, take_in
+from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.engine import open_engine
 from anonymization.errors import InputError, SourceError
@@ -80,7 +81,7 @@ def run_intake(
     twice in one run is known the second time.
     """
     sources = {arrival.source.source: arrival.source for arrival in files}
-    shared = _Shared(home, policies, PeriodKeys(home), optouts, DeviceFamilies(), progress)
+    shared = _Shared(home, policies, PeriodKeys(home), optouts, DeviceFamilies(), Keywords(), progress)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as workers:
         own = [[arrival for arrival in files if arrival.source.source == name] for name in sources]
         parts = list(workers.map(lambda of_source: _take_source(shared, of_source), own))
@@ -98,6 +99,7 @@ class _Shared:
     keys: PeriodKeys
     optouts: Sequence[tuple[str, str]]
     devices: DeviceFamilies
+    keywords: Keywords
     progress: Callable[[Taken], None] | None
 
 
@@ -119,6 +121,7 @@ def _take_source(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             first_day=policies.policy.first_day,
             optouts=shared.optouts,
             devices=shared.devices,
+            keywords=shared.keywords,
         )
         for arrival in files:
             try:

@@ -1,7 +1,7 @@
 """User agents to browser, operating system and device families; crawlers are set apart.
 
-The only Python over event values here: once a distinct user agent. Every family that leaves this module
-stands in a closed list, so nothing that a client wrote into its user agent can pass.
+Python works once a distinct user agent; a model's maker and family are SQL. Every family that leaves this module
+stands in a closed list, so nothing that a client wrote into its user agent or model can pass.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 from ua_parser import parse
+
+from anonymization.deidentify.distinct import Distinct
 
 BROWSERS = frozenset(
     (
@@ -83,18 +85,34 @@ def families(user_agent: str) -> Families:
 class DeviceFamilies:
     """Families of user agents, each parsed once a run however many files hold it."""
 
-    def __init__(self, limit: int = 200_000) -> None:
-        self._known: dict[str, Families] = {}
-        self._limit = limit
+    def __init__(self) -> None:
+        self._distinct = Distinct(families)
 
     def relation(self, user_agents: Iterable[str]) -> pa.Table:
         """Return one row a distinct user agent, in the columns of `SCHEMA`."""
         agents = list(user_agents)
-        if len(self._known) > self._limit:
-            self._known.clear()
-        for agent in agents:
-            if agent not in self._known:
-                self._known[agent] = families(agent)
-        rows = [self._known[agent] for agent in agents]
+        rows = self._distinct.of(agents)
         columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
         return pa.table([agents, *map(list, columns)], schema=SCHEMA)
+
+
+MODELS = (
+    ("^iPhone", "Apple", "iPhone"), ("^iPad", "Apple", "iPad"), ("^iPod", "Apple", "iPod"), ("^Mac", "Apple", "Mac"),
+    ("^SM-[SG][0-9]", "Samsung", "Galaxy S"), ("^SM-A[0-9]", "Samsung", "Galaxy A"),
+    ("^(SM|SC|SCG)-?[0-9A-Z]", "Samsung", "Galaxy"),
+    ("^(SO|SOG|XQ)-?[0-9A-Z]", "Sony", "Xperia"), ("^(SH|SHG|A[0-9]{3}SH)-?[0-9A-Z]*", "Sharp", "AQUOS"),
+    ("^Pixel", "Google", "Pixel"), ("^(F|FCG)-?[0-9]{2}", "Fujitsu", "arrows"),
+    ("^(KY|KYG|KYV|KYF)", "Kyocera", "Kyocera"),
+    ("^(Redmi|Mi |POCO|M20|22[0-9]{6})", "Xiaomi", "Xiaomi"), ("^(CPH|OPG|A[0-9]{3}OP)", "Oppo", "OPPO"),
+)  # fmt: skip
+"""Model names as terminals give them: a pattern, the maker, the family; the first that fits counts."""
+
+
+def maker_and_family(model: str) -> tuple[str, str]:
+    """Return the SQL of a model's maker and family, of the closed lists in `MODELS`, else `other`."""
+
+    def of(position: int) -> str:
+        cases = " ".join(f"WHEN regexp_matches({model}, '{row[0]}') THEN '{row[position]}'" for row in MODELS)
+        return f"CASE WHEN {model} IS NULL THEN '{UNKNOWN}' {cases} ELSE '{OTHER}' END"
+
+    return of(1), of(2)

@@ -15,7 +15,7 @@ from anonymization.deidentify import times
 from anonymization.deidentify.identifiers import Month, id_faults, month_expression, person_expression
 from anonymization.deidentify.treatments import UNKNOWN, treat
 from anonymization.engine.portable import literal
-from anonymization.policy.sources import PersonColumn, Source, Treatment
+from anonymization.policy.sources import NOT_SPECIFIED, PersonColumn, Source, Treatment
 
 NO_IDENTIFIER = "no identifier"
 OPTED_OUT = "opted out"
@@ -42,7 +42,7 @@ def parsed_sql(
         *id_faults(identifying),
         *(fault for t in treated.values() for fault in t.faults),
     ]
-    agent = next((n for n, c in source.columns.items() if c.treatment is Treatment.USER_AGENT), None)
+    agent, keyword = column_of(source, Treatment.USER_AGENT), column_of(source, Treatment.KEYWORD)
     outputs = [f'{sql} AS "{name}"' for t in treated.values() for name, sql in t.outputs]
     reason = " ".join(f"WHEN {condition} THEN {literal(text)}" for text, condition in faults)
     selected = ", ".join(
@@ -51,6 +51,7 @@ def parsed_sql(
             f"{person_expression(source.persons)} AS person",
             *([f"{person_expression([linked])} AS linked"] if linked else []),
             *([f'"raw_{agent}" AS user_agent'] if agent else []),
+            *([f'"raw_{keyword}" AS raw_keyword'] if keyword else []),
             *outputs,
         ]
     )  # fmt: skip
@@ -66,7 +67,7 @@ def parsed_sql(
 def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_day: date) -> str:
     """Return the SQL that joins parsed rows with pseudonyms, families and opt-outs, and says what becomes of each."""
     month = month_expression(months, "r.day")
-    agent = reads_agents(source)
+    agent, keyword = column_of(source, Treatment.USER_AGENT), keyword_column(source)
     crawler = "COALESCE(a.crawler, FALSE)" if agent else "FALSE"
     opted_out = "o.person IS NOT NULL" + (" OR q.person IS NOT NULL" if linked else "")
     dropped = (
@@ -75,7 +76,8 @@ def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_d
         f" WHEN {crawler} THEN NULL"
         f" WHEN r.person IS NULL THEN '{NO_IDENTIFIER}' WHEN {opted_out} THEN '{OPTED_OUT}' END"
     )
-    outputs = [name for name in event_columns(source) if name not in ("p", "linked_p", *FAMILIES, "day", "hour")]
+    joined = ("p", "day", "hour", *(FAMILIES if agent else ()), keyword)
+    outputs = [name for name in event_columns(source) if name not in joined]
     families = [f"COALESCE(a.{name}, '{UNKNOWN}') AS {name}" for name in FAMILIES if agent]
     selected = ", ".join(
         [
@@ -85,6 +87,7 @@ def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_d
             *([f"CASE WHEN NOT {crawler} THEN l.p END AS linked_p"] if linked else []),
             *(f'r."{name}" AS "{name}"' for name in outputs),
             *families,
+            *([f"COALESCE(k.keyword, '{NOT_SPECIFIED}') AS \"{keyword}\""] if keyword else []),
         ]
     )  # fmt: skip
     return (
@@ -92,14 +95,21 @@ def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_d
         f" LEFT JOIN pseudonyms AS m ON r.person = m.person AND {month} = m.month"
         + (f" LEFT JOIN pseudonyms AS l ON r.linked = l.person AND {month} = l.month" if linked else "")
         + (" LEFT JOIN agents AS a ON r.user_agent = a.user_agent" if agent else "")
+        + (" LEFT JOIN keywords AS k ON r.raw_keyword = k.raw" if keyword else "")
         + " LEFT JOIN optouts AS o ON r.person = o.person"
         + (" LEFT JOIN optouts AS q ON r.linked = q.person" if linked else "")
     )
 
 
-def reads_agents(source: Source) -> bool:
-    """Whether the source has user agents."""
-    return any(column.treatment is Treatment.USER_AGENT for column in source.columns.values())
+def column_of(source: Source, treatment: Treatment) -> str | None:
+    """Return the raw column of a source that is treated so, if there is one."""
+    return next((name for name, column in source.columns.items() if column.treatment is treatment), None)
+
+
+def keyword_column(source: Source) -> str | None:
+    """Return the event column that holds the source's search keyword, if it has one."""
+    name = column_of(source, Treatment.KEYWORD)
+    return None if name is None else source.columns[name].into or name
 
 
 def event_columns(source: Source, *, linked: bool = False) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ SEPARATOR = "\x1f"
 ID_LIMIT = 256
 """Longest raw id, in characters; a longer one is no id."""
 
+ROUNDED = "^[0-9]([.,][0-9]+)?[eE][+][0-9]+$"
+
 
 @dataclass(frozen=True)
 class Month:
@@ -42,9 +44,16 @@ def person_expression(persons: Sequence[PersonColumn]) -> str:
 
 def id_faults(persons: Iterable[PersonColumn]) -> list[tuple[str, str]]:
     """Return the reasons to refuse a row for its ids, each with its SQL condition."""
-    return [
-        (f"{p.column}: longer than {ID_LIMIT} characters", f'length("raw_{p.column}") > {ID_LIMIT}') for p in persons
-    ]
+    faults = []
+    for person in persons:
+        raw = f'"raw_{person.column}"'
+        faults.append((f"{person.column}: longer than {ID_LIMIT} characters", f"length({raw}) > {ID_LIMIT}"))
+        # what a spreadsheet has rounded to six digits is many persons: the log is to be exported again, as text
+        rounded = (
+            f"{person.column}: in scientific notation, as spreadsheets round numbers: it tells persons apart no more"
+        )
+        faults.append((rounded, f"length({raw}) < 24 AND regexp_matches({raw}, '{ROUNDED}')"))
+    return faults
 
 
 def month_expression(months: Sequence[Month], day: str = "day") -> str:

@@ -12,7 +12,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from anonymization.deidentify import times
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.events import event_columns, event_schema, judged_sql, parsed_sql, reads_agents
+from anonymization.deidentify.events import column_of, event_columns, event_schema, judged_sql, parsed_sql
 from anonymization.deidentify.identifiers import Month, make_pseudonyms, register_optouts
+from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, open_raw
 from anonymization.deidentify.screening import Screened, content_digest, screen
 from anonymization.deidentify.treatments import UNKNOWN
@@ -66,6 +67,7 @@ class Surroundings:
     first_day: date
     optouts: Sequence[tuple[str, str]]
     devices: DeviceFamilies
+    keywords: Keywords
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Taken:
         again: the content was taken in before, and nothing was done.
         unknown: event columns in which rows say `unknown`, with their number.
         codes: distinct codes seen in each coded column.
+        removed: rows whose search keyword held personal data and was given up, by kind.
         peak_memory: of the whole process so far, in bytes.
     """
 
@@ -95,6 +98,7 @@ class Taken:
     last_day: int | None
     seconds: float
     peak_memory: int
+    removed: dict[str, int] = field(default_factory=dict)
     again: bool = False
 
     def __post_init__(self) -> None:
@@ -119,7 +123,9 @@ def take_in(arrival: Arrival, around: Surroundings) -> Taken:
     if arrival.source.format is Format.PARQUET:
         screened = Screened(digest, arrival.path)
     else:
-        screened = screen(arrival.path, workspace=around.home.temporary, quarantine=quarantine)
+        screened = screen(
+            arrival.path, workspace=around.home.temporary, quarantine=quarantine, encoding=arrival.source.encoding
+        )
     try:
         taken = _through_engine(arrival, around, screened, started)
     finally:
@@ -150,8 +156,7 @@ def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, 
         months = _months(engine)
         register_optouts(engine, "optouts", around.optouts)
         made.append("optouts")
-        _register_agents(source, around)
-        made.append("agents")
+        made += _register_distinct(source, around)
         identities = ["person", *(["linked"] if linked else [])]
         make_pseudonyms(engine, "pseudonyms", "parsed", identities, months, around.keys)
         made.append("pseudonyms")
@@ -195,6 +200,7 @@ def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened
         undeclared=list(raw.undeclared),
         unknown=unknown,
         codes=codes,
+        removed=_removed(engine, source),
         first_day=first,
         last_day=last,
         seconds=round(time.perf_counter() - started, 3),
@@ -266,9 +272,26 @@ def _months(engine: Engine) -> list[Month]:
     return [Month(index, *month) for index, month in enumerate(found)]
 
 
-def _register_agents(source: Source, around: Surroundings) -> None:
-    agents: list[str] = []
-    if reads_agents(source):
-        distinct = "SELECT DISTINCT user_agent FROM parsed WHERE reason IS NULL AND user_agent IS NOT NULL"
-        agents = around.engine.fetch(distinct).column("user_agent").to_pylist()
-    around.engine.register("agents", around.devices.relation(agents))
+def _register_distinct(source: Source, around: Surroundings) -> list[str]:
+    """Work on each distinct user agent and keyword of the file; return the relations made."""
+    made = []
+    for name, treatment, column, work in (
+        ("agents", Treatment.USER_AGENT, "user_agent", around.devices.relation),
+        ("keywords", Treatment.KEYWORD, "raw_keyword", around.keywords.relation),
+    ):
+        if column_of(source, treatment) is not None:
+            distinct = f"SELECT DISTINCT {column} FROM parsed WHERE reason IS NULL AND {column} IS NOT NULL"
+            around.engine.register(name, work(around.engine.fetch(distinct).column(column).to_pylist()))
+            made.append(name)
+    return made
+
+
+def _removed(engine: Engine, source: Source) -> dict[str, int]:
+    """The rows whose keyword was given up, by the kind of personal data in it."""
+    if column_of(source, Treatment.KEYWORD) is None:
+        return {}
+    rows = engine.fetch(
+        "SELECT k.removed AS kind, count(*) AS n FROM parsed AS r INNER JOIN keywords AS k ON r.raw_keyword = k.raw"
+        " WHERE r.reason IS NULL AND k.removed IS NOT NULL GROUP BY k.removed"
+    ).to_pylist()
+    return {row["kind"]: row["n"] for row in sorted(rows, key=lambda row: str(row["kind"]))}

@@ -105,10 +105,7 @@ def _json_lines(engine: Engine, source: Source, path: Path, name: str) -> Raw:
 
 
 def _csv(engine: Engine, source: Source, path: Path, name: str) -> Raw:
-    header = _csv_header(path)
-    doubled = sorted({column for column in header if header.count(column) > 1})
-    if doubled:
-        raise SourceError(f"{path.name} has columns twice: {list(_speakable(doubled))}")
+    header = _unique(_csv_header(path), path)
     undeclared = compare_columns(source, header, path.name)
     engine.read_csv(name, path, header)
     columns = ", ".join(f'NULLIF("{c}", \'\') AS "raw_{c}"' for c in _used(source))
@@ -123,6 +120,28 @@ def _csv(engine: Engine, source: Source, path: Path, name: str) -> Raw:
 
 def _csv_header(path: Path) -> list[str]:
     return next(csv.reader(io.StringIO(_head(path))), [])
+
+
+def _tsv(engine: Engine, source: Source, path: Path, name: str) -> Raw:
+    first = _head(path).split("\n", 1)[0]
+    header = _unique(first.rstrip("\r").split("\t"), path)
+    undeclared = compare_columns(source, header, path.name)
+    engine.read_lines(name, path)
+    line = "REGEX_REPLACE_ALL(line, '\r$', '')" if first.endswith("\r") else "line"
+    columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {header.index(c) + 1}), '') AS \"raw_{c}\"" for c in _used(source))
+    sql = (
+        f"SELECT line, CASE WHEN LIST_LENGTH(fields) <> {len(header)} THEN 'record: not of the header''s width' END"
+        f" AS broken, {columns} FROM (SELECT line, TAB_FIELDS({line}) AS fields FROM {name}"
+        f" WHERE line <> {literal(first)}) AS parsed"
+    )
+    return Raw(sql, undeclared, (name,))
+
+
+def _unique(header: list[str], path: Path) -> list[str]:
+    doubled = sorted({column for column in header if header.count(column) > 1})
+    if doubled:
+        raise SourceError(f"{path.name} has columns twice: {list(_speakable(doubled))}")
+    return header
 
 
 def _head(path: Path) -> str:
@@ -178,6 +197,7 @@ def _combined_log(engine: Engine, source: Source, path: Path, name: str) -> Raw:
 READERS: dict[Format, Callable[[Engine, Source, Path, str], Raw]] = {
     Format.JSON_LINES: _json_lines,
     Format.CSV: _csv,
+    Format.TSV: _tsv,
     Format.PARQUET: _parquet,
     Format.COMBINED_LOG: _combined_log,
 }

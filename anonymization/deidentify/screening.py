@@ -7,6 +7,7 @@ the engine as it lies; otherwise a cleaned copy in the identified zone takes its
 from __future__ import annotations
 
 import base64
+import codecs
 import gzip
 import hashlib
 import json
@@ -19,12 +20,17 @@ from typing import BinaryIO
 
 from anonymization.errors import SourceError
 from anonymization.home import private_folder
+from anonymization.policy.sources import Encoding
 
 LINE_LIMIT = 1 << 20
 """Longest line an engine sees, in bytes."""
 EXPANSION_LIMIT = 300
 """A gzip file may expand this many times; logs reach about 30, a bomb 1,000."""
 CHUNK = 1 << 22
+HEAD = 1 << 16
+BOM = codecs.BOM_UTF8
+CODECS = {Encoding.UTF_8: "utf-8", Encoding.SHIFT_JIS: "cp932"}
+NAMES = {Encoding.UTF_8: "UTF-8", Encoding.SHIFT_JIS: "Shift-JIS"}
 
 
 @dataclass(frozen=True)
@@ -50,36 +56,40 @@ def content_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def screen(path: Path, *, workspace: Path, quarantine: Path) -> Screened:
-    """Screen a text log; lines no engine should see go to `quarantine`, the rest is readable.
+def screen(path: Path, *, workspace: Path, quarantine: Path, encoding: Encoding = Encoding.UTF_8) -> Screened:
+    """Screen a text log; lines no engine should see go to `quarantine`, the rest is readable, as UTF-8.
 
     Args:
         path: the file as delivered; `.gz` is decompressed.
+        encoding: how its characters are encoded, as declared.
         workspace: a 0700 folder for a cleaned copy, if one is needed.
         quarantine: the file that takes the set-aside lines (JSON lines: reason, base64 of the line).
 
     Raises:
-        SourceError: the file is empty, its gzip data is cut or damaged, or it expands without measure.
+        SourceError: the file is empty, its gzip data is cut or damaged, it expands without measure, or its
+            characters are in another encoding than declared.
     """
     digest = content_digest(path)
     if path.stat().st_size == 0:
         raise SourceError(f"{path.name} is empty (0 bytes); an empty day is delivered by no file at all")
-    if all(_acceptable(block) for block in _blocks(path)):
-        return Screened(digest, path)
+    if encoding is Encoding.UTF_8:
+        _refuse_another_encoding(path)
+        if all(_acceptable(block) for block in _blocks(path)):
+            return Screened(digest, path)
     clean = workspace / f"{digest[:16]}{''.join(s for s in path.suffixes if s != '.gz')}"
     rejected: Counter[str] = Counter()
     blank = 0
     private_folder(quarantine.parent)
     with clean.open("wb") as kept, quarantine.open("w", encoding="ascii") as aside:
-        for line in _lines(path):
-            reason = _fault(line)
+        for number, raw in enumerate(_lines(path)):
+            line, reason = _read(raw.removeprefix(BOM) if number == 0 else raw, encoding)
             if not line.strip(b"\r\n"):
                 blank += 1
             elif reason is None:
                 kept.write(line)
             else:
                 rejected[reason] += 1
-                record = {"reason": reason, "base64": base64.b64encode(line[:LINE_LIMIT]).decode()}
+                record = {"reason": reason, "base64": base64.b64encode(raw[:LINE_LIMIT]).decode()}
                 aside.write(json.dumps(record) + "\n")
     quarantine.chmod(0o600)
     if not rejected:
@@ -88,8 +98,8 @@ def screen(path: Path, *, workspace: Path, quarantine: Path) -> Screened:
 
 
 def _acceptable(block: bytes) -> bool:
-    """Whether a block of whole lines holds nothing to set aside; cheap for ASCII."""
-    if b"\0" in block or b"\n\n" in block or b"\n\r\n" in block or block[:1] in b"\r\n":
+    """Whether a block of whole lines holds nothing to set aside or to take out; cheap for ASCII."""
+    if block.startswith(BOM) or b"\0" in block or b"\n\n" in block or b"\n\r\n" in block or block[:1] in b"\r\n":
         return False
     if not block.isascii():
         try:
@@ -101,16 +111,35 @@ def _acceptable(block: bytes) -> bool:
     return all(block.find(b"\n", at, at + half) >= 0 for at in range(0, len(block) - half, half))
 
 
-def _fault(line: bytes) -> str | None:
+def _read(line: bytes, encoding: Encoding) -> tuple[bytes, str | None]:
+    """A line as UTF-8, and why no engine should see it."""
     if len(line) > LINE_LIMIT:
-        return f"line: longer than {LINE_LIMIT} bytes"
+        return line, f"line: longer than {LINE_LIMIT} bytes"
     if b"\0" in line:
-        return "line: holds a NUL byte"
+        return line, "line: holds a NUL byte"
     try:
-        line.decode("utf-8")
+        return line.decode(CODECS[encoding]).encode(), None
     except UnicodeDecodeError:
-        return "line: not UTF-8"
-    return None
+        return line, f"line: not {NAMES[encoding]}"
+
+
+def _refuse_another_encoding(path: Path) -> None:
+    """Refuse a file whose first lines are not UTF-8, most of them, but all of them Shift-JIS or UTF-16."""
+    head = next(_chunks(path), b"")[:HEAD]
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SourceError(f"{path.name} is UTF-16; deliver it as UTF-8, or as Shift-JIS with `encoding: shift_jis`")
+    foreign = [line for line in head.split(b"\n")[:-1] if not line.isascii()]
+    wrong = [line for line in foreign if not _decodes(line, Encoding.UTF_8)]
+    if len(wrong) > max(1, len(foreign) // 2) and all(_decodes(line, Encoding.SHIFT_JIS) for line in wrong):
+        raise SourceError(f"{path.name} is not UTF-8; it can be read as Shift-JIS: declare `encoding: shift_jis`")
+
+
+def _decodes(line: bytes, encoding: Encoding) -> bool:
+    try:
+        line.decode(CODECS[encoding])
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

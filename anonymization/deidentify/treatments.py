@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from anonymization.deidentify.devices import maker_and_family
+from anonymization.deidentify.keywords import LONGEST
 from anonymization.deidentify.places import outside_mesh, prefecture_of
 from anonymization.engine.portable import literal
 from anonymization.errors import DeclarationError
@@ -90,6 +92,13 @@ def _code(name: str, column: Column, context: Context) -> Treated:
             f" known: {sorted(context.codelists)}"
         )
     allowed = ", ".join(literal(code) for code in codes)
+    if column.unlisted is not None:
+        blank = UNKNOWN if column.optional else column.unlisted
+        value = f"CASE WHEN {raw(name)} IS NULL THEN {literal(blank)} WHEN {raw(name)} IN ({allowed}) THEN {raw(name)}"
+        return Treated(
+            outputs=((column.into or name, f"{value} ELSE {literal(column.unlisted)} END"),),
+            faults=_missing(name, column),
+        )
     value = f"COALESCE({raw(name)}, '{UNKNOWN}')" if column.optional else raw(name)
     return Treated(
         outputs=((column.into or name, value),),
@@ -151,6 +160,17 @@ def _age_band(name: str, column: Column, context: Context) -> Treated:
     )
 
 
+def _keyword(name: str, column: Column, _: Context) -> Treated:
+    """The keyword itself is cleaned once a distinct one, and joined (see `keywords.py`)."""
+    too_long = (f"{name}: longer than {LONGEST} characters", f"length({raw(name)}) > {LONGEST}")
+    return Treated(faults=(*_missing(name, column), too_long))
+
+
+def _device_model(name: str, column: Column, _: Context) -> Treated:
+    maker, family = maker_and_family(raw(name))
+    return Treated(outputs=(("maker", maker), ("family", family)), faults=_missing(name, column))
+
+
 TREATMENTS: dict[Treatment, Callable[[str, Column, Context], Treated]] = {
     Treatment.CODE: _code,
     Treatment.INTEGER: _integer,
@@ -160,5 +180,10 @@ TREATMENTS: dict[Treatment, Callable[[str, Column, Context], Treated]] = {
     Treatment.PREFECTURE: _generalized(prefecture_of, "names no prefecture"),
     Treatment.LATITUDE: _latitude,
     Treatment.AGE_BAND: _age_band,
+    Treatment.VERSION: _generalized(
+        lambda value: f"NULLIF(regexp_extract({value}, '^([0-9]{{1,3}})([^0-9].*)?$', 1), '')", "no version number"
+    ),
+    Treatment.KEYWORD: _keyword,
+    Treatment.DEVICE_MODEL: _device_model,
 }
 """Treatments of one column (a latitude looks at its longitude); the others join persons, times or agents."""

@@ -6,6 +6,7 @@ A portable text calls them by upper-case name. An expansion is a template over t
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -163,6 +164,8 @@ INTRINSICS: dict[str, Intrinsic] = {
     "JSON_FIELD_NAMES": Intrinsic(1, "json_keys({0})", "json_object_keys({0})"),
     "GROUP_ITEM": Intrinsic(2, "struct_extract_at({0}, {1})", "try_element_at({0}, {1})"),
     "LIST_ITEM": Intrinsic(2, "{0}[{1}]", "try_element_at({0}, {1})"),
+    "LIST_LENGTH": Intrinsic(1, "CAST(len({0}) AS BIGINT)", "CAST(size({0}) AS BIGINT)"),
+    "TAB_FIELDS": Intrinsic(1, "string_split({0}, chr(9))", "split({0}, '\\t', -1)"),
 }
 """Intrinsics that are templates; the others are built by `expand_intrinsic`."""
 
@@ -206,6 +209,14 @@ def _offsets(zone: str) -> list[tuple[int, int]]:
             changes.append((high, offset(before)))
         now = after
     return [*changes, (1 << 62, offset(last))]
+
+
+def gaps(zone: str) -> list[tuple[int, int]]:
+    """Return the spans of local seconds that a zone's clocks passed over from 1960 to 2060, as [first, past)."""
+    offsets = _offsets(zone)
+    return [
+        (until + before, until + after) for (until, before), (_, after) in itertools.pairwise(offsets) if after > before
+    ]
 
 
 def _local(arguments: list[str]) -> str:

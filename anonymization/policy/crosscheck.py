@@ -12,8 +12,9 @@ from anonymization.policy.sources import Source, Treatment
 
 MESH = "mesh"
 MESH_LEVELS = ("mesh4", "mesh3", "mesh2")
-DAY_TYPE = "day_type"
-"""An event dimension that no log holds: it is derived from the day."""
+DAY, WEEK, DAY_TYPE = "day", "week", "day_type"
+BY_DAY = (DAY, WEEK, DAY_TYPE)
+"""Event dimensions that partition the days; the latter two are derived from the day."""
 
 Hierarchies = Mapping[str, Mapping[str, tuple[str, ...]]]
 Codelists = Mapping[str, Mapping[str, tuple[str, str]]]
@@ -35,6 +36,8 @@ def check_source(source: Source, policy: PolicyDocument, codelists: Codelists) -
     for name, column in source.columns.items():
         if column.treatment is Treatment.CODE and column.codes not in codelists:
             errors.append(f"{path}: columns.{name}.codes: no code list {column.codes!r}; known: {sorted(codelists)}")
+        elif column.unlisted is not None and column.unlisted not in codelists[str(column.codes)]:
+            errors.append(f"{path}: columns.{name}.unlisted: {column.unlisted!r} is no code of {column.codes!r}")
     return errors
 
 
@@ -64,7 +67,10 @@ def check_release_spec(
     errors += _check_columns(release, sources)
     for name, dimension in release.dimensions.items():
         errors += _check_dimension(name, dimension, hierarchies, codelists)
+    errors += _check_keywords(release, sources)
     least = policy.minimum_count(tuple(sources[source].information_type for source in release.sources))
+    if any(dimension.open for dimension in release.dimensions.values()):
+        least = max(least, policy.house_rules.minimum_publishable_counts.search_keywords)
     if release.protection.minimum_count < least:
         errors.append(f"protection.minimum_count: {release.protection.minimum_count} is below the house rule, {least}")
     return errors
@@ -84,7 +90,7 @@ def _check_columns(release: Release, sources: Mapping[str, Source]) -> list[str]
             )
     for name, table in release.tables.items():
         for label, measure in table.measures.items():
-            produced = _produced(sources[measure.source]) | {DAY_TYPE}
+            produced = _produced(sources[measure.source]) | {DAY_TYPE, WEEK}
             event_columns = [release.dimensions[d].column for d in table.dimensions if release.dimensions[d].column]
             wanted = [*event_columns, *measure.where, *([measure.column] if measure.column else [])]
             errors += [
@@ -93,8 +99,39 @@ def _check_columns(release: Release, sources: Mapping[str, Source]) -> list[str]
                 for column in wanted
                 if column not in produced
             ]
-            if measure.kind is MeasureKind.TOTAL and measure.column in ("day", "hour", MESH):
+            if measure.kind is MeasureKind.TOTAL and measure.column in (*BY_DAY, "hour", MESH):
                 errors.append(f"tables.{name}.measures.{label}: {measure.column!r} is no quantity")
+    return errors
+
+
+def _check_keywords(release: Release, sources: Mapping[str, Source]) -> list[str]:
+    """Search keywords are an open vocabulary, and nothing else is; over it persons alone are counted."""
+    keywords = {
+        column.into or name
+        for source in release.sources
+        for name, column in sources[source].columns.items()
+        if column.treatment is Treatment.KEYWORD
+    }
+    errors = [
+        f"dimensions.{name}: `open` is for search keywords, and search keywords are `open`"
+        for name, dimension in release.dimensions.items()
+        if dimension.open != (dimension.column in keywords)
+    ]
+    errors += [
+        f"attributes.{name}: a search keyword is no attribute of a person"
+        for name, attribute in release.attributes.items()
+        if attribute.column in keywords
+    ]
+    for name, table in release.tables.items():
+        kinds = {measure.kind for measure in table.measures.values()}
+        if any(release.dimensions[d].open for d in table.dimensions) and (
+            kinds != {MeasureKind.PERSONS}
+            or len(table.measures) > 1
+            or any(release.dimensions[d].attribute is not None for d in table.dimensions)
+        ):
+            errors.append(
+                f"tables.{name}: over an open dimension one number of persons is counted, by event dimensions"
+            )
     return errors
 
 
@@ -111,8 +148,9 @@ def _check_dimension(name: str, dimension: DimensionSpec, hierarchies: Hierarchi
         errors.append(f"{where}.hierarchy: {dimension.hierarchy!r} is unknown; known: {sorted([*hierarchies, MESH])}")
     elif dimension.hierarchy is not None:
         depth = 1 + len(next(iter(hierarchies[dimension.hierarchy].values()), ()))
-        if len(dimension.levels) > depth:
-            errors.append(f"{where}.levels: {len(dimension.levels)} levels, but the hierarchy has {depth}")
+        if dimension.finest + len(dimension.levels) > depth:
+            wanted = f"{len(dimension.levels)} levels from level {dimension.finest} on"
+            errors.append(f"{where}.levels: {wanted}, but the hierarchy has {depth}")
         if dimension.hierarchy not in codelists:
             errors.append(f"{where}: codelists/{dimension.hierarchy}.csv labels the hierarchy's codes, and is missing")
         else:

@@ -51,7 +51,8 @@ class DimensionSpec(Declared):
 
     `levels` are the published levels, finest first, below the total. A dimension with one level needs no
     hierarchy. `mesh` is a hierarchy by rule (levels `mesh4`, `mesh3`, `mesh2`); every other hierarchy is
-    `policies/hierarchies/<name>.csv`.
+    `policies/hierarchies/<name>.csv`, whose columns are levels 0 (the value itself), 1, 2 and so on.
+    Beside the events' own columns there are `day`, `week` (ISO 8601) and `day_type`.
     """
 
     kind: DimensionKind
@@ -61,9 +62,17 @@ class DimensionSpec(Declared):
     hierarchy: Name | None = None
     levels: tuple[Name, ...] = Field(min_length=1)
     codelist: Name | None = None
+    finest: int = Field(default=0, ge=0)
+    """The hierarchy's level that `levels` begins with: what is below it is recoded to it before anything is counted."""
+    open: bool = False
+    """Whether its codes are of an open vocabulary (search keywords): only codes of at least N persons are listed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.finest > 0 and self.hierarchy in (None, "mesh"):
+            raise ValueError("`finest` is a level of a hierarchy of `policies/hierarchies/`")
+        if self.open and (self.column is None or self.hierarchy is not None or self.codelist is not None):
+            raise ValueError("an `open` dimension is an events' column without hierarchy and code list")
         if (self.kind is DimensionKind.PERSON) != (self.attribute is not None):
             raise ValueError("a `person` dimension names an `attribute`, an `event` dimension a `column`")
         if (self.kind is DimensionKind.EVENT) != (self.column is not None):

@@ -10,14 +10,29 @@ from pydantic import Field, field_validator, model_validator
 
 from anonymization.policy.declared import Declared, Name, Text
 
+NOT_SPECIFIED = "_X"
+"""SDMX's code for what is not specified: no search keyword, or one that held personal data."""
+
 
 class Format(StrEnum):
     """How a log file is laid out; text formats may be gzip-compressed (by the suffix `.gz`)."""
 
     JSON_LINES = "json_lines"
     CSV = "csv"
+    """With a header; quoted as in RFC 4180."""
+    TSV = "tsv"
+    """With a header; tabs stand between fields and in none, and nothing is quoted."""
     PARQUET = "parquet"
     COMBINED_LOG = "combined_log"
+
+
+class Encoding(StrEnum):
+    """How a text log's characters are encoded."""
+
+    UTF_8 = "utf-8"
+    """A byte-order mark at the start is read over."""
+    SHIFT_JIS = "shift_jis"
+    """As Windows writes it (code page 932)."""
 
 
 class TimeEncoding(StrEnum):
@@ -31,6 +46,18 @@ class TimeEncoding(StrEnum):
     """A typed Parquet timestamp with time zone (an instant)."""
     COMMON_LOG = "common_log"
     """The Apache form `17/May/2015:10:05:03 +0000`."""
+    EPOCH_SECONDS = "epoch_seconds"
+    """Whole seconds since 1970-01-01T00:00:00Z."""
+    EPOCH_MILLISECONDS = "epoch_milliseconds"
+
+
+class Clock(StrEnum):
+    """Which clock a written time was read from."""
+
+    INSTANT = "instant"
+    """The offset that is written is true; a time without one is quarantined."""
+    WALL = "wall"
+    """The wall clock of the source's zone, whatever offset is written, if any: for logs whose `Z` is wrong."""
 
 
 class Role(StrEnum):
@@ -71,6 +98,12 @@ class Treatment(StrEnum):
     """A date of birth becomes the ten-year age band on the event's day."""
     PREFECTURE = "prefecture"
     """A Japanese postal address becomes its prefecture's JIS X 0401 code."""
+    KEYWORD = "keyword"
+    """A search keyword, normalized (NFKC, case-folded); one that holds personal data becomes `_X` as a whole."""
+    DEVICE_MODEL = "device_model"
+    """A terminal's model becomes `maker` and `family`, of closed lists."""
+    VERSION = "version"
+    """A version text becomes its major number, three digits at most."""
 
 
 PRODUCES: dict[Treatment, tuple[str, ...]] = {
@@ -80,6 +113,7 @@ PRODUCES: dict[Treatment, tuple[str, ...]] = {
     Treatment.USER_AGENT: ("browser", "os", "device"),
     Treatment.LATITUDE: ("mesh",),
     Treatment.LONGITUDE: (),
+    Treatment.DEVICE_MODEL: ("maker", "family"),
 }
 """Event columns that a treatment makes; every other treatment makes one, named by `into`."""
 
@@ -91,6 +125,8 @@ class Column(Declared):
     treatment: Treatment
     into: Name | None = None
     codes: Name | None = None
+    unlisted: str | None = None
+    """The code that stands for whatever the code list does not have; without it such a row is quarantined."""
     optional: bool = False
     """Whether a row may leave it empty (the event then says `unknown`, or null for an integer)."""
 
@@ -98,6 +134,8 @@ class Column(Declared):
     def _consistent(self) -> Self:
         if (self.treatment is Treatment.CODE) != (self.codes is not None):
             raise ValueError("`codes` names the code list of a column treated as `code`, and only there")
+        if self.unlisted is not None and self.codes is None:
+            raise ValueError("`unlisted` is a code of the code list that `codes` names")
         if (self.role is Role.IDENTIFIER) and self.treatment not in (Treatment.PSEUDONYM, Treatment.DROP):
             raise ValueError("an identifier is treated as `pseudonym` or `drop`, nothing else")
         if (self.role is Role.TIME) != (self.treatment is Treatment.TIME):
@@ -112,6 +150,13 @@ class TimeColumn(Declared):
 
     column: Name
     encoding: TimeEncoding
+    clock: Clock = Clock.INSTANT
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.clock is Clock.WALL and self.encoding is not TimeEncoding.ISO8601:
+            raise ValueError("`clock: wall` belongs to the encoding `iso8601`; every other encoding says its offset")
+        return self
 
 
 class PersonColumn(Declared):
@@ -134,6 +179,7 @@ class Source(Declared):
     purposes: tuple[Name, ...] = Field(min_length=1)
     """Why the log was collected; ids of the policy's purposes."""
     format: Format
+    encoding: Encoding = Encoding.UTF_8
     zone: str
     time: TimeColumn
     persons: tuple[PersonColumn, ...] = Field(min_length=1)
@@ -158,11 +204,15 @@ class Source(Declared):
             column = self.columns.get(person.column)
             if column is None or column.treatment is not Treatment.PSEUDONYM:
                 raise ValueError(f"the person column {person.column!r} is declared with treatment `pseudonym`")
+        if self.encoding is not Encoding.UTF_8 and self.format is Format.PARQUET:
+            raise ValueError("a Parquet file has no `encoding`: its texts are UTF-8")
         halves = [
             sum(c.treatment is t for c in self.columns.values()) for t in (Treatment.LATITUDE, Treatment.LONGITUDE)
         ]
         if halves not in ([0, 0], [1, 1]):
             raise ValueError("a latitude and a longitude column go together, one of each")
+        if sum(column.treatment is Treatment.KEYWORD for column in self.columns.values()) > 1:
+            raise ValueError("one column is treated as `keyword`, at most")
         names = [name for column in self.event_columns.values() for name in column]
         doubles = sorted({name for name in names if names.count(name) > 1 or name == "p"})
         if doubles:

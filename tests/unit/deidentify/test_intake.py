@@ -12,6 +12,7 @@ import pytest
 
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.intake import Arrival, Surroundings, take_in
+from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.errors import SourceError
 from anonymization.keys import PeriodKeys
@@ -40,7 +41,7 @@ class Intake:
         self.engine = open_engine("duckdb", temporary=home.temporary, folders=[home.root])
         self.around = Surroundings(
             home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
-            DeviceFamilies(),
+            DeviceFamilies(), Keywords(),
         )  # fmt: skip
 
     def take(self, source, content, name, arrived=date(2026, 10, 31)):
