@@ -21,11 +21,11 @@ from anonymization.release.package import Package, read_package
 from anonymization.release.publish import linked
 from anonymization.release.verdict import record_verdict
 from anonymization.tables.audit import Finding, audit, differences, margins
-from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable
+from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
 from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
 from anonymization.tables.spec import Plan, resolve, with_codes
-from anonymization.tables.suppression import cell_text, closure, uncovered
+from anonymization.tables.suppression import closure, stands_alone, uncovered
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.build import Inputs, find_inputs, one_key_period, opened_events
@@ -150,10 +150,23 @@ def _against_recount(
             )
             listed = values.merge(table.frame[table.keys].assign(listed=True), on=table.keys, how="left")
             present = listed["listed"].fillna(False).astype(bool) | table.withheld  # noqa: FBT003 - pandas
+            present |= _rightly_unlisted(table, listed)
             complete.append(pd.DataFrame({"table": table.name, "measure": measure.name, "listed": present}))
-            if measure is persons:
+            if measure is persons and not stands_alone(tables, measure):
                 covering.append(_covering_unlisted(table, measure.name, values))
+    covering.append(pd.DataFrame(columns=["table", "measure", "cell"]))
     return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]
+
+
+def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
+    """Whether a class has a code of an open dimension that too few persons have in all."""
+    unlisted = pd.Series(False, index=counts.index)  # noqa: FBT003 - pandas
+    for dimension in table.dimensions:
+        if dimension.open:
+            others = [key for key in table.keys if key != dimension.name]
+            margin = counts[(counts[others] == TOTAL).all(axis=1)].set_index(dimension.name)["recounted"]
+            unlisted |= counts[dimension.name].map(margin).fillna(0) < table.minimum_count
+    return unlisted
 
 
 def _counts(table: SafeTable, recounted: pd.DataFrame, measure: str) -> pd.DataFrame:

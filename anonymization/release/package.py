@@ -104,6 +104,11 @@ def _spreadsheet_safe(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
+def _as_written(field: str) -> str:
+    """The text that `_spreadsheet_safe` made the field of."""
+    return field[1:] if field.startswith("'") and field[1:].startswith(FORMULA) else field
+
+
 def _table_parquet(table: SafeTable) -> bytes:
     fields = [
         pa.field(name, pa.int64() if pd.api.types.is_integer_dtype(dtype) else pa.string())
@@ -204,7 +209,17 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
     return {
         "title": dict(table.title),
         "dimensions": {
-            d.name: {"kind": d.kind.value, "levels": list(d.levels), "title": dict(d.title), "by_day": d.by_day}
+            d.name: {
+                "kind": d.kind.value,
+                "levels": list(d.levels),
+                "title": dict(d.title),
+                "by_day": d.by_day,
+                **(
+                    {"open": "codes of fewer persons than the minimum publishable count are not listed"}
+                    if d.open
+                    else {}
+                ),
+            }
             for d in table.dimensions
         },
         "measures": {
@@ -269,7 +284,8 @@ def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -
 
 def _read_dimension(folder: Path, name: str, spec: Mapping[str, Any]) -> Dimension:
     with (folder / f"codelists/{name}.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["code"] != TOTAL]
+        rows = [{key: _as_written(text) for key, text in row.items()} for row in csv.DictReader(file)]
+    rows = [row for row in rows if row["code"] != TOTAL]
     return Dimension(
         name=name,
         title=spec["title"],
@@ -280,6 +296,7 @@ def _read_dimension(folder: Path, name: str, spec: Mapping[str, Any]) -> Dimensi
         labels={row["code"]: (row["label_en"], row["label_ja"]) for row in rows},
         complete=True,
         by_day=bool(spec["by_day"]),
+        open="open" in spec,
     )
 
 

@@ -19,8 +19,7 @@ import pandas as pd
 
 from anonymization.errors import GateRefusal
 from anonymization.policy.releases import MeasureKind
-from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable
-from anonymization.tables.suppression import cell_text
+from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable, cell_text
 
 WIDTH = 3
 """The least width of a feasible interval that does not count as pinned down."""
@@ -49,13 +48,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Relations:
-    """Relations over one dimension: a parent and its children, by row of the table."""
+    """Relations over one dimension: a parent and its children, by row of the table.
+
+    Attributes:
+        whole: whether all children of each parent are listed; else a parent may be more than their sum.
+    """
 
     name: str
     parent: Integers
     child: Integers
     group: Integers
     additive: bool
+    whole: bool
 
 
 def audit(tables: Sequence[SafeTable]) -> tuple[Finding, ...]:
@@ -83,7 +87,9 @@ def _over(table: SafeTable, measure: Measure, dimension: Dimension) -> _Relation
     child = np.flatnonzero(below)
     there = parent >= 0
     parents, group = np.unique(parent[there], return_inverse=True)
-    return _Relations(dimension.name, parents, child[there], group, measure.additive_over(dimension))
+    return _Relations(
+        dimension.name, parents, child[there], group, measure.additive_over(dimension), not dimension.open
+    )
 
 
 def _withheld_remainders(table: SafeTable) -> Iterator[Finding]:
@@ -107,21 +113,31 @@ def _audit_table(table: SafeTable) -> Iterator[Finding]:
     if table.withheld:  # only published figures are listed: there is no unknown to bound, but margins have rests
         yield from _withheld_remainders(table)
         return
-    populations = {measure.population for measure in table.measures}
-    for population in sorted(populations):
-        measures = [measure for measure in table.measures if measure.population == population]
-        low, high, source = _bounds(table, measures)
-        persons = next(m for m in measures if m.kind is MeasureKind.PERSONS)
-        at = measures.index(persons)
-        hidden = (table.frame[f"{persons.name}_status"] != FREE).to_numpy()
-        least = table.minimum_count
-        exposed = hidden & ((high[at] < least) | ((high[at] - low[at] < WIDTH) & (low[at] < least)))
-        for row in np.flatnonzero(exposed):
+    for persons, low, high, source, rows in _exposed(table):
+        for row in rows:
             codes = list(table.frame[table.keys].iloc[row])
             yield Finding(
-                table.name, persons.name, cell_text(table.keys, codes), int(low[at][row]), int(high[at][row]),
+                table.name, persons.name, cell_text(table.keys, codes), int(low[row]), int(high[row]),
                 source[row] or "the figure's own bounds",
             )  # fmt: skip
+
+
+def exposed(table: SafeTable) -> list[tuple[Measure, Integers]]:
+    """Return, of each population of a table, its measure of persons and the rows in which it is exposed."""
+    return [] if table.withheld else [(persons, rows) for persons, _, _, _, rows in _exposed(table) if len(rows)]
+
+
+def _exposed(table: SafeTable) -> Iterator[tuple[Measure, Floats, Floats, list[str], Integers]]:
+    """Of each population: its persons, their bounds, what narrowed them last, and the exposed rows."""
+    for population in sorted({measure.population for measure in table.measures}):
+        measures = [measure for measure in table.measures if measure.population == population]
+        lows, highs, source = _bounds(table, measures)
+        persons = next(m for m in measures if m.kind is MeasureKind.PERSONS)
+        low, high = lows[measures.index(persons)], highs[measures.index(persons)]
+        hidden = (table.frame[f"{persons.name}_status"] != FREE).to_numpy()
+        least = table.minimum_count
+        rows = np.flatnonzero(hidden & ((high < least) | ((high - low < WIDTH) & (low < least))))
+        yield persons, low, high, source, rows
 
 
 def _bounds(table: SafeTable, measures: list[Measure]) -> tuple[Floats, Floats, list[str]]:
@@ -162,14 +178,15 @@ def _narrow(relation: _Relations, low: Floats, high: Floats) -> None:
     infinite = np.isinf(high[child])
     open_ends = np.bincount(group, weights=infinite, minlength=number)
     highs = np.bincount(group, weights=np.where(infinite, 0.0, high[child]), minlength=number)
-    total_high = np.where(open_ends > 0, np.inf, highs)
+    total_high = np.where((open_ends > 0) | (not relation.whole), np.inf, highs)
     least = lows.astype(np.float64) if relation.additive else np.zeros(number)
     if not relation.additive:
         np.maximum.at(least, group, low[child])
     low[parent] = np.maximum(low[parent], least)
     high[parent] = np.minimum(high[parent], total_high)
     others_high = np.where(open_ends[group] - infinite > 0, np.inf, highs[group] - np.where(infinite, 0.0, high[child]))
-    low[child] = np.maximum(low[child], low[parent][group] - others_high)
+    if relation.whole:
+        low[child] = np.maximum(low[child], low[parent][group] - others_high)
     others_low = lows[group] - summed if relation.additive else 0.0
     high[child] = np.minimum(high[child], high[parent][group] - others_low)
 
@@ -204,10 +221,11 @@ def margins(tables: Sequence[SafeTable]) -> pd.DataFrame:
                 np.fmax.at(largest, relation.group, value[relation.child])
                 parent = value[relation.parent]
                 whole = ~np.isnan(total) & ~np.isnan(parent)
-                exact = relation.additive and not table.withheld
-                fits = parent == total if exact else (largest <= parent) & (table.withheld | (parent <= total))
-                if relation.additive and table.withheld:
-                    fits = total <= parent
+                unlisted = table.withheld or not relation.whole
+                if relation.additive:
+                    fits = total <= parent if unlisted else parent == total
+                else:
+                    fits = (largest <= parent) & (unlisted | (parent <= total))
                 kind = "additive" if relation.additive else "event"
                 rows += [
                     (table.name, measure.name, f"{relation.name}:{relation.parent[i]}", kind, bool(fits[i]))

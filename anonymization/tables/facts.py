@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anonymization.engine.portable import literal
-from anonymization.policy.crosscheck import DAY_TYPE, MESH
+from anonymization.policy.crosscheck import DAY_TYPE, MESH, WEEK
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.tables.model import Dimension, Measure
 from anonymization.tables.spec import Plan
 
 LINKS = "link_map"
+DAYS_BEFORE_MONDAY = 3
 UNKNOWN = "unknown"
 MESH_DIVISORS = {"mesh4": 1, "mesh3": 10, "mesh2": 1000}
 """From the half mesh that events hold to each level of JIS X 0410."""
@@ -95,10 +96,21 @@ def event_value(plan: Plan, dimension: Dimension) -> str:
     if column == DAY_TYPE:
         off = ", ".join(map(str, plan.off)) or "-1"
         return f"CASE WHEN e.day IN ({off}) THEN 1 ELSE 0 END"
+    if column == WEEK:  # day 0 was a Thursday; the number of the week's Monday's week
+        return f"INT_DIV(e.day + {DAYS_BEFORE_MONDAY}, 7)"
     if column == MESH:
         divisor = MESH_DIVISORS[dimension.levels[0]]
         return "e.mesh" if divisor == 1 else f"INT_DIV(e.mesh, {divisor})"
-    return f'e."{column}"'
+    return recoded(plan, dimension, f'e."{column}"')
+
+
+def recoded(plan: Plan, dimension: Dimension, value: str) -> str:
+    """Return the SQL of a value's code at the finest published level."""
+    codes = plan.recodes.get(dimension.name)
+    if codes is None:
+        return value
+    cases = " ".join(f"WHEN {literal(fine)} THEN {literal(code)}" for fine, code in codes.items())
+    return f"CASE {value} {cases} END"
 
 
 def event_dimensions(dimensions: tuple[Dimension, ...]) -> list[Dimension]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +28,7 @@ class Dimension:
         labels: code to its labels in English and Japanese.
         complete: whether every code is known beforehand (then every combination is published, zeros too).
         by_day: whether it partitions days (then person-days add up over it).
+        open: whether its codes are of an open vocabulary: there may be more of them, unlisted.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Dimension:
     labels: Mapping[str, tuple[str, str]]
     complete: bool
     by_day: bool = False
+    open: bool = False
 
     def ancestors(self, code: str) -> tuple[str, ...]:
         """Return a code's ancestors, nearest first, the total last."""
@@ -137,3 +139,8 @@ class SafeTable:
     def persons_of(self, measure: Measure) -> Measure:
         """Return the measure that counts the persons of a measure's population."""
         return next(m for m in self.measures if m.population == measure.population and m.kind is MeasureKind.PERSONS)
+
+
+def cell_text(keys: Sequence[str], codes: Iterable[object]) -> str:
+    """Return a cell's coordinates as text."""
+    return ", ".join(f"{key}={code}" for key, code in zip(keys, codes, strict=True))

@@ -13,9 +13,8 @@ import pandas as pd
 
 from anonymization.engine.base import Engine
 from anonymization.engine.portable import literal
-from anonymization.policy.crosscheck import DAY_TYPE, MESH
+from anonymization.policy.crosscheck import BY_DAY, MESH
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
-from anonymization.tables.calendar import DAY_OFF, WEEKDAY
 from anonymization.tables.model import TOTAL, Dimension, Measure
 from anonymization.tables.spec import Plan
 
@@ -105,7 +104,7 @@ def _rows(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, event
     for number, dimension in enumerate(dimensions):
         if dimension.kind is DimensionKind.PERSON:
             joins += f" LEFT JOIN recount_{dimension.name} AS a{number} ON q.person = a{number}.person"
-            finest = f"COALESCE(a{number}.value, 'unknown')"
+            finest = _recoded(plan, dimension, f"COALESCE(a{number}.value, 'unknown')")
             columns += [f"{finest} AS c{number}_0"]
         else:
             columns += [f"{code} AS c{number}_{level}" for level, code in enumerate(_event_codes(plan, dimension))]
@@ -136,12 +135,24 @@ def _event_codes(plan: Plan, dimension: Dimension) -> list[str]:
     if column == MESH:
         digits = {"mesh4": 9, "mesh3": 8, "mesh2": 6}
         return [f"substr(CAST(q.mesh AS VARCHAR), 1, {digits[level]})" for level in dimension.levels]
-    if column == DAY_TYPE:
-        off = ", ".join(map(str, plan.off)) or "-1"
-        return [f"CASE WHEN q.day IN ({off}) THEN '{DAY_OFF}' ELSE '{WEEKDAY}' END"]
+    if column in BY_DAY:
+        codes: dict[str, list[str]] = {}
+        for day in range(plan.period.first, plan.period.past):
+            codes.setdefault(plan.code_of_day(column, day), []).append(str(day))
+        cases = " ".join(f"WHEN q.day IN ({', '.join(days)}) THEN {literal(code)}" for code, days in codes.items())
+        return [f"CASE {cases} END"]
     if column == "hour":
         return ["CASE WHEN q.hour < 10 THEN '0' || CAST(q.hour AS VARCHAR) ELSE CAST(q.hour AS VARCHAR) END"]
-    return [f'q."{column}"']
+    return [_recoded(plan, dimension, f'q."{column}"')]
+
+
+def _recoded(plan: Plan, dimension: Dimension, value: str) -> str:
+    """The coarser code that a dimension is published from, as membership in lists."""
+    members: dict[str, list[str]] = {}
+    for fine, code in plan.recodes.get(dimension.name, {}).items():
+        members.setdefault(code, []).append(literal(fine))
+    cases = " ".join(f"WHEN {value} IN ({', '.join(fine)}) THEN {literal(code)}" for code, fine in members.items())
+    return f"CASE {cases} END" if cases else value
 
 
 def _margins(dimensions: tuple[Dimension, ...], measure: Measure) -> Iterator[tuple[list[str], str]]:

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anonymization.errors import InputError
-from anonymization.policy.crosscheck import DAY_TYPE, MESH
+from anonymization.policy.crosscheck import BY_DAY, DAY, DAY_TYPE, MESH, WEEK
 from anonymization.policy.load import Policies
 from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, Zeros
-from anonymization.tables.calendar import DAY_OFF, WEEKDAY, days_off
+from anonymization.policy.sources import NOT_SPECIFIED
+from anonymization.tables.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
 from anonymization.tables.model import TOTAL, Dimension, Measure
 from anonymization.tables.period import Period
 
+NOT_SPECIFIED_LABELS = ("Not specified", "特定せず")
 MAXIMUM_DAYS = 62
 """Days are bits of a BIGINT; a longer period would need a wider mask."""
 
@@ -38,6 +40,7 @@ class Plan:
         linking: the source that proves links, if the release reads it, else null.
         linked: sources whose persons may be linked.
         off: days off in the period.
+        recodes: of a dimension whose finest published level is a coarser one: value to code.
     """
 
     release: Release
@@ -48,12 +51,15 @@ class Plan:
     linking: str | None
     linked: frozenset[str]
     off: tuple[int, ...]
+    recodes: Mapping[str, Mapping[str, str]]
     minimum_count: int
     withheld: bool
 
-    def denominator(self, day_type: str) -> int:
-        """Return the number of the period's days of a day type, or of all for the total."""
-        return {TOTAL: self.period.days, DAY_OFF: len(self.off), WEEKDAY: self.period.days - len(self.off)}[day_type]
+    def code_of_day(self, column: str, day: int) -> str:
+        """Return the code of a day in a dimension that partitions the days."""
+        if column == DAY_TYPE:
+            return DAY_OFF if day in self.off else WEEKDAY
+        return iso_week(day) if column == WEEK else iso_day(day)
 
 
 def resolve(policies: Policies, release: Release, period: Period) -> Plan:
@@ -64,7 +70,8 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
     """
     if period.days > MAXIMUM_DAYS:
         raise InputError(f"{period.name} has {period.days} days; a release covers at most {MAXIMUM_DAYS}")
-    dimensions = {name: _dimension(name, spec, policies) for name, spec in release.dimensions.items()}
+    off = days_off(period)
+    dimensions = {name: _dimension(name, spec, policies, period) for name, spec in release.dimensions.items()}
     tables = tuple(
         TablePlan(
             name=name,
@@ -98,25 +105,34 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
         },
         linking=linking.source if linking is not None else None,
         linked=frozenset(linkable),
-        off=days_off(period),
+        off=off,
+        recodes={
+            name: {value: above[spec.finest - 1] for value, above in policies.hierarchies[str(spec.hierarchy)].items()}
+            for name, spec in release.dimensions.items()
+            if spec.finest > 0
+        },
         minimum_count=release.protection.minimum_count,
         withheld=release.protection.zeros is Zeros.WITHHELD,
     )
 
 
-def _dimension(name: str, spec: DimensionSpec, policies: Policies) -> Dimension:
+def _dimension(name: str, spec: DimensionSpec, policies: Policies, period: Period) -> Dimension:
     parents: dict[str, str] = {}
     level_of: dict[str, str] = {}
     labels: Mapping[str, tuple[str, str]] = {}
     if spec.hierarchy is not None and spec.hierarchy != MESH:
         for value, above in policies.hierarchies[spec.hierarchy].items():
-            chain = (value, *above)[: len(spec.levels)]
+            chain = (value, *above)[spec.finest : spec.finest + len(spec.levels)]
             for position, code in enumerate(chain):
                 parents[code] = chain[position + 1] if position + 1 < len(chain) else TOTAL
                 level_of[code] = spec.levels[position]
         labels = policies.codelists[spec.hierarchy]
     elif spec.codelist is not None:
         labels = policies.codelists[spec.codelist]
+        parents = dict.fromkeys(labels, TOTAL)
+        level_of = dict.fromkeys(labels, spec.levels[0])
+    elif spec.column in (DAY, WEEK):
+        labels = _labels_of_days(str(spec.column), period)
         parents = dict.fromkeys(labels, TOTAL)
         level_of = dict.fromkeys(labels, spec.levels[0])
     return Dimension(
@@ -128,8 +144,22 @@ def _dimension(name: str, spec: DimensionSpec, policies: Policies) -> Dimension:
         level_of=level_of,
         labels=labels,
         complete=bool(parents),
-        by_day=spec.column == DAY_TYPE,
+        by_day=spec.column in BY_DAY,
+        open=spec.open,
     )
+
+
+def _labels_of_days(column: str, period: Period) -> dict[str, tuple[str, str]]:
+    """The codes of a period's days or weeks; a week that reaches out of the period says which days of it count."""
+    if column == DAY:
+        return {code: (code, code) for code in map(iso_day, range(period.first, period.past))}
+    weeks: dict[str, list[int]] = {}
+    for day in range(period.first, period.past):
+        weeks.setdefault(iso_week(day), []).append(day)
+    return {
+        week: (f"{iso_day(days[0])} to {iso_day(days[-1])}", f"{iso_day(days[0])}〜{iso_day(days[-1])}")
+        for week, days in weeks.items()
+    }
 
 
 def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
@@ -150,9 +180,10 @@ def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
         levels=dimension.levels,
         parents=parents,
         level_of=level_of,
-        labels={code: (code, code) for code in parents},
+        labels={code: NOT_SPECIFIED_LABELS if code == NOT_SPECIFIED else (code, code) for code in parents},
         complete=False,
         by_day=dimension.by_day,
+        open=dimension.open,
     )
 
 

@@ -8,15 +8,18 @@ are added up in Python, where only cells are left.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from anonymization.engine.base import Engine
-from anonymization.policy.crosscheck import DAY_TYPE, MESH
+from anonymization.errors import InputError
+from anonymization.policy.crosscheck import DAY, DAY_TYPE, MESH, WEEK
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.calendar import DAY_OFF, WEEKDAY
+from anonymization.tables.calendar import DAY_OFF, WEEKDAY, iso_day, iso_week
 from anonymization.tables.facts import (
+    DAYS_BEFORE_MONDAY,
     MESH_DIVISORS,
     UNKNOWN,
     Statement,
@@ -24,6 +27,7 @@ from anonymization.tables.facts import (
     event_dimensions,
     facts_statement,
     links_statement,
+    recoded,
 )
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 from anonymization.tables.spec import Plan, TablePlan, with_codes
@@ -90,15 +94,28 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
     dimensions = tuple(with_codes(d, set(frame[d.name])) for d in table.dimensions)
     frame = _completed(dimensions, frame)
     if table.days:
-        day_type = next((k for k in keys if plan.columns.get(k) == DAY_TYPE), None)
-        codes = frame[day_type] if day_type is not None else pd.Series(TOTAL, index=frame.index)
-        frame["days"] = codes.map(plan.denominator).astype("int64")
+        frame["days"] = _denominators(plan, table, frame)
     return Table(table.name, table.title, dimensions, table.measures, frame, days=table.days)
+
+
+def _denominators(plan: Plan, table: TablePlan, frame: pd.DataFrame) -> pd.Series:
+    """The number of the period's days that a cell is about, by the dimensions that partition the days."""
+    columns = {d.name: plan.columns[d.name] for d in table.dimensions if d.by_day}
+    days = range(plan.period.first, plan.period.past)
+    counts: Counter[tuple[str, ...]] = Counter()
+    for day in days:
+        counts.update(itertools.product(*((plan.code_of_day(column, day), TOTAL) for column in columns.values())))
+    if not columns:
+        return pd.Series(len(days), index=frame.index, dtype="int64")
+    cells = frame[list(columns)].itertuples(index=False, name=None)
+    return pd.Series([counts[cell] for cell in cells], index=frame.index, dtype="int64")
 
 
 def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple[str, str]]:
     """Return a dimension's levels in SQL, finest first: column name and its value over the facts' `d<i>`."""
     finest = f"d{position}"
+    if dimension.open:  # a code of too few persons has no row of its own; it counts in the total alone
+        return [(f"{finest}_0", f"CASE WHEN l{position}.code IS NOT NULL THEN {finest} END")]
     if plan.columns[dimension.name] != MESH:
         return [(f"{finest}_0", finest)]
     first = MESH_DIVISORS[dimension.levels[0]]
@@ -118,7 +135,7 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
     inner = ", ".join([*columns, "p", "BIT_OR_AGG(days) AS days", *(f"sum(m{i}) AS m{i}" for i in totals)])
     source = f"(SELECT p, days{''.join(f', m{i}' for i in totals)}"
     source += "".join(f", {sql} AS {name}" for of_dimension in levels for name, sql in of_dimension)
-    source += f" FROM {FACTS}) AS leveled"
+    source += f" FROM {FACTS}{_listed(plan, dimensions)}) AS leveled"
     if columns:
         choices = [[[name] for name, _ in of_dimension] + [[]] for of_dimension in levels]
         sets = [[*itertools.chain(*chosen), "p"] for chosen in itertools.product(*choices)]
@@ -131,12 +148,23 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
         MeasureKind.PERSON_DAYS: "CAST(sum(BIT_COUNT(g.days)) AS BIGINT)",
     }
     measured = [f"{values.get(m.kind, f'CAST(sum(g.m{i}) AS BIGINT)')} AS v{i}" for i, m in enumerate(measures)]
-    persons = [f"COALESCE(a{i}.value, '{UNKNOWN}')" for i in range(len(people))]
+    by_name = {dimension.name: dimension for dimension in dimensions}
+    persons = [recoded(plan, by_name[name], f"COALESCE(a{i}.value, '{UNKNOWN}')") for i, name in enumerate(people)]
     joins = "".join(f" LEFT JOIN attribute_{name} AS a{i} ON g.p = a{i}.p" for i, name in enumerate(people))
     keys = [*(f"g.{name}" for name in columns), "g.gid", *persons]
     selected = [*(f"g.{name} AS {name}" for name in columns), "g.gid AS gid"]
     selected += [f"{value} AS person_{i}" for i, value in enumerate(persons)]
     return f"SELECT {', '.join([*selected, *measured])} FROM ({grouped}) AS g{joins} GROUP BY {', '.join(keys)}"
+
+
+def _listed(plan: Plan, dimensions: tuple[Dimension, ...]) -> str:
+    """The joins that find the codes of open dimensions with at least N persons."""
+    return "".join(
+        f" LEFT JOIN (SELECT d{i} AS code FROM {FACTS} GROUP BY d{i} HAVING count(DISTINCT p) >= {plan.minimum_count})"
+        f" AS l{i} ON d{i} = l{i}.code"
+        for i, dimension in enumerate(event_dimensions(dimensions))
+        if dimension.open
+    )
 
 
 def _grouping_order(levels: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
@@ -166,12 +194,23 @@ def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> 
             codes[there] = _texts(plan.columns[dimension.name], raw.loc[there, name])
         cells[dimension.name] = codes
         at += 1
+    for dimension in dimensions:
+        if dimension.open:
+            cells = cells[cells[dimension.name].notna()]
+        elif dimension.complete and not cells[dimension.name].isin(dimension.codes).all():
+            raise InputError(
+                f"dimension {dimension.name!r}: the events hold codes that its hierarchy or code list does not have"
+            )
     return cells
 
 
 def _texts(column: str, values: pd.Series) -> pd.Series:
     if column == DAY_TYPE:
         return values.map({0: WEEKDAY, 1: DAY_OFF})
+    if column == DAY:
+        return values.map(iso_day)
+    if column == WEEK:
+        return values.map(lambda week: iso_week(7 * int(week) - DAYS_BEFORE_MONDAY))
     if column == "hour":
         return values.map("{:02.0f}".format)
     return values.map("{:.0f}".format) if pd.api.types.is_numeric_dtype(values) else values
@@ -199,7 +238,7 @@ def _roll_up(dimensions: tuple[Dimension, ...], cells: pd.DataFrame, values: lis
 def _completed(dimensions: tuple[Dimension, ...], frame: pd.DataFrame) -> pd.DataFrame:
     """Where every code is known beforehand, add the combinations without anybody: they are zeros, not gaps."""
     keys = [dimension.name for dimension in dimensions]
-    if all(dimension.complete for dimension in dimensions):
+    if all(dimension.complete or dimension.open for dimension in dimensions):
         every = pd.MultiIndex.from_product([d.codes for d in dimensions], names=keys)
         frame = frame.set_index(keys).reindex(every, fill_value=0).reset_index()
     return frame.sort_values(keys, kind="stable", ignore_index=True)
