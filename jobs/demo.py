@@ -31,7 +31,14 @@ from jobs.review import review, totals
 from jobs.setting import DEMO_OFFICERS, Setting, opened
 
 OFFICER = "demo-officer"
-RELEASES = ("monthly-audience", "population-by-place")
+RELEASES = (
+    "monthly-audience",
+    "media-and-ads",
+    "search-trends",
+    "service-usage",
+    "web-audience",
+    "population-by-place",
+)
 DAYS = 31
 
 

@@ -14,17 +14,19 @@ import pyarrow as pa
 
 from anonymization.errors import InputError
 from anonymization.home import Home
-from jobs.synthetic import traffic
+from jobs.synthetic import media, traffic
 from jobs.synthetic.agents import make_agents
 from jobs.synthetic.files import write_csv, write_lines, write_table
 from jobs.synthetic.people import Subscriber, make_people, make_subscribers
-from jobs.synthetic.places import make_places
+from jobs.synthetic.places import Places, make_places
+from jobs.synthetic.searches import Searching, make_searching, search_lines
+from jobs.synthetic.snapshots import attendee_rows, device_rows, inquiry_lines
 from jobs.synthetic.traffic import World
 
 MONTH = "2026-10"
-SHARES = {"clicks": 0.45, "locations": 0.35, "weblogs": 0.12, "links": 0.08}
-"""How the events spread over the logs."""
 BROKEN_SHARE, LATE_SHARE, OPTOUT_SHARE = 0.0005, 0.01, 0.004
+ATTENDANCES, INQUIRIES = 2000, 1000
+"""One attendance of an event, one inquiry, for so many events."""
 WEEKEND = 5
 FEWEST_EVENTS = 1000
 
@@ -37,6 +39,7 @@ class Generated:
         rows: rows a source, broken and repeated ones included.
         broken: rows that the intake must quarantine, by kind.
         late: rows that arrived one or two days after their day.
+        personal_keywords: searches whose keyword holds personal data.
         crawlers: requests of crawlers.
         refused: clicks without a cookie.
         optouts: cookies that opted out; their file is `landing/optouts.csv`.
@@ -51,6 +54,7 @@ class Generated:
     rows: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     late: int = 0
+    personal_keywords: int = 0
     crawlers: int = 0
     refused: int = 0
     optouts: int = 0
@@ -82,6 +86,39 @@ class _Late:
         return self._waiting.pop((source, day), [])
 
 
+@dataclass(frozen=True)
+class _Month:
+    """What the days of a month share."""
+
+    home: Home
+    rng: np.random.Generator
+    seed: int
+    world: World
+    searching: Searching
+    late: _Late
+    done: Generated
+
+
+@dataclass(frozen=True)
+class _Log:
+    """A log that is delivered every day.
+
+    Attributes:
+        share: of all events.
+        suffixes: of its files on odd and on even days.
+        make: makes a day of about that many rows.
+        header: whether its first line names the columns.
+        late: whether some of its rows arrive a day or two later.
+    """
+
+    source: str
+    share: float
+    suffixes: tuple[str, str]
+    make: Callable[[_Month, date, int], list[str] | pa.Table]
+    header: bool = False
+    late: bool = False
+
+
 def generate(
     home: Home, events: int, seed: int, *, month: str = MONTH, progress: Callable[[date], None] | None = None
 ) -> Generated:
@@ -89,7 +126,7 @@ def generate(
 
     Args:
         home: the home whose `landing/` takes the logs; what it already holds of other names stays.
-        events: rows over all logs, about; subscribers come on top.
+        events: rows over all daily logs, about; monthly snapshots, attendances and inquiries come on top.
         seed: the same seed and number make the same bytes.
         month: the month, `YYYY-MM`.
         progress: called after each day.
@@ -100,27 +137,24 @@ def generate(
     if events < FEWEST_EVENTS:
         raise InputError(f"--events {events}: a month of logs takes at least {FEWEST_EVENTS}")
     rng = np.random.default_rng(seed)
-    places = make_places(rng)
-    agents = make_agents(rng)
+    places, agents = make_places(rng), make_agents(rng)
     people = make_people(rng, places, events, len(agents))
-    world = World(people, places, agents)
     days = traffic.days_of(month)
     weights = np.array([1.15 if day.weekday() >= WEEKEND else 1.0 for day in days])
     done = Generated(month, persons=people.count, members=len(people.members), shared_cookies=len(people.shared))
-    late = _Late()
+    around = _Month(home, rng, seed, World(people, places, agents), make_searching(rng, seed), _Late(), done)
     for day, share in zip(days, weights / weights.sum(), strict=True):
-        _write_day(
-            home, world, rng, day, {s: max(8, int(events * part * share)) for s, part in SHARES.items()}, late, done
-        )
+        for log in DAILY:
+            _write_day(around, log, day, max(8, int(events * log.share * share)))
+        _write(around, "inquiries", day, inquiry_lines(rng, day, max(2, events // INQUIRIES // 31), seed), "jsonl")
         if progress is not None:
             progress(day)
     for day in (days[-1] + timedelta(days=1), days[-1] + timedelta(days=2)):
-        for source in ("clicks", "links"):
-            lines = late.arriving(source, day)
+        for log in DAILY:
+            lines = around.late.arriving(log.source, day)
             if lines:
-                _write(home, source, day, lines, "jsonl", done)
-    rows = make_subscribers(rng, people, places, seed, days[0].year)
-    _write_subscribers(home, days[-1], rows, done)
+                _write(around, log.source, day, lines, log.suffixes[0])
+    _write_snapshots(around, days, places, events)
     _repeat_a_file(home, days, done)
     chosen = rng.choice(len(people.cookies), max(1, int(len(people.cookies) * OPTOUT_SHARE)), replace=False)
     write_csv(
@@ -130,62 +164,107 @@ def generate(
     return done
 
 
-def _write_day(
-    home: Home, world: World, rng: np.random.Generator, day: date, numbers: dict[str, int], late: _Late, done: Generated
-) -> None:
-    clicks = traffic.visits(rng, world, numbers["clicks"])
-    lines = traffic.click_lines(world, day, clicks).to_pylist()
-    lines, counts = traffic.broken(rng, lines, ("cut", "no zone", "bad code"), BROKEN_SHARE)
-    done.broken.update(counts)
-    done.crawlers += int(clicks.crawler.sum())
-    done.refused += int((clicks.refused & ~clicks.crawler).sum())
-    kept = late.hold_back(rng, "clicks", day, lines)
-    done.late += len(lines) - len(kept)
-    _write(home, "clicks", day, kept + late.arriving("clicks", day), "jsonl.gz" if day.day % 2 else "jsonl", done)
+def _write_day(around: _Month, log: _Log, day: date, number: int) -> None:
+    made = log.make(around, day, number)
+    suffix = log.suffixes[(day.day + 1) % 2]
+    if isinstance(made, pa.Table):
+        write_table(_path(around.home, log.source, day, suffix), made)
+        around.done.rows[log.source] += made.num_rows
+        around.done.files += 1
+        return
+    if log.late:
+        kept = around.late.hold_back(around.rng, log.source, day, made)
+        around.done.late += len(made) - len(kept)
+        made = kept + around.late.arriving(log.source, day)
+    _write(around, log.source, day, made, suffix, header=log.header)
 
-    lines = traffic.sign_in_lines(rng, world, day, numbers["links"]).to_pylist()
-    kept = late.hold_back(rng, "links", day, lines)
-    done.late += len(lines) - len(kept)
-    _write(home, "links", day, kept + late.arriving("links", day), "jsonl", done)
 
-    requests = traffic.visits(rng, world, numbers["weblogs"])
-    lines = traffic.combined_lines(world, day, requests).to_pylist()
-    cut = int(rng.integers(len(lines)))
+def _clicks(around: _Month, day: date, number: int) -> list[str]:
+    visits = traffic.visits(around.rng, around.world, number)
+    around.done.crawlers += int(visits.crawler.sum())
+    around.done.refused += int((visits.refused & ~visits.crawler).sum())
+    lines = traffic.click_lines(around.world, day, visits).to_pylist()
+    lines, counts = traffic.broken(around.rng, lines, ("cut", "no zone", "bad code"), BROKEN_SHARE)
+    around.done.broken.update(counts)
+    return lines
+
+
+def _sign_ins(around: _Month, day: date, number: int) -> list[str]:
+    return list(traffic.sign_in_lines(around.rng, around.world, day, number).to_pylist())
+
+
+def _requests(around: _Month, day: date, number: int) -> list[str]:
+    visits = traffic.visits(around.rng, around.world, number)
+    lines: list[str] = traffic.combined_lines(around.world, day, visits).to_pylist()
+    cut = int(around.rng.integers(len(lines)))
     lines[cut] = lines[cut][:-20]
-    done.broken["cut"] += 1
-    done.crawlers += int(requests.crawler.sum())
-    _write(home, "weblogs", day, lines, "log", done)
+    around.done.broken["cut"] += 1
+    around.done.crawlers += int(visits.crawler.sum())
+    return lines
 
-    table = traffic.location_rows(rng, world, day, numbers["locations"], working=day.weekday() < WEEKEND)
+
+def _positions(around: _Month, day: date, number: int) -> pa.Table:
+    table = traffic.location_rows(around.rng, around.world, day, number, working=day.weekday() < WEEKEND)
     latitude = table.column("latitude").to_numpy().copy()
-    off = rng.choice(len(latitude), max(1, int(len(latitude) * BROKEN_SHARE)), replace=False)
+    off = around.rng.choice(len(latitude), max(1, int(len(latitude) * BROKEN_SHARE)), replace=False)
     latitude[off] = 999.0
-    done.broken["latitude"] += len(off)
-    table = table.set_column(2, "latitude", pa.array(latitude))
-    write_table(_path(home, "locations", day, "parquet"), table)
-    done.rows["locations"] += table.num_rows
-    done.files += 1
+    around.done.broken["latitude"] += len(off)
+    return table.set_column(2, "latitude", pa.array(latitude))
+
+
+def _searches(around: _Month, day: date, number: int) -> list[str]:
+    lines, personal = search_lines(around.rng, around.world, around.searching, day, number)
+    around.done.personal_keywords += personal
+    return lines
+
+
+DAILY = (
+    _Log("clicks", 0.30, ("jsonl.gz", "jsonl"), _clicks, late=True),
+    _Log("locations", 0.24, ("parquet", "parquet"), _positions),
+    _Log("displays", 0.13, ("jsonl", "jsonl.gz"), lambda a, d, n: media.display_lines(a.rng, a.world, d, n)),
+    _Log("searches", 0.08, ("tsv.gz", "tsv"), _searches, header=True),
+    _Log("weblogs", 0.07, ("log", "log.gz"), _requests),
+    _Log("links", 0.06, ("jsonl", "jsonl"), _sign_ins, late=True),
+    _Log(
+        "analytics", 0.06, ("tsv", "tsv.gz"), lambda a, d, n: media.analytics_lines(a.rng, a.world, d, n), header=True
+    ),
+    _Log("service_usage", 0.04, ("parquet", "parquet"), lambda a, d, n: media.usage_table(a.rng, a.world, d, n)),
+    _Log("beacons", 0.01, ("jsonl.gz", "jsonl.gz"), lambda a, d, n: media.beacon_lines(a.rng, a.world, d, n)),
+    _Log(
+        "partner_sites", 0.01, ("tsv.gz", "tsv"), lambda a, d, n: media.partner_lines(a.rng, a.world, d, n), header=True
+    ),
+)
+"""The logs of every day, the big ones first."""
 
 
 def _path(home: Home, source: str, day: date, suffix: str) -> Path:
     return home.landing / f"source={source}" / f"arrived={day}" / f"{source}-{day}.{suffix}"
 
 
-def _write(home: Home, source: str, day: date, lines: list[str], suffix: str, done: Generated) -> None:
-    write_lines(_path(home, source, day, suffix), lines)
-    done.rows[source] += len(lines)
-    done.files += 1
+def _write(around: _Month, source: str, day: date, lines: list[str], suffix: str, *, header: bool = False) -> None:
+    write_lines(_path(around.home, source, day, suffix), lines)
+    around.done.rows[source] += len(lines) - header
+    around.done.files += 1
 
 
-def _write_subscribers(home: Home, day: date, subscribers: list[Subscriber], done: Generated) -> None:
+def _write_snapshots(around: _Month, days: list[date], places: Places, events: int) -> None:
+    """Write what is delivered once a month: subscribers, terminals, attendees of events."""
+    people, rng = around.world.people, around.rng
+    subscribers = make_subscribers(rng, people, places, around.seed, days[0].year)
     header = ("as_of", *Subscriber.__dataclass_fields__)
-    rows = [(str(day), *vars(row).values()) for row in subscribers]
+    rows = [(str(days[-1]), *vars(row).values()) for row in subscribers]
     birth = header.index("birth_date")
-    rows[0] = (*rows[0][:birth], f"{day.year + 3}-01-01", *rows[0][birth + 1 :])
-    done.broken["birth date in the future"] += 1
-    write_csv(_path(home, "subscribers", day, "csv"), header, rows)
-    done.rows["subscribers"] = len(rows)
-    done.files += 1
+    rows[0] = (*rows[0][:birth], f"{days[-1].year + 3}-01-01", *rows[0][birth + 1 :])
+    around.done.broken["birth date in the future"] += 1
+    attendees = attendee_rows(rng, days, max(4, events // ATTENDANCES), around.seed)
+    for source, suffix, (names, records), encoding in (
+        ("subscribers", "csv", (header, rows), "utf-8"),
+        ("devices", "csv.gz", device_rows(rng, people, days[-1]), "utf-8"),
+        ("event_attendees", "csv", attendees, "cp932"),
+    ):
+        write_csv(_path(around.home, source, days[-1], suffix), names, records, encoding)
+        around.done.rows[source] = len(records)
+        around.done.files += 1
 
 
 def _repeat_a_file(home: Home, days: list[date], done: Generated) -> None:

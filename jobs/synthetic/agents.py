@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 SAFARI = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
@@ -44,3 +46,26 @@ def make_agents(rng: np.random.Generator) -> list[str]:
             agents.append(f"Mozilla/5.0 (iPad; CPU OS {system}) {phone}")
             agents.append(f"{MAC} {version} Safari/605.1.15")
     return [agents[i] for i in rng.permutation(len(agents))]
+
+
+def browser_columns(agent: str) -> str:
+    """Return browser and version as an analytics provider reports them, a tab between."""
+    return _first(
+        agent,
+        (("Edge", r"Edg/([\d.]+)"), ("Firefox", r"Firefox/([\d.]+)"), ("Chrome", r"Chrome/([\d.]+)")),
+        ("Safari", r"Version/([\d.]+)"),
+    )
+
+
+def system_columns(agent: str) -> str:
+    """Return operating system and version as an analytics provider reports them, a tab between."""
+    known = (("Android", r"Android ([\d.]+)"), ("Windows", r"Windows NT ([\d.]+)"), ("macOS", r"Mac OS X (10_[\d_]+)"))
+    return _first(agent, (*known, ("Linux", r"(X11); Linux")), ("iOS", r"OS ([\d_]+) like"))
+
+
+def _first(agent: str, known: tuple[tuple[str, str], ...], last: tuple[str, str]) -> str:
+    for name, pattern in (*known, last):
+        found = re.search(pattern, agent)
+        if found is not None:
+            return f"{name}\t{found.group(1)}"
+    return "\t"

@@ -27,21 +27,24 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write text lines; a name that ends in `.gz` is compressed, without a time in its header."""
     content = ("\n".join(lines) + "\n").encode()
-    if path.suffix == ".gz":
-        buffer = io.BytesIO()
-        with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=3, mtime=0) as file:
-            file.write(content)
-        content = buffer.getvalue()
-    write_bytes(path, content)
+    write_bytes(path, _compressed(content) if path.suffix == ".gz" else content)
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a CSV file with a header."""
+def _compressed(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=3, mtime=0) as file:
+        file.write(content)
+    return buffer.getvalue()
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], encoding: str = "utf-8") -> None:
+    """Write a CSV file with a header; a name that ends in `.gz` is compressed."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    write_bytes(path, buffer.getvalue().encode())
+    content = buffer.getvalue().encode(encoding)
+    write_bytes(path, _compressed(content) if path.suffix == ".gz" else content)
 
 
 def write_table(path: Path, table: pa.Table) -> None:

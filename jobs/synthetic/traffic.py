@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.synthetic.agents import CRAWLERS
+from jobs.synthetic.agents import CRAWLERS, browser_columns, system_columns
 from jobs.synthetic.people import SERVICES, People
 from jobs.synthetic.places import Integers, Places
 
@@ -46,6 +46,8 @@ class World:
             "member": pa.array(self.people.member_ids),
             "device": pa.array(self.people.devices),
             "agent": pa.array([*self.agents, *CRAWLERS]),
+            "browser": pa.array([*map(browser_columns, self.agents), "\t"]),
+            "os": pa.array([*map(system_columns, self.agents), "\t"]),
             "page": pa.array(pages),
             "path": pa.array([page.split("example.jp", 1)[1] for page in pages]),
             "service": pa.array(SERVICES),
@@ -70,13 +72,14 @@ class Visits:
     refused: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
-def _seconds(rng: np.random.Generator, number: int) -> Integers:
+def seconds(rng: np.random.Generator, number: int) -> Integers:
+    """Return seconds of a day, sorted, spread over its hours as traffic is."""
     hours = rng.choice(24, number, p=HOURS / HOURS.sum())
     return np.asarray(np.sort(hours * 3600 + rng.integers(0, 3600, number)), dtype=np.int64)
 
 
-def _zipf(rng: np.random.Generator, number: int, size: int) -> Integers:
-    """Positions 0 to size - 1, the first ones often (density about 1/x)."""
+def zipf(rng: np.random.Generator, number: int, size: int) -> Integers:
+    """Return positions 0 to size - 1, the first ones often (density about 1/x)."""
     positions: Integers = (np.exp(rng.random(number) * np.log(size)) - 1).astype(np.int64)
     return np.minimum(positions, size - 1)
 
@@ -92,23 +95,25 @@ def visits(rng: np.random.Generator, world: World, number: int) -> Visits:
     return Visits(
         person=person,
         cookie=people.cookie_of(rng, person),
-        second=_seconds(rng, number),
+        second=seconds(rng, number),
         service=service,
-        page=service * PAGES + _zipf(rng, number, PAGES),
+        page=service * PAGES + zipf(rng, number, PAGES),
         agent=np.where(crawler, bot, people.agent[person]),
         crawler=crawler,
         refused=rng.random(number) < REFUSED_SHARE,
     )
 
 
-def _joined(*parts: pa.Array | str) -> pa.Array:
+def joined(*parts: pa.Array | str) -> pa.Array:
+    """Return the parts side by side, a text a row."""
     return pc.binary_join_element_wise(*parts, "")
 
 
-def _addresses(world: World, network: Integers, host: Integers) -> pa.Array:
+def network_addresses(world: World, network: Integers, host: Integers) -> pa.Array:
+    """Return addresses that are nobody's."""
     octet = world.texts["octet"]
     # 198.18.0.0/15 is set apart for tests (RFC 2544): nobody's address.
-    return _joined(
+    return joined(
         pa.array(np.where(network & 1, "198.18.", "198.19.")),
         octet.take((network >> 8) % 256),
         ".",
@@ -119,10 +124,10 @@ def _addresses(world: World, network: Integers, host: Integers) -> pa.Array:
 def click_lines(world: World, day: date, v: Visits) -> pa.Array:
     """Return the click log's JSON lines."""
     text = world.texts
-    cookie = pc.if_else(pa.array(v.refused | v.crawler), "null", _joined('"', text["cookie"].take(v.cookie), '"'))
-    return _joined(
+    cookie = pc.if_else(pa.array(v.refused | v.crawler), "null", joined('"', text["cookie"].take(v.cookie), '"'))
+    return joined(
         f'{{"time": "{day}T', world.clock.take(v.second), '+09:00", "cookie_id": ', cookie,
-        ', "ip_address": "', _addresses(world, world.people.network[v.person], v.cookie), '", "user_agent": "',
+        ', "ip_address": "', network_addresses(world, world.people.network[v.person], v.cookie), '", "user_agent": "',
         text["agent"].take(v.agent), '", "url": "', text["page"].take(v.page), '", "referrer": ',
         text["referrer"].take(v.page % len(REFERRERS)), ', "service": "', text["service"].take(v.service), '"}',
     )  # fmt: skip
@@ -132,8 +137,8 @@ def combined_lines(world: World, day: date, v: Visits) -> pa.Array:
     """Return the web servers' lines in the combined log format."""
     text = world.texts
     status = text["status"].take(np.select([v.page % 29 == 0, v.page % 11 == 0], [2, 1], 0))
-    return _joined(
-        _addresses(world, world.people.network[v.person], v.cookie), f" - - [{day:%d/%b/%Y}:",
+    return joined(
+        network_addresses(world, world.people.network[v.person], v.cookie), f" - - [{day:%d/%b/%Y}:",
         world.clock.take(v.second),
         ' +0900] "GET ', text["path"].take(v.page), ' HTTP/1.1" ', status, " ",
         text["bytes"].take(v.page % len(text["bytes"])), ' "-" "', text["agent"].take(v.agent), '"',
@@ -149,10 +154,10 @@ def sign_in_lines(rng: np.random.Generator, world: World, day: date, number: int
     second = np.array([people.shared.get(int(c), -1) for c in cookie])
     member = np.where((second >= 0) & (rng.random(len(person)) < 0.5), second, person)  # noqa: PLR2004 - half
     service = rng.choice(len(SERVICES), len(person), p=[0.05, 0.4, 0.1, 0.05, 0.3, 0.1])
-    return _joined(
-        f'{{"time": "{day}T', world.clock.take(_seconds(rng, len(person))), '+09:00", "cookie_id": "',
+    return joined(
+        f'{{"time": "{day}T', world.clock.take(seconds(rng, len(person))), '+09:00", "cookie_id": "',
         text["cookie"].take(cookie), '", "member_id": "', text["member"].take(member), '", "service": "',
-        text["service"].take(service), '", "ip_address": "', _addresses(world, people.network[person], cookie),
+        text["service"].take(service), '", "ip_address": "', network_addresses(world, people.network[person], cookie),
         '", "user_agent": "', text["agent"].take(people.agent[person]), '"}',
     )  # fmt: skip
 
@@ -161,7 +166,7 @@ def location_rows(rng: np.random.Generator, world: World, day: date, number: int
     """Return the day's positions: at home by night, at work on working days, elsewhere in town else."""
     people = world.people
     person = people.draw(rng, number)
-    second = _seconds(rng, number)
+    second = seconds(rng, number)
     hour = second // 3600
     night = (hour < LAST_SCATTERED_NIGHT) | (hour >= FIRST_SCATTERED_NIGHT)
     at_work = working & np.isin(hour, WORKDAY) & (rng.random(number) < 0.8)  # noqa: PLR2004 - most of them

@@ -11,7 +11,8 @@ from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import versions_in_force
 from anonymization.policy.load import load_policies
 
-AUDIENCE = "releases/monthly-audience.yaml"
+AUDIENCE, TRENDS, MEDIA = (f"releases/{name}.yaml" for name in ("monthly-audience", "search-trends", "media-and-ads"))
+SHIPPED = 6
 
 
 def edit(folder, file, old, new):
@@ -22,8 +23,13 @@ def edit(folder, file, old, new):
 
 
 def test_the_shipped_folder_loads(policies):
-    assert sorted(policies.releases) == ["monthly-audience", "population-by-place"]
-    assert sorted(policies.sources) == ["clicks", "links", "locations", "subscribers", "weblogs"]
+    assert sorted(policies.releases) == [
+        "media-and-ads", "monthly-audience", "population-by-place", "search-trends", "service-usage", "web-audience",
+    ]  # fmt: skip
+    assert sorted(policies.sources) == [
+        "analytics", "beacons", "clicks", "devices", "displays", "event_attendees", "inquiries", "links", "locations",
+        "partner_sites", "searches", "service_usage", "subscribers", "weblogs",
+    ]  # fmt: skip
     assert policies.release_errors == {}
     assert len(policies.digest) == 64
 
@@ -102,7 +108,8 @@ def test_a_file_that_is_none(policy_folder, content, message):
 def test_a_wrong_release_leaves_the_others(policy_folder, old, new, message):
     edit(policy_folder, AUDIENCE, old, new)
     loaded = load_policies(policy_folder)
-    assert sorted(loaded.releases) == ["population-by-place"]
+    assert "monthly-audience" not in loaded.releases
+    assert len(loaded.releases) == SHIPPED - 1
     with pytest.raises(DeclarationError, match=message):
         loaded.release("monthly-audience")
 
