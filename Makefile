@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: .venv/run.done ## a month of realistic logs becomes two signed releases (EVENTS=1000000)
+demo: .venv/run.done ## a month of realistic logs becomes six signed releases (EVENTS=1000000)
 	@NOREN_HOME=$(NOREN_HOME) $(BIN)/noren demo --events $(EVENTS)
 
 test: .venv/dev.done ## every test, on DuckDB and on Spark

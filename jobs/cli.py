@@ -80,7 +80,7 @@ def generate(events: int, seed: int, month: str) -> None:
 @click.option("--events", type=int, default=1_000_000, show_default=True, help="Rows over all logs, about.")
 @click.option("--seed", type=int, default=1, show_default=True)
 def demo(events: int, seed: int) -> None:
-    """Walk the whole path with people who do not exist: logs in, two signed releases out."""
+    """Walk the whole path with people who do not exist: logs in, six signed releases out."""
     from jobs.demo import demo as run  # noqa: PLC0415
 
     run(Home.from_environment(), events, seed, OUT)
@@ -218,8 +218,9 @@ def enrol(name: str, path: Path) -> None:
 @main.command()
 @click.argument("candidate")
 def publish(candidate: str) -> None:
-    """Publish an approved CANDIDATE as the next version of its release."""
+    """Publish an approved CANDIDATE as the next version of its release, and load the analysts' mart."""
     from anonymization.release.publish import publish as run  # noqa: PLC0415
+    from jobs.mart import load_mart  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting:
@@ -227,8 +228,10 @@ def publish(candidate: str) -> None:
             setting.home, setting.ledger, candidate,
             officers=setting.officers, policy_digest=setting.policies.digest, demo=setting.demo,
         )  # fmt: skip
+        mart_line = load_mart(setting)
     p = done.publication
     OUT.print(f"published {p.release} {p.period} v{p.version}", highlight=False)
+    click.echo(mart_line, err=mart_line.startswith("WARNING"))
     click.echo(done.folder)
 
 
@@ -237,14 +240,33 @@ def publish(candidate: str) -> None:
 @click.argument("version", type=int)
 @click.option("--reason", required=True, help="Why; the recipient reads it.")
 def withdraw(release: str, version: int, reason: str) -> None:
-    """Withdraw VERSION of RELEASE: ledger entry and recipient notice; audits still count it."""
+    """Withdraw VERSION of RELEASE: ledger entry, mart removal, recipient notice; audits still count it."""
     from anonymization.release.withdraw import withdraw as run  # noqa: PLC0415
+    from jobs.mart import load_mart  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting:
         recipient = setting.policies.recipients[setting.policies.release(release).recipient]
         notice = run(setting.home, setting.ledger, release, version, reason, contact=recipient.contact)
+        mart_line = load_mart(setting)
+    click.echo(mart_line, err=mart_line.startswith("WARNING"))
     OUT.print(f"withdrawn; the notice to its recipient: {notice}", highlight=False)
+
+
+@main.command()
+def mart() -> None:
+    """Make the analysts' mart equal to what is out: load what is missing, remove what was withdrawn."""
+    from anonymization.release.mart import sync  # noqa: PLC0415
+    from anonymization.release.mart_database import mart_place  # noqa: PLC0415
+    from jobs.setting import opened  # noqa: PLC0415
+
+    with opened() as setting:
+        new, gone = sync(setting.home, setting.ledger)
+        place = mart_place(setting.home)
+    for word, versions in (("loaded", new), ("removed", gone)):
+        for p in versions:
+            OUT.print(f"{word}: {p.release} {p.period} v{p.version}", highlight=False)
+    OUT.print(f"the mart holds what is out: {place}", highlight=False)
 
 
 @main.command()

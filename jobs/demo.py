@@ -27,6 +27,7 @@ from jobs.gate import gate
 from jobs.generate import MONTH, generate
 from jobs.init import initialize
 from jobs.intake import IntakeRun, arrivals, run_intake
+from jobs.mart import load_mart
 from jobs.review import review, totals
 from jobs.setting import DEMO_OFFICERS, Setting, opened
 
@@ -76,12 +77,14 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
         )
         step = progress.add_task("Build, gate, approve, publish", total=len(RELEASES) * 4)
         released = [_release(setting, name, lambda: progress.advance(step)) for name in RELEASES]
+        mart = load_mart(setting)
     print_intake(console, run)
     planted = f"{made.optouts} opted-out cookies, {made.crawlers:,} crawler requests, {made.broken.total()} broken rows"
     console.print(f"Planted: {planted}, {made.late:,} late events, {made.repeated} file delivered twice.\n")
     with opened(home) as setting:
         for name, outcome in zip(RELEASES, released, strict=True):
             _say(console, setting, name, outcome)
+    console.print(f"{mart[0].upper()}{mart[1:]}: schema statistics, a table a release table.", highlight=False)
     console.print(
         f"Done in {time.perf_counter() - started:.0f} s. Check a release: noren verify DIR. Attack it: noren audit DIR."
     )

@@ -14,6 +14,7 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.load import load_policies
 from anonymization.release.ledger import EntryKind
 from jobs.intake import known_files
+from jobs.mart import check_mart
 from jobs.setting import opened, policy_folder
 
 STAGES = {
@@ -53,6 +54,7 @@ def examine() -> list[tuple[str, str | None]]:
         _looked(f"home at {home.root}", home.require),
         _looked("keys are private and open with the master key", lambda: PeriodKeys(home)),
         _looked("the ledger's chain holds", _check_chain),
+        _looked("the mart holds what is out", _check_mart),
         _looked("DuckDB runs", lambda: _run_duckdb(home)),
         _looked("Spark (only for --engine spark)", _look_for_spark),
         _looked("disk: 1 GB is free", lambda: _check_disk(home.root)),
@@ -70,6 +72,11 @@ def _looked(name: str, look: Callable[[], object]) -> tuple[str, str | None]:
 def _check_chain() -> None:
     with opened() as setting, setting.ledger.transaction() as transaction:
         transaction.verify_chain()
+
+
+def _check_mart() -> None:
+    with opened() as setting:
+        check_mart(setting)
 
 
 def _run_duckdb(home: Home) -> None:

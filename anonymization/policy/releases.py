@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
 
@@ -149,10 +149,18 @@ class Protection(Declared):
     zeros: Zeros = Zeros.PUBLISHED
 
 
+ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
+"""A release's name: a folder, a file, and the start of its tables' names in the mart."""
+RESERVED = frozenset({"release", "period", "version", "days"})
+"""Columns that published tables and the mart's tables have of their own."""
+LONGEST_IDENTIFIER = 63
+"""PostgreSQL's, in bytes; it cuts longer ones silently."""
+
+
 class Release(Declared):
     """One release: `policies/releases/<name>.yaml`."""
 
-    release: Slug
+    release: ReleaseName
     title: Text
     description: Text
     owner: Slug
@@ -184,4 +192,14 @@ class Release(Declared):
             for measure in table.measures.values():
                 if measure.source not in self.sources:
                     raise ValueError(f"table {name!r} reads source {measure.source!r}, which `sources` omits")
+        return self
+
+    @model_validator(mode="after")
+    def _fit_for_the_mart(self) -> Self:
+        for name, table in self.tables.items():
+            in_mart = f"{self.release}__{name}__latest"
+            if len(in_mart) > LONGEST_IDENTIFIER:
+                raise ValueError(f"table {name!r}: {in_mart!r} is longer than {LONGEST_IDENTIFIER}, a database's limit")
+            if taken := sorted(RESERVED & {*table.dimensions, *table.measures}):
+                raise ValueError(f"table {name!r} uses the reserved column names {taken}: name them otherwise")
         return self

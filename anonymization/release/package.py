@@ -122,15 +122,20 @@ def _table_parquet(table: SafeTable) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _codelist(dimension: Dimension) -> bytes:
+def codelist_rows(dimension: Dimension) -> list[tuple[str, str, str, str, str]]:
+    """Return a dimension's codes, the total first: code, parent, level, English and Japanese label."""
     rows = [(TOTAL, "", "", ALL["en"], ALL["ja"])]
     for code in sorted(dimension.parents):
         english, japanese = dimension.labels.get(code, (code, code))
         rows.append((code, dimension.parents[code], dimension.level_of[code], english, japanese))
+    return rows
+
+
+def _codelist(dimension: Dimension) -> bytes:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("code", "parent", "level", "label_en", "label_ja"))
-    writer.writerows([[_spreadsheet_safe(value) for value in row] for row in rows])
+    writer.writerows([[_spreadsheet_safe(value) for value in row] for row in codelist_rows(dimension)])
     return buffer.getvalue().encode()
 
 
