@@ -24,7 +24,7 @@ check: .venv/dev.done ## lint, format, types and the floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: .venv/dev.done ## side-by-side measurements, as ratios (EVENTS=1000000; 10000000 for the full figures)
+bench: .venv/dev.done ## side-by-side measurements, as ratios (EVENTS="10000000 100000000" for the full figures and growth)
 	@$(BIN)/python -m benchmarks --events $(EVENTS)
 
 format: .venv/dev.done ## format the code

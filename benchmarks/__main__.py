@@ -1,155 +1,211 @@
-"""`make bench`: intake to a plain COPY, facts and tables to a bare scan, generation, the whole demo."""
+"""`make bench`: intake to a plain COPY, facts and tables to a bare scan, growth from one size to the next.
+
+Every step runs in a process of its own, so that its CPU seconds and its peak memory are its own. A ratio is one
+of CPU seconds, to what the line names, measured in the same run.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from anonymization.home import Home
-from anonymization.policy.load import load_policies
+from anonymization.policy.load import Policies, load_policies
+from anonymization.policy.sources import Format, Source
+from anonymization.tables.spec import Plan
 from anonymization.tables.suppression import protect
 from anonymization.tables.tabulate import tabulate
 from jobs.build import find_inputs, opened_events, plan_release
-from jobs.generate import generate
+from jobs.demo import RELEASES
+from jobs.generate import MONTH, generate
 from jobs.init import initialize
 from jobs.intake import arrivals, run_intake
 from jobs.setting import policy_folder
 
-RELEASES = ("monthly-audience", "population-by-place")
-SPACED = "{:<52}{:>10}{:>10}{:>10}"
+ROW = "{:<58}{:>9}{:>9}{:>9}{:>10}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Cost:
-    """Wall and CPU seconds of one step."""
+    """Seconds and bytes of one step.
 
-    wall: float = 0.0
-    cpu: float = 0.0
+    Attributes:
+        wall: seconds by the clock.
+        cpu: seconds of all cores together.
+        peak: the largest resident memory of the step's process, in bytes.
+    """
+
+    wall: float
+    cpu: float
+    peak: int
 
 
-@contextmanager
-def measured() -> Iterator[Cost]:
-    """Measure a block, its threads included."""
-    cost = Cost()
-    wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    yield cost
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    cost.wall = time.perf_counter() - wall
-    cost.cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def now() -> Cost:
+    """Return what this process has used so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return Cost(time.perf_counter(), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+
+
+def since(before: Cost) -> Cost:
+    """Return what this process has used since."""
+    after = now()
+    return Cost(after.wall - before.wall, after.cpu - before.cpu, after.peak)
+
+
+def apart(step: Callable[[], Any]) -> tuple[Cost, Any]:
+    """Run a step in a process of its own; return its cost and what it returned."""
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    before = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        try:
+            with os.fdopen(writer, "wb") as pipe:
+                pickle.dump(step(), pipe)
+        except BaseException:  # noqa: BLE001 - the child must end here, whatever it was
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        content = pipe.read()
+    _, status, used = os.wait4(child, 0)
+    if status:
+        sys.exit("bench: a step failed; see above")
+    cost = Cost(time.perf_counter() - before, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+    return cost, pickle.loads(content)  # noqa: S301 - our own child wrote it
 
 
 def show(name: str, cost: Cost, against: Cost | None = None) -> None:
-    """Print a row: seconds, and the ratio of CPU seconds to what it is measured against."""
+    """Print a row."""
     ratio = "" if against is None else f"{cost.cpu / max(against.cpu, 1e-9):.2f}x"
-    print(SPACED.format(name, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", ratio))
+    print(ROW.format(name, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", ratio, f"{cost.peak / 1e6:,.0f}"), flush=True)
 
 
-def plain_copy(home: Home, target: Path) -> Cost:
+def connected() -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB with the memory that Noren's engines have."""
+    connection = duckdb.connect()
+    connection.execute("SET preserve_insertion_order = false")
+    connection.execute(f"SET memory_limit = '{os.environ['NOREN_MEMORY_LIMIT']}'")
+    return connection
+
+
+def reader(source: Source, folder: Path) -> str:
+    """Return DuckDB's own reader of a source's raw files, as plain as it gets."""
+    files = [str(path) for path in sorted(folder.glob("*/*")) if path.is_file()]
+    fields = "quote='\"', columns={" + ", ".join(f"'c{n}': 'VARCHAR'" for n in range(10)) + "}"
+    log = f"read_csv({files}, delim=' ', header=false, auto_detect=false, ignore_errors=true, {fields})"
+    return {
+        Format.JSON_LINES: f"read_json({files}, format='newline_delimited', ignore_errors=true)",
+        Format.PARQUET: f"read_parquet({files})",
+        Format.CSV: f"read_csv({files}, ignore_errors=true, all_varchar=true)",
+        Format.TSV: f"read_csv({files}, delim='\t', quote='', header=true, ignore_errors=true, all_varchar=true)",
+        Format.COMBINED_LOG: log,
+    }[source.format]
+
+
+def plain_copy(home: Home, policies: Policies) -> None:
     """Read the same raw files by DuckDB alone and write as many columns: the floor of an intake."""
-    ten = "quote='\"', columns={" + ", ".join(f"'c{n}': 'VARCHAR'" for n in range(10)) + "}"
-    readers = {
-        "clicks": ("read_json('{}', format='newline_delimited', ignore_errors=true)", "jsonl*"),
-        "links": ("read_json('{}', format='newline_delimited', ignore_errors=true)", "jsonl*"),
-        "locations": ("read_parquet('{}')", "parquet"),
-        "subscribers": ("read_csv('{}')", "csv"),
-        "weblogs": (f"read_csv('{{}}', delim=' ', header=false, auto_detect=false, ignore_errors=true, {ten})", "log"),
-    }
-    with measured() as cost, duckdb.connect() as connection:
-        connection.execute("SET preserve_insertion_order = false")
-        for source, (reader, suffix) in readers.items():
-            files = f"{home.landing}/source={source}/*/*.{suffix}"
-            path = target / f"{source}.parquet"
-            text = f"COPY (SELECT * FROM {reader.replace('{}', files)}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
-            connection.execute(text)
-    return cost
+    with tempfile.TemporaryDirectory(dir=home.root) as target, connected() as connection:
+        for name, source in policies.sources.items():
+            rows = reader(source, home.landing / f"source={name}")
+            path = Path(target) / f"{name}.parquet"
+            connection.execute(f"COPY (SELECT * FROM {rows}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
 
 
-def bare_scan(home: Home, columns: dict[str, list[str]]) -> Cost:
+def columns_used(plan: Plan) -> dict[str, list[str]]:
+    """Return the event columns that a release reads, by source."""
+    release = plan.release
+    used: dict[str, set[str]] = {source: {"p", "day"} for source in release.sources}
+    for attribute in release.attributes.values():
+        used[attribute.source].add(attribute.column)
+    for table in release.tables.values():
+        own = {release.dimensions[name].column for name in table.dimensions} - {None, "day_type", "week"}
+        for measure in table.measures.values():
+            used[measure.source] |= {*own, *measure.where, *([measure.column] if measure.column else [])}
+    return {source: sorted(names) for source, names in used.items()}
+
+
+def bare_scan(home: Home, columns: dict[str, list[str]]) -> None:
     """Read the event columns that a release uses, and do nothing with them."""
-    with measured() as cost, duckdb.connect() as connection:
+    with connected() as connection:
         for source, names in columns.items():
-            folded = ", ".join(f"max({name})" for name in names)
-            connection.execute(
-                f"SELECT {folded} FROM read_parquet('{home.events}/source={source}/*/*.parquet')"
-            ).fetchall()
-    return cost
+            folded = ", ".join(f'max("{name}")' for name in names)
+            files = f"{home.events}/source={source}/*/*.parquet"
+            connection.execute(f"SELECT {folded} FROM read_parquet('{files}')").fetchall()
 
 
-USED = {
-    "monthly-audience": {
-        "subscribers": ["p", "day", "prefecture", "age_band", "service"],
-        "links": ["p", "day", "linked_p", "service"],
-        "clicks": ["p", "day", "service"],
-    },
-    "population-by-place": {"locations": ["p", "day", "hour", "mesh"]},
-}
-
-
-def bench(events: int, *, spark: bool) -> None:
-    """Run every measurement once and print it."""
-    policies = load_policies(policy_folder())
-    with tempfile.TemporaryDirectory(prefix="noren-bench-") as folder:
-        home = Home(Path(folder) / "home")
-        initialize(home)
-        print(SPACED.format(f"{events:,} events", "wall s", "CPU s", "ratio"))
-        with measured() as cost:
-            generate(home, events, 1)
-        show("generate a month of logs", cost)
-        floor = plain_copy(home, Path(folder))
-        show("plain COPY of the raw files (DuckDB)", floor)
-        with measured() as cost:
-            run_intake(home, policies, arrivals(home, policies), optouts=[])
-        show("intake / plain COPY", cost, floor)
-        for name in RELEASES:
-            bench_release(home, name, spark=spark)
-        whole_demo(Path(folder), events)
-        print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
-
-
-def bench_release(home: Home, name: str, *, spark: bool) -> None:
-    """Measure facts and tables of a release on the engines, against a bare scan."""
-    policies = load_policies(policy_folder())
-    plan, _ = plan_release(policies, name, "2026-10")
+def made(home: Home, policies: Policies, name: str, engine: str) -> tuple[Cost, Cost]:
+    """Make a release's protected tables; return what tabulating and what protecting cost."""
+    plan, _ = plan_release(policies, name, MONTH)
     inputs = find_inputs(home, plan.release, plan.period)
-    scan = bare_scan(home, USED[name])
-    show(f"{name}: bare scan of the columns used", scan)
-    for engine in ("duckdb", "spark") if spark else ("duckdb",):
-        with opened_events(home, policies, inputs, engine=engine) as (opened, relations):
-            with measured() as cost:
-                tables = tabulate(opened, plan, relations)
-            show(f"{name}: facts + tables on {engine} / scan", cost, scan)
-    with measured() as cost:
-        protect(tables, plan.minimum_count, withheld=plan.withheld)
-    show(f"{name}: protect / scan", cost, scan)
+    with opened_events(home, policies, inputs, engine=engine) as (opened, relations):
+        before = now()
+        tables = tabulate(opened, plan, relations)
+        tabulated = since(before)
+    before = now()
+    protect(tables, plan.minimum_count, withheld=plan.withheld)
+    return tabulated, since(before)
 
 
-def whole_demo(folder: Path, events: int) -> None:
-    """Time the demo as a person starts it."""
-    started = time.perf_counter()
-    environment = {**os.environ, "NOREN_HOME": str(folder / "demo")}
-    command = [sys.executable, "-m", "jobs.cli", "demo", "--events", str(events)]
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    print(SPACED.format("the whole demo, as a process", f"{time.perf_counter() - started:.2f}", "", ""))
+def bench(events: int, folder: Path, *, spark: bool) -> dict[str, Cost]:
+    """Run every measurement at one size, print it, and return the steps whose growth is told."""
+    policies = load_policies(policy_folder())
+    home = Home(folder / f"home-{events}")
+    initialize(home)
+    print(ROW.format(f"{events:,} events", "wall s", "CPU s", "ratio", "peak MB"))
+    cost, rows = apart(lambda: sum(generate(home, events, 1).rows.values()))
+    show(f"generate a month of logs: {rows:,} rows", cost)
+    floor, _ = apart(lambda: plain_copy(home, policies))
+    show("plain COPY of the raw files (DuckDB)", floor)
+    grown = {}
+    grown["intake"], _ = apart(lambda: run_intake(home, policies, arrivals(home, policies), optouts=[]) and None)
+    show("intake / plain COPY", grown["intake"], floor)
+    for name in RELEASES:
+        plan, _ = plan_release(policies, name, MONTH)
+        scan, _ = apart(partial(bare_scan, home, columns_used(plan)))
+        show(f"{name}: bare scan of the columns used", scan)
+        for engine in ("duckdb", "spark") if spark else ("duckdb",):
+            cost, (tabulated, protected) = apart(partial(made, home, policies, name, engine))
+            show(f"{name}: facts + tables on {engine} / scan", tabulated, scan)
+            show(f"{name}: protect / scan", protected, scan)
+            grown[f"{name} on {engine}"] = cost
+    return grown
 
 
-def main(run: Callable[..., None] = bench) -> None:
+def main() -> None:
     """Read the flags and measure."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument(
+        "--events", type=int, nargs="+", default=[1_000_000], help="one size, or more to see the growth"
+    )
+    parser.add_argument("--memory-limit", default="2GB", help="of DuckDB, also of what is measured against")
+    parser.add_argument("--folder", type=Path, help="where the logs go; default the system's temporary folder")
     parser.add_argument("--spark", action="store_true", help="also on Spark (wall seconds count: its CPU is Java's)")
     given = parser.parse_args()
-    run(given.events, spark=given.spark)
+    os.environ["NOREN_MEMORY_LIMIT"] = given.memory_limit
+    before: tuple[int, dict[str, Cost]] | None = None
+    for events in given.events:
+        with tempfile.TemporaryDirectory(prefix="noren-bench-", dir=given.folder) as folder:
+            grown = bench(events, Path(folder), spark=given.spark)
+        if before is not None:
+            print(ROW.format(f"growth from {before[0]:,} to {events:,} events", "", "", "", ""))
+            for name, cost in grown.items():
+                show(f"{name} / the same at {before[0]:,}", cost, before[1][name])
+        before = events, grown
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.intake import Arrival, Surroundings, Taken, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.treatments import UNKNOWN
-from anonymization.engine import open_engine
+from anonymization.engine import memory_share, open_engine
 from anonymization.errors import InputError, SourceError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
@@ -81,8 +81,10 @@ def run_intake(
     twice in one run is known the second time.
     """
     sources = {arrival.source.source: arrival.source for arrival in files}
-    shared = _Shared(home, policies, PeriodKeys(home), optouts, DeviceFamilies(), Keywords(), progress)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as workers:
+    side_by_side = max(1, min(os.cpu_count() or 1, len(sources)))
+    memory = memory_share(side_by_side)
+    shared = _Shared(home, policies, PeriodKeys(home), optouts, DeviceFamilies(), Keywords(), progress, memory)
+    with ThreadPoolExecutor(max_workers=side_by_side) as workers:
         own = [[arrival for arrival in files if arrival.source.source == name] for name in sources]
         parts = list(workers.map(lambda of_source: _take_source(shared, of_source), own))
     run = IntakeRun(tuple(t for part in parts for t in part.taken), tuple(f for part in parts for f in part.failures))
@@ -101,6 +103,7 @@ class _Shared:
     devices: DeviceFamilies
     keywords: Keywords
     progress: Callable[[Taken], None] | None
+    memory: str
 
 
 def _take_source(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
@@ -110,7 +113,10 @@ def _take_source(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
     taken: list[Taken] = []
     failures: list[tuple[str, str]] = []
     with open_engine(
-        "duckdb", temporary=home.temporary, folders=[home.landing, home.events, home.quarantine]
+        "duckdb",
+        temporary=home.temporary,
+        folders=[home.landing, home.events, home.quarantine],
+        memory_limit=shared.memory,
     ) as engine:
         around = Surroundings(
             home=home,
