@@ -31,8 +31,8 @@ format: .venv/dev.done ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 lock: ## resolve the locks again (needs uv): hashes, no addresses
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build -o locks/run.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build --extra spark --extra dev -c locks/run.txt -o locks/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras pyproject.toml --extra build -o locks/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras pyproject.toml --extra build --extra spark --extra dev -c locks/run.txt -o locks/dev.txt
 
 clean: ## remove .venv and the demo's home
 	rm -rf .venv $(NOREN_HOME)
