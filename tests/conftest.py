@@ -6,15 +6,21 @@ import importlib.util
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from anonymization.deidentify.devices import DeviceFamilies
+from anonymization.deidentify.intake import Arrival, Surroundings, take_in
+from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.home import Home
-from anonymization.keys import generate_officer_key, load_private_key
+from anonymization.keys import PeriodKeys, generate_officer_key, load_private_key
 from anonymization.policy.load import load_policies
+from anonymization.policy.sources import PersonColumn
 from anonymization.release.choices import add_optouts, optouts, read_optouts
 from anonymization.release.ledger import Ledger
 from jobs.generate import generate
@@ -130,3 +136,34 @@ def setting(world, policies, tmp_path):
 @pytest.fixture
 def officer_key(setting):
     return load_private_key(setting.home.keys / f"{OFFICER}.key")
+
+
+class Intake:
+    """Takes files in, one at a time, and reads their events back."""
+
+    def __init__(self, home, policies, optouts=()):
+        self.home, self.policies = home, policies
+        linked = {
+            link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links
+        }
+        self.engine = open_engine("duckdb", temporary=home.temporary, folders=[home.root])
+        self.around = Surroundings(
+            home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
+            DeviceFamilies(), Keywords(),
+        )  # fmt: skip
+
+    def take(self, source, content, name, arrived=date(2026, 10, 31)):
+        path = self.home.landing / name
+        path.write_bytes(content)
+        return take_in(Arrival(self.policies.sources[source], arrived, path), self.around)
+
+    def events(self, taken):
+        path = self.home.events / f"source={taken.source}" / f"arrived={taken.arrived}" / f"{taken.digest[:16]}.parquet"
+        return pq.read_table(path).to_pylist()
+
+
+@pytest.fixture
+def intake(home, policies):
+    made = Intake(home, policies, optouts=[("cookie", "opted"), ("member", "gone")])
+    yield made
+    made.engine.close()

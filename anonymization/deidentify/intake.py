@@ -239,10 +239,11 @@ def _look_at_events(
     try:
         row = engine.fetch(f"SELECT {counts} FROM written").to_pylist()[0]
         coded = sorted({c.into or n for n, c in source.columns.items() if c.treatment is Treatment.CODE})
-        codes = {
-            name: sorted(engine.fetch(f'SELECT DISTINCT "{name}" AS code FROM written').column("code").to_pylist())
-            for name in coded
-        }
+        codes: dict[str, list[str]] = {name: [] for name in coded}
+        if coded:
+            seen = " UNION ".join(f"SELECT '{name}' AS name, \"{name}\" AS code FROM written" for name in coded)
+            for found in engine.fetch(f"{seen} ORDER BY name, code").to_pylist():
+                codes[found["name"]].append(found["code"])
     finally:
         engine.drop("written")
     unknown = {name: int(row[name]) for name in texts if row[name]}

@@ -27,7 +27,7 @@ from anonymization.deidentify.distinct import Distinct
 from anonymization.policy.sources import NOT_SPECIFIED
 
 LONGEST = 256
-"""Longest keyword, in characters; a longer one is none."""
+"""Longest keyword, in characters; a row with a longer one is quarantined."""
 SCHEMA = pa.schema([("raw", pa.string()), ("keyword", pa.string()), ("removed", pa.string())])
 
 HOST = re.compile(r"^(?:https?://)(?:[^/?#@]*@)?([^/?#:]+).*$", re.DOTALL)
@@ -130,8 +130,8 @@ def _name(text: str, _: str) -> bool:
 
 FINDERS: dict[str, Callable[[str, str], bool]] = {
     "mail address": lambda text, _: MAIL.search(text) is not None,
-    "network address": lambda text, _: NETWORK.search(text) is not None,
     "device identifier": lambda text, _: DEVICE.search(text) is not None,
+    "network address": lambda text, _: NETWORK.search(text) is not None,
     "telephone number": _phone,
     "long number": _number,
     "postal address": lambda text, plain: any(p.search(t) for p in (POSTAL_CODE, ADDRESS) for t in (text, plain)),

@@ -17,6 +17,8 @@ WALL = (
 
 LAST_SECOND = 4_102_444_799
 """2099-12-31T23:59:59Z: a greater number of seconds is another unit, or no time."""
+FIRST_MILLISECOND = 100_000_000_000
+"""1973-03-03: a smaller number of milliseconds is one of seconds, which would put every event into January 1970."""
 
 
 def day_number(day: date) -> int:
@@ -58,13 +60,13 @@ def moment(source: Source, raw: str) -> str:
         TimeEncoding.COMMON_LOG: f"EPOCH_OF_COMMON_LOG({raw})",
         TimeEncoding.TIMESTAMP: f"EPOCH_OF_TIMESTAMP({raw})",
         TimeEncoding.DATE: f"DAY_OF_DATE({raw})",
-        TimeEncoding.EPOCH_SECONDS: _epoch(raw, LAST_SECOND),
-        TimeEncoding.EPOCH_MILLISECONDS: f"INT_DIV({_epoch(raw, 1000 * LAST_SECOND)}, 1000)",
+        TimeEncoding.EPOCH_SECONDS: _epoch(raw, 0, LAST_SECOND),
+        TimeEncoding.EPOCH_MILLISECONDS: f"INT_DIV({_epoch(raw, FIRST_MILLISECOND, 1000 * LAST_SECOND)}, 1000)",
     }[source.time.encoding]
 
 
-def _epoch(raw: str, last: int) -> str:
-    return f"CASE WHEN SAFE_INT({raw}) BETWEEN 0 AND {last} THEN SAFE_INT({raw}) END"
+def _epoch(raw: str, first: int, last: int) -> str:
+    return f"CASE WHEN SAFE_INT({raw}) BETWEEN {first} AND {last} THEN SAFE_INT({raw}) END"
 
 
 def day_and_hour(source: Source, value: str) -> tuple[str, str]:

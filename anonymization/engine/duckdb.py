@@ -28,6 +28,7 @@ class DuckDBEngine:
         self._spill = private_folder_of_this_run(temporary, self.name)
         allowed = [str(folder.absolute()) for folder in (*folders, temporary)]
         self._connection = duckdb.connect(":memory:")
+        self._kinds: dict[str, str] = {}
         settings = {
             "autoinstall_known_extensions": "false",
             "memory_limit": literal(memory_limit),
@@ -44,9 +45,8 @@ class DuckDBEngine:
 
     def register(self, name: str, table: pa.Table) -> None:
         """See `Engine.register`."""
-        self.drop(name)
         self._connection.register("_arrow", table)
-        self._run(name, f"CREATE TEMP TABLE {quoted(name)} AS SELECT * FROM _arrow")
+        self._table(name, "SELECT * FROM _arrow")
         self._connection.unregister("_arrow")
 
     def open_events(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> None:
@@ -65,9 +65,7 @@ class DuckDBEngine:
             f" nullstr='\x01', strict_mode=false, new_line='\\n', max_line_size={LINE}"
         )
         with _unreadable(path, "text"):
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS SELECT line FROM read_csv({_path(path)}, {options})"
-            )
+            self._view(name, f"SELECT line FROM read_csv({_path(path)}, {options})")
 
     def read_csv(self, name: str, path: Path, columns: Sequence[str]) -> None:
         """See `Engine.read_csv`."""
@@ -78,13 +76,9 @@ class DuckDBEngine:
             f" rejects_table={literal(name + '_faults')}, rejects_scan={literal(name + '_scans')}"
         )
         with _unreadable(path, "CSV"):
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * FROM read_csv({_path(path)}, {options})"
-            )
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {quoted(name + '_rejects')} AS"
-                f" SELECT any_value(csv_line) AS line FROM {quoted(name + '_faults')} GROUP BY line"
-            )
+            self._table(name, f"SELECT * FROM read_csv({_path(path)}, {options})")
+            faults = quoted(name + "_faults")
+            self._table(f"{name}_rejects", f"SELECT any_value(csv_line) AS line FROM {faults} GROUP BY line")
             for table in ("_faults", "_scans"):
                 self._connection.execute(f"DROP TABLE {quoted(name + table)}")
 
@@ -95,7 +89,7 @@ class DuckDBEngine:
 
     def create(self, name: str, sql: str) -> None:
         """See `Engine.create`."""
-        self._run(name, f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {render(sql, self.name)}")
+        self._table(name, render(sql, self.name))
 
     def view(self, name: str, sql: str) -> None:
         """See `Engine.view`."""
@@ -116,9 +110,8 @@ class DuckDBEngine:
 
     def drop(self, name: str) -> None:
         """See `Engine.drop`."""
-        for kind in ("VIEW", "TABLE"):
-            with contextlib.suppress(duckdb.CatalogException):  # it is of the other kind
-                self._connection.execute(f"DROP {kind} IF EXISTS {quoted(name)}")
+        if (kind := self._kinds.pop(name, None)) is not None:
+            self._connection.execute(f"DROP {kind} {quoted(name)}")
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -136,8 +129,16 @@ class DuckDBEngine:
         self.close()
 
     def _view(self, name: str, text: str) -> None:
-        self.drop(name)
-        self._run(name, f"CREATE TEMP VIEW {quoted(name)} AS {text}")
+        self._make("VIEW", name, text)
+
+    def _table(self, name: str, text: str) -> None:
+        self._make("TABLE", name, text)
+
+    def _make(self, kind: str, name: str, text: str) -> None:
+        if self._kinds.get(name, kind) != kind:
+            self.drop(name)
+        self._run(name, f"CREATE OR REPLACE TEMP {kind} {quoted(name)} AS {text}")
+        self._kinds[name] = kind
 
     def _run(self, name: str, text: str) -> None:
         with _wrapped(f"the relation {name!r}"):

@@ -10,13 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import Arrival, Surroundings, take_in
-from anonymization.deidentify.keywords import Keywords
-from anonymization.engine import open_engine
 from anonymization.errors import SourceError
-from anonymization.keys import PeriodKeys
-from anonymization.policy.sources import PersonColumn
 
 CANARY = "canary-7f3a"
 CLICK = {
@@ -30,35 +24,6 @@ CLICK = {
 }
 SUBSCRIBER = "2026-10-31,m1,山田 太郎,ヤマダ,1980-05-01,〒100-0001 東京都千代田区1-1,090-0000-0000,a@example.com,mail"
 HEADER = "as_of,member_id,name,kana,birth_date,postal_address,phone,email,service"
-
-
-class Intake:
-    def __init__(self, home, policies, optouts=()):
-        self.home, self.policies = home, policies
-        linked = {
-            link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links
-        }
-        self.engine = open_engine("duckdb", temporary=home.temporary, folders=[home.root])
-        self.around = Surroundings(
-            home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
-            DeviceFamilies(), Keywords(),
-        )  # fmt: skip
-
-    def take(self, source, content, name, arrived=date(2026, 10, 31)):
-        path = self.home.landing / name
-        path.write_bytes(content)
-        return take_in(Arrival(self.policies.sources[source], arrived, path), self.around)
-
-    def events(self, taken):
-        path = self.home.events / f"source={taken.source}" / f"arrived={taken.arrived}" / f"{taken.digest[:16]}.parquet"
-        return pq.read_table(path).to_pylist()
-
-
-@pytest.fixture
-def intake(home, policies):
-    made = Intake(home, policies, optouts=[("cookie", "opted"), ("member", "gone")])
-    yield made
-    made.engine.close()
 
 
 def lines(*clicks):
