@@ -24,13 +24,18 @@ FAMILIES = ("browser", "os", "device")
 
 
 def parsed_sql(
-    source: Source, rows: str, *, codelists: Mapping[str, Mapping[str, object]], linked: PersonColumn | None
+    source: Source,
+    rows: str,
+    *,
+    codelists: Mapping[str, Mapping[str, object]],
+    linked: PersonColumn | None,
+    named: bool = False,
 ) -> str:
     """Return the SQL that turns raw rows into parsed ones: day, hour, event columns, person, reason.
 
     `rows` is the SQL of the raw rows; the relation `arrival` (last_day) holds the latest day an event may have,
     so that the text is the same for every file of a source. `line` is kept only where there is
-    a `reason`: for the quarantine.
+    a `reason`: for the quarantine. `named` rows hand their `names` on (see `readers.Raw`).
     """
     treated = treat(source, codelists)
     identifying = [*source.persons, *([linked] if linked else [])]
@@ -50,6 +55,7 @@ def parsed_sql(
             "reason", "CASE WHEN reason IS NOT NULL THEN line END AS line", "day", "hour",
             f"{person_expression(source.persons)} AS person",
             *([f"{person_expression([linked])} AS linked"] if linked else []),
+            *(["names"] if named else []),
             *([f'"raw_{agent}" AS user_agent'] if agent else []),
             *([f'"raw_{keyword}" AS raw_keyword'] if keyword else []),
             *outputs,

@@ -23,7 +23,7 @@ from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.events import column_of, event_columns, event_schema, judged_sql, parsed_sql
 from anonymization.deidentify.identifiers import Month, make_pseudonyms, register_optouts
 from anonymization.deidentify.keywords import Keywords
-from anonymization.deidentify.readers import Raw, open_raw
+from anonymization.deidentify.readers import Raw, compare_names, open_raw
 from anonymization.deidentify.screening import Screened, content_digest, screen
 from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.engine.base import Engine
@@ -124,7 +124,11 @@ def take_in(arrival: Arrival, around: Surroundings) -> Taken:
         screened = Screened(digest, arrival.path)
     else:
         screened = screen(
-            arrival.path, workspace=around.home.temporary, quarantine=quarantine, encoding=arrival.source.encoding
+            arrival.path,
+            digest,
+            workspace=around.home.temporary,
+            quarantine=quarantine,
+            encoding=arrival.source.encoding,
         )
     try:
         taken = _through_engine(arrival, around, screened, started)
@@ -151,8 +155,12 @@ def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, 
         last_day = pa.array([times.day_number(arrival.arrived) + 1], pa.int32())
         engine.register("arrival", pa.table({"last_day": last_day}))
         made.append("arrival")
-        engine.create("parsed", parsed_sql(source, raw.sql, codelists=around.codelists, linked=linked))
+        parsing = parsed_sql(source, raw.sql, codelists=around.codelists, linked=linked, named=raw.named)
+        engine.create("parsed", parsing)
         made.append("parsed")
+        if raw.named:
+            names = engine.fetch("SELECT DISTINCT names FROM parsed").column("names").to_pylist()
+            raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name))
         months = _months(engine)
         register_optouts(engine, "optouts", around.optouts)
         made.append("optouts")
@@ -241,7 +249,7 @@ def _look_at_events(
         coded = sorted({c.into or n for n, c in source.columns.items() if c.treatment is Treatment.CODE})
         codes: dict[str, list[str]] = {name: [] for name in coded}
         if coded:
-            seen = " UNION ".join(f"SELECT '{name}' AS name, \"{name}\" AS code FROM written" for name in coded)
+            seen = " UNION ALL ".join(f"SELECT DISTINCT '{name}' AS name, \"{name}\" AS code FROM written" for name in coded)
             for found in engine.fetch(f"{seen} ORDER BY name, code").to_pylist():
                 codes[found["name"]].append(found["code"])
     finally:

@@ -27,6 +27,7 @@ SPEAKABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 """A column name that may be repeated in a report; any other could hold a person's value."""
 
 HEAD = 1 << 16
+SEPARATOR = "\x1f"
 COMBINED = (
     r'^([^ ]+) ([^ ]+) (.+) \[([^\]]+)\] "((?:[^"\\]|\\.)*)" ([0-9]{3}) ([0-9]+|-)'
     r' "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"\r?$'
@@ -46,11 +47,14 @@ class Raw:
         sql: SELECT of `line`, `broken` and the columns `raw_<name>`.
         undeclared: columns of the file that the source does not declare, by name.
         relations: engine relations to drop when the file is done.
+        named: whether the rows have a column `names`: the names of a record's own fields, by `SEPARATOR`, to be
+            compared with the declared ones once the rows are read (`compare_names`).
     """
 
     sql: str
     undeclared: tuple[str, ...]
     relations: tuple[str, ...]
+    named: bool = False
 
 
 def open_raw(engine: Engine, source: Source, path: Path, name: str) -> Raw:
@@ -89,19 +93,27 @@ def _speakable(names: Iterable[str]) -> tuple[str, ...]:
 
 def _json_lines(engine: Engine, source: Source, path: Path, name: str) -> Raw:
     engine.read_lines(name, path)
-    keys = f"SELECT DISTINCT JSON_FIELD_NAMES(line) AS keys FROM {name} WHERE JSON_VALID(line)"
-    rows = engine.fetch(keys).column("keys").to_pylist()
-    if not rows:
-        raise SourceError(f"{path.name} holds no JSON object; source {source.source!r} declares JSON lines")
-    undeclared = compare_columns(source, {key for row in rows for key in row or ()}, path.name)
     fields = ", ".join(f"'{c}'" for c in _used(source))
     columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {i}), '') AS \"raw_{c}\"" for i, c in enumerate(_used(source), 1))
     sql = (
-        f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object' END AS broken, {columns} FROM"
-        f" (SELECT line, CASE WHEN JSON_VALID(line) THEN JSON_FIELDS(line, {fields}) END AS fields"
-        f" FROM {name}) AS parsed"
+        f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object' END AS broken, names, {columns}"
+        f" FROM (SELECT line, CASE WHEN valid THEN JSON_FIELDS(line, {fields}) END AS fields,"
+        f" CASE WHEN valid THEN JSON_FIELD_NAMES(line) END AS names"
+        f" FROM (SELECT line, JSON_VALID(line) AS valid FROM {name}) AS checked) AS parsed"
     )
-    return Raw(sql, undeclared, (name,))
+    return Raw(sql, (), (name,), named=True)
+
+
+def compare_names(source: Source, names: Iterable[str | None], file: str) -> tuple[str, ...]:
+    """Return the undeclared fields of JSON objects whose distinct `names` these are.
+
+    Raises:
+        SourceError: there is no object, or a declared field stands in none.
+    """
+    found = [of_one.split(SEPARATOR) if of_one else [] for of_one in names if of_one is not None]
+    if not found:
+        raise SourceError(f"{file} holds no JSON object; source {source.source!r} declares JSON lines")
+    return compare_columns(source, {name for of_one in found for name in of_one}, file)
 
 
 def _csv(engine: Engine, source: Source, path: Path, name: str) -> Raw:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from anonymization.errors import SourceError
 from anonymization.home import private_folder
 from anonymization.policy.sources import Encoding
@@ -56,11 +58,14 @@ def content_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def screen(path: Path, *, workspace: Path, quarantine: Path, encoding: Encoding = Encoding.UTF_8) -> Screened:
+def screen(
+    path: Path, digest: str, *, workspace: Path, quarantine: Path, encoding: Encoding = Encoding.UTF_8
+) -> Screened:
     """Screen a text log; lines no engine should see go to `quarantine`, the rest is readable, as UTF-8.
 
     Args:
         path: the file as delivered; `.gz` is decompressed.
+        digest: its `content_digest`.
         encoding: how its characters are encoded, as declared.
         workspace: a 0700 folder for a cleaned copy, if one is needed.
         quarantine: the file that takes the set-aside lines (JSON lines: reason, base64 of the line).
@@ -69,7 +74,6 @@ def screen(path: Path, *, workspace: Path, quarantine: Path, encoding: Encoding 
         SourceError: the file is empty, its gzip data is cut or damaged, it expands without measure, or its
             characters are in another encoding than declared.
     """
-    digest = content_digest(path)
     if path.stat().st_size == 0:
         raise SourceError(f"{path.name} is empty (0 bytes); an empty day is delivered by no file at all")
     if encoding is Encoding.UTF_8:
@@ -98,17 +102,19 @@ def screen(path: Path, *, workspace: Path, quarantine: Path, encoding: Encoding 
 
 
 def _acceptable(block: bytes) -> bool:
-    """Whether a block of whole lines holds nothing to set aside or to take out; cheap for ASCII."""
-    if block.startswith(BOM) or b"\0" in block or b"\n\n" in block or b"\n\r\n" in block or block[:1] in b"\r\n":
+    """Whether a block of whole lines holds nothing to set aside or to take out."""
+    if block.startswith(BOM) or b"\0" in block or block[:1] in b"\r\n":
         return False
     if not block.isascii():
         try:
             block.decode("utf-8")
         except UnicodeDecodeError:
             return False
-    # A newline in every half-limit window means that no line exceeds the limit.
-    half = LINE_LIMIT // 2
-    return all(block.find(b"\n", at, at + half) >= 0 for at in range(0, len(block) - half, half))
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    lengths = np.diff(ends, prepend=-1, append=len(block))
+    # where lines of one or two bytes stand, ends included, the slower look says whether they are empty
+    short = lengths[:-1].min(initial=LINE_LIMIT) <= len(b"\r\n")
+    return bool(lengths.max() <= LINE_LIMIT) and not (short and (b"\n\n" in block or b"\n\r\n" in block))
 
 
 def _read(line: bytes, encoding: Encoding) -> tuple[bytes, str | None]:

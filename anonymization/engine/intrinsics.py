@@ -27,8 +27,8 @@ COMMON_LOG = (
     ":([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] [+-](0[0-9]|1[0-4])[0-5][0-9]$"
 )
 DATE = "^[12][0-9]{3}-[01][0-9]-[0-3][0-9]$"
-OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-IPV4 = f"^({OCTET}[.]{OCTET}[.]{OCTET})[.]{OCTET}$"
+OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4 = f"^{OCTET}[.]{OCTET}[.]{OCTET}[.]{OCTET}$"
 IPV6 = "^[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}$"
 URL = "^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]+"
 
@@ -90,12 +90,34 @@ def _ip_network() -> Intrinsic:
     # `::` may stand inside the first three groups only where so few follow that all three are known.
     whole = f"(({short} AND {one_gap} AND {colons} <= 5) OR ({colons} = 7 AND NOT {short}))"
     network = f"{groups[0]} || ':' || {groups[1]} || ':' || {groups[2]} || '::/48'"
-    template = f"CASE WHEN {{v4}} THEN {_first_group(IPV4)} || '.0/24' WHEN {{v6}} AND {whole} THEN {network} END"
+    # a match without groups is several times cheaper than one with, so the fourth octet is cut off by its length
+    prefix = "substr({0}, 1, length({0}) - length(split_part({0}, '.', 4)))"
+    template = f"CASE WHEN {{v4}} THEN {prefix} || '0/24' WHEN {{v6}} AND {whole} THEN {network} END"
     return Intrinsic(
         1,
         template.replace("{v4}", v4).replace("{v6}", v6),
         template.replace("{v4}", v4_spark).replace("{v6}", v6_spark),
     )
+
+
+def _url_path(dialect: str) -> str:
+    is_url = _matches(URL)[dialect == SPARK]
+    path = _first_group(URL + "(/?[^?#]*)")
+    return (
+        f"CASE WHEN substr({{0}}, 1, 1) = '/' THEN {_first_group('^([^?#]*)')}"
+        f" WHEN {is_url} THEN COALESCE(NULLIF({path}, ''), '/') END"
+    )
+
+
+def _url_host() -> str:
+    """What stands between `://` and the port, without a user's name; null where there is no host.
+
+    The regular expression has one group and one way to match, which is what RE2 is fast at.
+    """
+    authority = _first_group("^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]+)")
+    host = f"CASE WHEN {authority} = split_part({authority}, '@', 1) THEN {authority}"
+    host += f" ELSE split_part({authority}, '@', 2) END"
+    return f"NULLIF(lower(split_part({host}, ':', 1)), '')"
 
 
 def _mesh4() -> Intrinsic:
@@ -143,13 +165,8 @@ INTRINSICS: dict[str, Intrinsic] = {
         "CASE WHEN {0} RLIKE '^[+-]?[0-9]{{1,18}}$' THEN CAST({0} AS BIGINT) END",
     ),
     "IP_NETWORK": _ip_network(),
-    "URL_PATH": _both(
-        1,
-        f"CASE WHEN substr({{0}}, 1, 1) = '/' THEN {_first_group('^([^?#]*)')}"
-        f" WHEN {_first_group('^(' + URL[1:] + ')')} <> ''"
-        f" THEN COALESCE(NULLIF({_first_group(URL + '(/[^?#]*)')}, ''), '/') END",
-    ),
-    "URL_HOST": _both(1, f"NULLIF(lower({_first_group('^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:@]+)')}), '')"),
+    "URL_PATH": Intrinsic(1, *map(_url_path, (DUCKDB, SPARK))),
+    "URL_HOST": _both(1, _url_host()),
     "REGEX_REPLACE_ALL": Intrinsic(3, "regexp_replace({0}, {1}, {2}, 'g')", "regexp_replace({0}, {1}, {2})"),
     "BIT_COUNT": _both(1, "CAST(bit_count({0}) AS BIGINT)"),
     "BIT_OR_AGG": _both(1, "bit_or({0})"),
@@ -161,7 +178,9 @@ INTRINSICS: dict[str, Intrinsic] = {
         "json_valid({0}) AND substr(ltrim({0}), 1, 1) = '{{'",
         "try_parse_json({0}) IS NOT NULL AND substr(ltrim({0}), 1, 1) = '{{'",
     ),
-    "JSON_FIELD_NAMES": Intrinsic(1, "json_keys({0})", "json_object_keys({0})"),
+    "JSON_FIELD_NAMES": Intrinsic(
+        1, "array_to_string(json_keys({0}), chr(31))", "array_join(json_object_keys({0}), char(31))"
+    ),
     "GROUP_ITEM": Intrinsic(2, "struct_extract_at({0}, {1})", "try_element_at({0}, {1})"),
     "LIST_ITEM": Intrinsic(2, "{0}[{1}]", "try_element_at({0}, {1})"),
     "LIST_LENGTH": Intrinsic(1, "CAST(len({0}) AS BIGINT)", "CAST(size({0}) AS BIGINT)"),

@@ -218,3 +218,8 @@ def test_every_file_is_private(intake):
     made = [p for zone in (intake.home.events, intake.home.quarantine) for p in zone.rglob("*")]
     assert made
     assert all(p.stat().st_mode & 0o077 == 0 for p in made)
+
+
+def test_codes_seen_are_distinct_ones(intake):
+    taken = intake.take("clicks", lines(CLICK, CLICK, {**CLICK, "service": "mail"}), "c.jsonl")
+    assert taken.codes == {"service": sorted({CLICK["service"], "mail"})}

@@ -10,7 +10,7 @@ import tracemalloc
 
 import pytest
 
-from anonymization.deidentify.screening import LINE_LIMIT, screen
+from anonymization.deidentify.screening import LINE_LIMIT, content_digest, screen
 from anonymization.errors import SourceError
 
 GOOD = b'{"a": 1}\n'
@@ -21,7 +21,7 @@ def screened(tmp_path, content: bytes, name: str = "log.jsonl"):
     path.write_bytes(content)
     workspace = tmp_path / "work"
     workspace.mkdir()
-    return path, screen(path, workspace=workspace, quarantine=tmp_path / "quarantine" / "x.jsonl")
+    return path, screen(path, content_digest(path), workspace=workspace, quarantine=tmp_path / "quarantine" / "x.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_hundred_megabyte_line_is_set_aside_in_bounded_memory(tmp_path):
         file.write(b"\n" + GOOD)
     (tmp_path / "work").mkdir()
     tracemalloc.start()
-    result = screen(path, workspace=tmp_path / "work", quarantine=tmp_path / "q.jsonl")
+    result = screen(path, content_digest(path), workspace=tmp_path / "work", quarantine=tmp_path / "q.jsonl")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert result.readable.read_bytes() == GOOD * 2
