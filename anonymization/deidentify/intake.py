@@ -249,8 +249,8 @@ def _look_at_events(
         coded = sorted({c.into or n for n, c in source.columns.items() if c.treatment is Treatment.CODE})
         codes: dict[str, list[str]] = {name: [] for name in coded}
         if coded:
-            seen = " UNION ALL ".join(f"SELECT DISTINCT '{name}' AS name, \"{name}\" AS code FROM written" for name in coded)
-            for found in engine.fetch(f"{seen} ORDER BY name, code").to_pylist():
+            each = [f"SELECT DISTINCT '{name}' AS name, \"{name}\" AS code FROM written" for name in coded]
+            for found in engine.fetch(f"{' UNION ALL '.join(each)} ORDER BY name, code").to_pylist():
                 codes[found["name"]].append(found["code"])
     finally:
         engine.drop("written")

@@ -144,7 +144,7 @@ def _safe(table: Table, hidden: _Hidden, minimum_count: int, *, withheld: bool) 
     if withheld:
         listed = pd.concat([frame[f"{m.name}_status"] == FREE for m in table.measures], axis=1).any(axis=1)
         frame = frame[listed].reset_index(drop=True)
-        dimensions = tuple(with_codes(d, set(frame[d.name])) for d in dimensions)
+        dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in dimensions)
     return SafeTable(
         table.name, table.title, dimensions, table.measures, frame, minimum_count, days=table.days, withheld=withheld
     )

@@ -10,7 +10,9 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from anonymization.engine.base import Engine
@@ -91,7 +93,7 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
         names = {f"v{i}": measure.name for i, measure in enumerate(measures)}
         frames.append(_roll_up(table.dimensions, cells, list(names)).rename(columns=names).set_index(keys))
     frame = pd.concat(frames, axis=1).fillna(0).astype("int64").reset_index()
-    dimensions = tuple(with_codes(d, set(frame[d.name])) for d in table.dimensions)
+    dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in table.dimensions)
     frame = _completed(dimensions, frame)
     if table.days:
         frame["days"] = _denominators(plan, table, frame)
@@ -107,8 +109,9 @@ def _denominators(plan: Plan, table: TablePlan, frame: pd.DataFrame) -> pd.Serie
         counts.update(itertools.product(*((plan.code_of_day(column, day), TOTAL) for column in columns.values())))
     if not columns:
         return pd.Series(len(days), index=frame.index, dtype="int64")
-    cells = frame[list(columns)].itertuples(index=False, name=None)
-    return pd.Series([counts[cell] for cell in cells], index=frame.index, dtype="int64")
+    about = frame[list(columns)].drop_duplicates()
+    about["days"] = [counts[cell] for cell in about.itertuples(index=False, name=None)]
+    return frame[list(columns)].merge(about, how="left", on=list(columns))["days"].astype("int64")
 
 
 def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple[str, str]]:
@@ -204,16 +207,23 @@ def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> 
     return cells
 
 
-def _texts(column: str, values: pd.Series) -> pd.Series:
+def _texts(column: str, values: pd.Series) -> np.ndarray:
+    """Codes as text, each distinct one written once; what is null stays so."""
+    positions, distinct = pd.factorize(values)  # null has the position -1
+    texts = np.array([*(_text(column, value) for value in distinct), None], dtype=object)
+    return np.asarray(texts[positions])
+
+
+def _text(column: str, value: Any) -> str:
     if column == DAY_TYPE:
-        return values.map({0: WEEKDAY, 1: DAY_OFF})
+        return DAY_OFF if value else WEEKDAY
     if column == DAY:
-        return values.map(iso_day)
+        return iso_day(int(value))
     if column == WEEK:
-        return values.map(lambda week: iso_week(7 * int(week) - DAYS_BEFORE_MONDAY))
+        return iso_week(7 * int(value) - DAYS_BEFORE_MONDAY)
     if column == "hour":
-        return values.map("{:02.0f}".format)
-    return values.map("{:.0f}".format) if pd.api.types.is_numeric_dtype(values) else values
+        return f"{int(value):02d}"
+    return value if isinstance(value, str) else str(int(value))
 
 
 def _roll_up(dimensions: tuple[Dimension, ...], cells: pd.DataFrame, values: list[str]) -> pd.DataFrame:

@@ -8,11 +8,12 @@ import pytest
 
 import jobs.build
 from jobs.build import Inputs, build
+from jobs.demo import RELEASES
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
 
 
-@pytest.mark.parametrize("name", ["monthly-audience", "population-by-place"])
+@pytest.mark.parametrize("name", RELEASES)
 def test_equal_digests(setting, name, monkeypatch):
     if importlib.util.find_spec("pyspark") is None:
         pytest.skip("PySpark is not installed: pip install 'noren[spark]'")

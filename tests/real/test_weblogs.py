@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import date
 
 import pytest
-import yaml
 
-from anonymization.home import Home
-from anonymization.policy.load import load_policies
-from anonymization.release.ledger import Ledger
 from anonymization.release.package import read_package
 from jobs.build import build
 from jobs.gate import gate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
-from jobs.setting import Setting
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real")]
 
@@ -43,28 +35,9 @@ RELEASE = {
 
 
 @pytest.fixture(scope="module")
-def taken(real_data, policies, tmp_path_factory):
-    """The log taken in under a policy folder of its own, in force since 1995, in UTC."""
-    folder = tmp_path_factory.mktemp("real")
-    rules = folder / "policies"
-    shutil.copytree(policies.folder, rules)
-    text = (rules / "policy.yaml").read_text(encoding="utf-8")
-    (rules / "policy.yaml").write_text(text.replace("effective: 2018-02-01", "effective: 1995-01-01"), encoding="utf-8")
-    source = (rules / "sources" / "weblogs.yaml").read_text(encoding="utf-8")
-    (rules / "sources" / "weblogs.yaml").write_text(source.replace("Asia/Tokyo", "UTC"), encoding="utf-8")
-    for path in (rules / "releases").iterdir():
-        path.unlink()
-    (rules / "releases" / "visitors.yaml").write_text(yaml.safe_dump(RELEASE, allow_unicode=True), encoding="utf-8")
-    home = Home(folder / "home")
-    initialize(home)
-    landing = home.landing / "source=weblogs" / "arrived=2015-05-21"
-    landing.mkdir(parents=True)
-    shutil.copy(real_data / "weblogs" / "apache_logs_combined.log", landing)
-    own = load_policies(rules)
-    run = run_intake(home, own, arrivals(home, own), optouts=[])
-    ledger = Ledger.of(home)
-    yield Setting(home, own, ledger), run
-    ledger.close()
+def taken(real_data, take_real):
+    log = real_data / "weblogs" / "apache_logs_combined.log"
+    return take_real("weblogs", log, "2015-05-21", "UTC", RELEASE)
 
 
 def test_9999_and_1(taken):
