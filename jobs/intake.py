@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -78,7 +80,9 @@ def run_intake(
     """Take the files in; a file that fails leaves nothing behind and stops no other.
 
     Sources are taken side by side, one a core; files of a source one after another, so that a file delivered
-    twice in one run is known the second time.
+    twice in one run is known the second time. Several runs may work in one home, on different sources: a source
+    that another run is taking in is left to that run, and told among the failures. A run that was ended at any
+    moment is taken up by the next one.
     """
     sources = {arrival.source.source: arrival.source for arrival in files}
     side_by_side = max(1, min(os.cpu_count() or 1, len(sources)))
@@ -106,7 +110,28 @@ class _Shared:
     memory: str
 
 
+@contextmanager
+def _alone(home: Home, source: str) -> Iterator[bool]:
+    """Hold a source for this run; yields whether it could be held. A process that ends lets go of it."""
+    descriptor = os.open(home.temporary / f"intake-{source}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
 def _take_source(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
+    source = files[0].source.source
+    with _alone(shared.home, source) as held:
+        if not held:
+            return IntakeRun((), ((source, "another intake is taking this source in; it was left to that one"),))
+        return _take_files(shared, files)
+
+
+def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
     """Take the files of one source in, with an engine of its own."""
     home, policies = shared.home, shared.policies
     linked = {link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links}
