@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from anonymization.deidentify.intake import Taken
 from anonymization.errors import Refusal
@@ -117,7 +117,7 @@ def _release(setting: Setting, name: str, advance: Callable[[], None]) -> Publis
 
 def print_intake(console: Console, run: IntakeRun) -> None:
     """Print what the intake did, a row a source."""
-    table = Table("source", "files", "read", "accepted", "crawlers", "quarantined", "dropped")
+    table = Table(Column("source", no_wrap=True), "files", "read", "accepted", "crawlers", "quarantined", "dropped")
     for column in table.columns[1:]:
         column.justify = "right"
     fresh = [taken for taken in run.taken if not taken.again]

@@ -49,7 +49,7 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
         f"**To whom.** {recipient.title.en} ({recipient.recipient_class}), contract {recipient.contract}.",
         f"**For what.** {policies.policy.purposes[request.purpose].text}",
         f"**Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
-        f"**Protection.** Nothing about 1 to {least - 1} persons is published, nor any total over such a class.",
+        f"**Protection.** Nothing about 1 to {least - 1} persons is published, nor any sum over such a class.",
         "",
         "Allowed by:",
         *(f"- {clause}" for clause in clauses),
