@@ -85,12 +85,18 @@ def run_intake(
     moment is taken up by the next one.
     """
     sources = {arrival.source.source: arrival.source for arrival in files}
-    side_by_side = max(1, min(os.cpu_count() or 1, len(sources)))
-    memory = memory_share(side_by_side)
-    shared = _Shared(home, policies, PeriodKeys(home), optouts, DeviceFamilies(), Keywords(), progress, memory)
+    cores = os.cpu_count() or 1
+    side_by_side = max(1, min(cores, len(sources)))
+    shared = _Shared(
+        home, policies, PeriodKeys(home), optouts, DeviceFamilies(), Keywords(), progress,
+        memory=memory_share(side_by_side), threads=max(1, cores // side_by_side),
+    )  # fmt: skip
+    own = {name: [arrival for arrival in files if arrival.source.source == name] for name in sources}
     with ThreadPoolExecutor(max_workers=side_by_side) as workers:
-        own = [[arrival for arrival in files if arrival.source.source == name] for name in sources]
-        parts = list(workers.map(lambda of_source: _take_source(shared, of_source), own))
+        # the largest begins first: nobody waits for it alone in the end
+        largest_first = sorted(own, key=lambda name: -sum(arrival.path.stat().st_size for arrival in own[name]))
+        begun = {name: workers.submit(_take_source, shared, own[name]) for name in largest_first}
+        parts = [begun[name].result() for name in own]
     run = IntakeRun(tuple(t for part in parts for t in part.taken), tuple(f for part in parts for f in part.failures))
     _write_metrics(home, run)
     return run
@@ -108,6 +114,7 @@ class _Shared:
     keywords: Keywords
     progress: Callable[[Taken], None] | None
     memory: str
+    threads: int
 
 
 @contextmanager
@@ -142,6 +149,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
         temporary=home.temporary,
         folders=[home.landing, home.events, home.quarantine],
         memory_limit=shared.memory,
+        threads=shared.threads,
     ) as engine:
         around = Surroundings(
             home=home,
