@@ -6,7 +6,7 @@ EVENTS ?= 1000000
 NOREN_HOME ?= noren-home
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test check bench profile format lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -26,6 +26,9 @@ check: .venv/dev.done ## lint, format, types and the floors
 
 bench: .venv/dev.done ## side-by-side measurements, as ratios (EVENTS="10000000 100000000" for the full figures and growth)
 	@$(BIN)/python -m benchmarks --events $(EVENTS)
+
+profile: .venv/dev.done ## where each second of them goes (EVENTS=10000000)
+	@$(BIN)/python -m benchmarks.profile --events $(EVENTS)
 
 format: .venv/dev.done ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
