@@ -1,0 +1,108 @@
+"""Evaluation of one node: its classes, who is suppressed, what that costs, and what follows for other nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anonymization.microdata.criteria import Classes, Criterion
+from anonymization.microdata.histogram import Histogram
+from anonymization.microdata.kernels import marked_leaves
+from anonymization.microdata.loss import Objective, Suppressed
+from anonymization.microdata.rollup import Rollup, Rollups, merged
+
+Levels = tuple[int, ...]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the evaluation of a node found.
+
+    Attributes:
+        value: of the objective; infinite where the node is not feasible.
+        closes: whether all its specializations are infeasible too.
+        inherited: persons that all its specializations suppress too, where there are any.
+        inherited_squares: the sum of squared sizes of their classes.
+        squares: the sum of squared sizes of all classes.
+    """
+
+    value: float
+    closes: bool
+    inherited: Suppressed | None
+    inherited_squares: float
+    squares: float
+
+
+class Evaluator:
+    """Evaluates nodes of one histogram under one set of criteria."""
+
+    def __init__(self, histogram: Histogram, criteria: Sequence[Criterion], objective: Objective, limit: int) -> None:
+        self.criteria = criteria
+        self.objective = objective
+        self.domain = objective.domain
+        self.limit = limit
+        self.rollups = Rollups(histogram, criteria)
+
+    def evaluate(self, node: Levels) -> Outcome:
+        """Form a node's classes, ask the criteria, and value what would be published."""
+        source = self.rollups.source(node)
+        class_of, first = self.rollups.group(source, node)
+        classes = merged(source.classes, class_of, len(first))
+        counts = classes.counts
+        failing, inherited, united = self.judged(classes)
+        sizes = counts.astype(np.float64)
+        squares = float(sizes @ sizes)
+        passed_on = int(counts[inherited].sum())
+        beyond = passed_on > self.limit
+        # Without suppression, what is closed under union fails in some part of whatever fails.
+        if beyond or (self.limit == 0 and counts[united].any()):
+            return Outcome(math.inf, closes=True, inherited=None, inherited_squares=0.0, squares=squares)
+        inherits = self._suppressed(source, class_of, inherited, passed_on)
+        suppressed = int(counts[failing].sum())
+        value = math.inf
+        if suppressed <= self.limit:
+            same = suppressed == passed_on
+            whole = inherits if same else self._suppressed(source, class_of, failing, suppressed)
+            value = self._value(node, whole, squares - float(sizes[failing] @ sizes[failing]))
+        return Outcome(value, False, inherits, float(sizes[inherited] @ sizes[inherited]), squares)  # noqa: FBT003
+
+    def judged(self, classes: Classes) -> tuple[Bools, Bools, Bools]:
+        """Return (classes,) each: what fails any criterion, an inherited one, one that is closed under union."""
+        none = np.zeros(len(classes.counts), np.bool_)
+        failing, inherited, united = none, none, none
+        for criterion in self.criteria:
+            fails = criterion.fails(classes) & (classes.counts > 0)
+            failing = failing | fails
+            inherited = inherited | fails if criterion.inherited else inherited
+            united = united | fails if criterion.closed_under_union else united
+        return failing, inherited, united
+
+    def _suppressed(
+        self, source: Rollup, class_of: npt.NDArray[np.int32], marked: Bools, persons: int
+    ) -> Suppressed | None:
+        if persons == 0:
+            return None
+        counts, domain = source.classes.counts, self.domain
+        leaves = marked_leaves(source.codes, counts, class_of, marked, domain.offsets, domain.leaves)
+        return Suppressed(persons, leaves, source.levels)
+
+    def _value(self, node: Levels, suppressed: Suppressed | None, published_squares: float) -> float:
+        if not self.objective.separable:
+            gone = 0 if suppressed is None else suppressed.persons
+            return published_squares + float(self.domain.persons) * gone
+        tables = self.objective.general if suppressed is None else self.objective.tables(suppressed)
+        return float(sum(table[level] for table, level in zip(tables, node, strict=True)))
+
+    def classes_of(
+        self, histogram: Histogram, node: Levels
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Bools]:
+        """Return a node's classes over all tuples: (m,) the class of each, (classes,) persons, whether it fails."""
+        everything = Rollups(histogram, self.criteria, everything=True)
+        class_of, first = everything.group(everything.bottom, node)
+        classes = merged(everything.bottom.classes, class_of, len(first))
+        return class_of, classes.counts, self.judged(classes)[0]
