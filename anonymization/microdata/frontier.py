@@ -87,7 +87,7 @@ class DenseFrontier(Frontier):
 
     def __init__(self, tables: Sequence[Floats]) -> None:
         super().__init__([len(table) for table in tables])
-        self._below = _outer(tables)
+        self._below = _outer(tables).copy()  # with one dimension the sum is the table itself
         self._start = self._below.copy()
         self._above: Floats | None = None
         self._evaluated: set[Levels] = set()
