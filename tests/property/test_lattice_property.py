@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anonymization.errors import Refusal
-from anonymization.microdata import lattice
+from anonymization.microdata import lattice, rollup
 from anonymization.microdata.criteria import (
     Closeness,
     Distance,
@@ -24,10 +25,11 @@ from anonymization.microdata.criteria import (
     Presence,
     RecursiveDiversity,
 )
+from anonymization.microdata.evaluate import Evaluator
 from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.lattice import search
-from anonymization.microdata.loss import Metric
+from anonymization.microdata.loss import Domain, Metric, Objective
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LIMITS = (0.0, 0.1, 0.35, 1.0)
@@ -177,16 +179,18 @@ def counted(case):
     )
 
 
-@pytest.fixture(params=["dense", "lazy"])
-def frontier(request, monkeypatch):
-    """Both frontiers: a small lattice is searched lazily where the limit says so."""
+@pytest.fixture(params=["dense", "rolled up", "lazy"])
+def way(request, monkeypatch):
+    """Each way to search: small inputs skip roll-ups and are searched in an array, so they are told not to."""
+    if request.param != "dense":
+        monkeypatch.setattr(rollup, "_SMALL", 0)
     if request.param == "lazy":
         monkeypatch.setattr(lattice, "DENSE_LIMIT", 0)
 
 
 @pytest.mark.parametrize("metric", Metric, ids=lambda metric: metric.value)
 @pytest.mark.parametrize("criteria", CRITERIA.values(), ids=CRITERIA)
-@pytest.mark.usefixtures("frontier")
+@pytest.mark.usefixtures("way")
 @settings(MANY, max_examples=12)
 @given(case=cases(), limit=st.sampled_from(LIMITS))
 def test_equal_to_trying_every_node(case, limit, criteria, metric):
@@ -203,6 +207,28 @@ def test_equal_to_trying_every_node(case, limit, criteria, metric):
     assert found.proven_optimal
     assert found.losses.of(metric) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     assert found.lower_bound == found.losses.of(metric)
+
+
+@pytest.mark.parametrize("metric", Metric, ids=lambda metric: metric.value)
+@pytest.mark.usefixtures("way")
+@settings(MANY, max_examples=40)
+@given(case=cases(), k=st.integers(1, 5))
+def test_no_bound_is_above_a_value_that_it_bounds(case, k, metric):
+    histogram = counted(case)
+    objective = Objective(metric, Domain(histogram))
+    evaluator = Evaluator(histogram, [KAnonymity(k)], objective, histogram.persons)
+    nodes = list(itertools.product(*map(range, histogram.heights)))
+    found = {node: evaluator.evaluate(node) for node in reversed(nodes)}
+    for node, outcome in found.items():
+        above = max(found[w].squares for w in nodes if all(map(operator.le, w, node)))
+        for v in (v for v in nodes if all(map(operator.le, node, v)) and found[v].inherited is not None):
+            inherited = found[v].inherited
+            if metric is Metric.DISCERNIBILITY:
+                bound = above + histogram.persons * inherited.persons - found[v].inherited_squares
+            else:
+                tables = objective.tables(inherited)
+                bound = sum(table[level] for table, level in zip(tables, node, strict=True))
+            assert bound <= outcome.value + 1e-9 * abs(outcome.value)
 
 
 @MANY
