@@ -51,12 +51,12 @@ class Evaluator:
     def evaluate(self, node: Levels) -> Outcome:
         """Form a node's classes, ask the criteria, and value what would be published."""
         source = self.rollups.source(node)
-        class_of, first = self.rollups.group(source, node)
-        classes = merged(source.classes, class_of, len(first))
+        grouping = self.rollups.group(source, node)
+        class_of, classes = grouping.class_of, merged(source.classes, grouping)
         counts = classes.counts
         failing, inherited, united = self.judged(classes)
         sizes = counts.astype(np.float64)
-        squares = float(sizes @ sizes)
+        squares = float(np.square(sizes).sum())
         passed_on = int(counts[inherited].sum())
         beyond = passed_on > self.limit
         # Without suppression, what is closed under union fails in some part of whatever fails.
@@ -68,8 +68,8 @@ class Evaluator:
         if suppressed <= self.limit:
             same = suppressed == passed_on
             whole = inherits if same else self._suppressed(source, class_of, failing, suppressed)
-            value = self._value(node, whole, squares - float(sizes[failing] @ sizes[failing]))
-        return Outcome(value, False, inherits, float(sizes[inherited] @ sizes[inherited]), squares)  # noqa: FBT003
+            value = self._value(node, whole, squares - float(np.square(sizes[failing]).sum()))
+        return Outcome(value, False, inherits, float(np.square(sizes[inherited]).sum()), squares)  # noqa: FBT003
 
     def judged(self, classes: Classes) -> tuple[Bools, Bools, Bools]:
         """Return (classes,) each: what fails any criterion, an inherited one, one that is closed under union."""
@@ -103,6 +103,6 @@ class Evaluator:
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Bools]:
         """Return a node's classes over all tuples: (m,) the class of each, (classes,) persons, whether it fails."""
         everything = Rollups(histogram, self.criteria, everything=True)
-        class_of, first = everything.group(everything.bottom, node)
-        classes = merged(everything.bottom.classes, class_of, len(first))
-        return class_of, classes.counts, self.judged(classes)[0]
+        grouping = everything.group(everything.bottom, node)
+        classes = merged(everything.bottom.classes, grouping)
+        return grouping.class_of, classes.counts, self.judged(classes)[0]

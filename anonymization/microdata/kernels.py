@@ -22,50 +22,65 @@ Floats = npt.NDArray[np.float64]
 compiled = cast("Callable[[Kernel], Kernel]", njit(cache=True, nogil=True))
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring keys over the table
+_NEAR = 3  # bits of the key that stay together
 _DIRECT = 4  # a table indexed by key pays while it has at most this many places a row
 
 
 @compiled
-def group(codes: npt.NDArray[Any], table: Ints, offsets: Ints, key_range: int) -> tuple[Codes, Ints]:
+def group(
+    codes: npt.NDArray[Any], counts: Ints, table: Ints, offsets: Ints, key_range: int
+) -> tuple[Codes, Ints, Ints]:
     """Group rows by their generalized codes.
 
     Args:
         codes: (rows, D) leaf codes.
+        counts: (rows,) persons.
         table: each leaf's part of the key, dimension after dimension, times its stride.
         offsets: (D,) where each dimension starts in `table`.
         key_range: above every key.
 
     Returns:
-        (rows,) the class of each row; (classes,) its first row.
+        (rows,) the class of each row; (classes,) its first row; (classes,) its persons.
     """
     rows, width = codes.shape
     class_of = np.empty(rows, np.int32)
     first = np.empty(rows, np.int64)
+    persons = np.empty(rows, np.int64)
     classes = 0
     direct = key_range <= _DIRECT * rows
-    bits = 4
+    bits = _NEAR + 1
     while (1 << bits) < 2 * rows:
         bits += 1
     mask = (1 << bits) - 1
-    shift = np.uint64(64 - bits)
-    ids = np.full(key_range if direct else 1 << bits, -1, np.int32)
-    keys = np.empty(1 if direct else 1 << bits, np.int64)
+    shift = np.uint64(64 - bits + _NEAR)
+    near = (1 << _NEAR) - 1
+    ids = np.full(key_range if direct else 0, -1, np.int32)
+    slots = np.full((0 if direct else 1 << bits, 2), -1, np.int64)  # key and class in one cache line
     for i in range(rows):
         key = np.int64(0)
         for d in range(width):
             key += table[offsets[d] + codes[i, d]]
-        slot = key
-        if not direct:
-            slot = np.int64((np.uint64(key) * _MIX) >> shift)
-            while ids[slot] >= 0 and keys[slot] != key:
+        if direct:
+            found = np.int64(ids[key])
+            if found < 0:
+                ids[key] = classes
+        else:
+            # Neighbouring rows have neighbouring keys: the last bits are kept, so that they share a cache line.
+            slot = (np.int64((np.uint64(key >> _NEAR) * _MIX) >> shift) << _NEAR) | (key & near)
+            while slots[slot, 1] >= 0 and slots[slot, 0] != key:
                 slot = (slot + 1) & mask
-            keys[slot] = key
-        if ids[slot] < 0:
-            ids[slot] = classes
+            found = slots[slot, 1]
+            if found < 0:
+                slots[slot, 0] = key
+                slots[slot, 1] = classes
+        if found < 0:
+            found = np.int64(classes)
             first[classes] = i
+            persons[classes] = 0
             classes += 1
-        class_of[i] = ids[slot]
-    return class_of, first[:classes].copy()
+        class_of[i] = found
+        persons[found] += counts[i]
+    return class_of, first[:classes].copy(), persons[:classes].copy()
 
 
 @compiled

@@ -94,7 +94,7 @@ class Domain:
             np.stack([share[hierarchy.ancestors[level]] for level, share in enumerate(hierarchy.shares())])
             for hierarchy in self.hierarchies
         ]
-        self._general = [share @ leaf for share, leaf in zip(self.shares, self.by_leaf, strict=True)]
+        self._general = [_weighted(share, leaf) for share, leaf in zip(self.shares, self.by_leaf, strict=True)]
 
     def leaf_slice(self, d: int) -> slice:
         """Where a dimension stands in counts by leaf."""
@@ -108,7 +108,7 @@ class Domain:
         """
         covered = self._general[d]
         if suppressed is not None:
-            added = suppressed.persons - self.shares[d] @ suppressed.leaves[self.leaf_slice(d)]
+            added = suppressed.persons - _weighted(self.shares[d], suppressed.leaves[self.leaf_slice(d)])
             added[: suppressed.finest[d]] = added[suppressed.finest[d]]
             covered = covered + added
         least = self.persons / self.sizes[d]
@@ -206,3 +206,8 @@ def measure(domain: Domain, levels: Sequence[int], suppressed: Suppressed, class
         entropy=entropy,
         average_class_size=published / len(class_sizes) if len(class_sizes) else 0.0,
     )
+
+
+def _weighted(shares: Floats, leaves: Ints) -> Floats:
+    """The sum of shares by level; without BLAS, whose threads would spin for arrays as small as these."""
+    return np.asarray(np.einsum("ls,s->l", shares, leaves.astype(np.float64)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,20 @@ class Rollup:
     classes: Classes
 
 
+class Grouping(NamedTuple):
+    """Rows grouped by a node.
+
+    Attributes:
+        class_of: (rows,) int32 the class of each row, numbered by first appearance.
+        first: (classes,) int64 its first row.
+        persons: (classes,) int64 its persons.
+    """
+
+    class_of: npt.NDArray[np.int32]
+    first: npt.NDArray[np.int64]
+    persons: npt.NDArray[np.int64]
+
+
 class Rollups:
     """Groups a histogram by nodes, and keeps roll-ups that other nodes can start from."""
 
@@ -67,8 +81,8 @@ class Rollups:
             reached[d] = levels[d]
             key = tuple(reached)
             if key not in self._kept:
-                class_of, first = self.group(found, key)
-                made = Rollup(key, found.codes[first], merged(found.classes, class_of, len(first)))
+                grouping = self.group(found, key)
+                made = Rollup(key, found.codes[grouping.first], merged(found.classes, grouping))
                 self._room -= made.codes.nbytes + made.classes.counts.nbytes * 4
                 if self._room < 0:
                     return made
@@ -76,20 +90,19 @@ class Rollups:
             found = self._kept[key]
         return found
 
-    def group(self, rollup: Rollup, levels: Levels) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Group a roll-up's rows by a more general node: the class of each row, the first row of each class."""
-        codes, key_range = rollup.codes, 1
+    def group(self, rollup: Rollup, levels: Levels) -> Grouping:
+        """Group a roll-up's rows by a more general node."""
+        codes, counts, key_range = rollup.codes, rollup.classes.counts, 1
         parts: list[npt.NDArray[np.int64]] = []
-        prefix: list[npt.NDArray[np.int64]] = []
-        for d, (hierarchy, level) in enumerate(zip(self.hierarchies, levels, strict=True)):
-            size = len(hierarchy.labels[level])
+        for d in reversed(range(len(levels))):  # the last dimension's codes are neighbours in the key, as in the rows
+            size = len(self.hierarchies[d].labels[levels[d]])
             if key_range * size >= _RADIX_LIMIT:  # the key would not fit: number what is there so far
-                class_of, first = _grouped(codes, [*prefix, *parts], key_range)
-                codes = np.column_stack([class_of, rollup.codes[:, d:]]).astype(np.int32)
-                prefix, parts, key_range = [np.arange(len(first), dtype=np.int64)], [], len(first)
-            parts.append(hierarchy.ancestors[level].astype(np.int64) * key_range)
+                so_far = _grouped(codes[:, d + 1 :], counts, parts, key_range)
+                codes = np.column_stack([rollup.codes[:, : d + 1], so_far.class_of]).astype(np.int32)
+                parts, key_range = [np.arange(len(so_far.first), dtype=np.int64)], len(so_far.first)
+            parts.insert(0, self.hierarchies[d].ancestors[levels[d]].astype(np.int64) * key_range)
             key_range *= size
-        return _grouped(codes, [*prefix, *parts], key_range)
+        return _grouped(codes, counts, parts, key_range)
 
 
 def _bottom(histogram: Histogram, criteria: Sequence[Criterion], *, everything: bool) -> Rollup:
@@ -110,14 +123,15 @@ def _bottom(histogram: Histogram, criteria: Sequence[Criterion], *, everything: 
 
 
 def _grouped(
-    codes: Codes, parts: list[npt.NDArray[np.int64]], key_range: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    codes: Codes, counts: npt.NDArray[np.int64], parts: list[npt.NDArray[np.int64]], key_range: int
+) -> Grouping:
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])[:-1]]).astype(np.int64)
-    return group(np.ascontiguousarray(codes[:, : len(parts)]), np.concatenate(parts), offsets, key_range)
+    return Grouping(*group(np.ascontiguousarray(codes), counts, np.concatenate(parts), offsets, key_range))
 
 
-def merged(classes: Classes, class_of: npt.NDArray[np.int32], size: int) -> Classes:
+def merged(classes: Classes, grouping: Grouping) -> Classes:
     """Return the classes that rows form."""
+    class_of, size = grouping.class_of, len(grouping.first)
     population = None if classes.population is None else sums(class_of, classes.population, size)
     sensitive: Sensitive | None = None
     if classes.sensitive is not None:
@@ -126,4 +140,4 @@ def merged(classes: Classes, class_of: npt.NDArray[np.int32], size: int) -> Clas
             class_of, size, given.starts, given.codes, given.counts, len(given.labels)
         )
         sensitive = replace(given, starts=starts, codes=codes, counts=counts)
-    return Classes(sums(class_of, classes.counts, size), population, sensitive, classes.overall)
+    return Classes(grouping.persons, population, sensitive, classes.overall)
