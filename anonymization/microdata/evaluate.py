@@ -17,6 +17,7 @@ from anonymization.microdata.rollup import Rollup, Rollups, merged
 
 Levels = tuple[int, ...]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,22 @@ class Outcome:
     Attributes:
         value: of the objective; infinite where the node is not feasible.
         closes: whether all its specializations are infeasible too.
-        inherited: persons that all its specializations suppress too, where there are any.
-        inherited_squares: the sum of squared sizes of their classes.
+        tables: at the node's specializations the sum is at most their value; none where it says nothing new.
+        constant: for a metric that is no such sum: what persons that all specializations suppress too add to a
+            bound that does not know of them.
         squares: the sum of squared sizes of all classes.
     """
 
     value: float
     closes: bool
-    inherited: Suppressed | None
-    inherited_squares: float
+    tables: Floats | None
+    constant: float
     squares: float
+
+
+def total(tables: Floats, node: Levels) -> float:
+    """Return a table's sum at a node."""
+    return float(tables[range(len(node)), node].sum())
 
 
 class Evaluator:
@@ -61,15 +68,22 @@ class Evaluator:
         beyond = passed_on > self.limit
         # Without suppression, what is closed under union fails in some part of whatever fails.
         if beyond or (self.limit == 0 and counts[united].any()):
-            return Outcome(math.inf, closes=True, inherited=None, inherited_squares=0.0, squares=squares)
+            return Outcome(math.inf, closes=True, tables=None, constant=0.0, squares=squares)
         inherits = self._suppressed(source, class_of, inherited, passed_on)
+        tables = None if inherits is None else self.objective.tables(inherits)
+        constant = float(self.domain.persons) * passed_on - float(np.square(sizes[inherited]).sum())
         suppressed = int(counts[failing].sum())
         value = math.inf
-        if suppressed <= self.limit:
-            same = suppressed == passed_on
-            whole = inherits if same else self._suppressed(source, class_of, failing, suppressed)
-            value = self._value(node, whole, squares - float(np.square(sizes[failing]).sum()))
-        return Outcome(value, False, inherits, float(np.square(sizes[inherited]).sum()), squares)  # noqa: FBT003
+        if suppressed > self.limit:
+            pass
+        elif not self.objective.separable:
+            value = squares - float(np.square(sizes[failing]).sum()) + float(self.domain.persons) * suppressed
+        elif suppressed == passed_on:
+            value = total(self.objective.general if tables is None else tables, node)
+        else:
+            whole = self._suppressed(source, class_of, failing, suppressed)
+            value = total(self.objective.tables(whole), node)
+        return Outcome(value, closes=False, tables=tables, constant=constant, squares=squares)
 
     def judged(self, classes: Classes) -> tuple[Bools, Bools, Bools]:
         """Return (classes,) each: what fails any criterion, an inherited one, one that is closed under union."""
@@ -88,15 +102,8 @@ class Evaluator:
         if persons == 0:
             return None
         counts, domain = source.classes.counts, self.domain
-        leaves = marked_leaves(source.codes, counts, class_of, marked, domain.offsets, domain.leaves)
+        leaves = marked_leaves(source.codes, counts, class_of, marked, domain.offsets, len(domain.by_leaf))
         return Suppressed(persons, leaves, source.levels)
-
-    def _value(self, node: Levels, suppressed: Suppressed | None, published_squares: float) -> float:
-        if not self.objective.separable:
-            gone = 0 if suppressed is None else suppressed.persons
-            return published_squares + float(self.domain.persons) * gone
-        tables = self.objective.general if suppressed is None else self.objective.tables(suppressed)
-        return float(sum(table[level] for table, level in zip(tables, node, strict=True)))
 
     def classes_of(
         self, histogram: Histogram, node: Levels

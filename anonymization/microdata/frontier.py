@@ -42,10 +42,6 @@ class Frontier(ABC):
         """Return a bound of everything that is still open."""
 
     @abstractmethod
-    def general(self, node: Levels) -> float:
-        """Return the bound of a node that holds whoever is suppressed."""
-
-    @abstractmethod
     def bound(self, node: Levels) -> float:
         """Return the bound of a node; infinite where it is closed."""
 
@@ -62,18 +58,12 @@ class Frontier(ABC):
         """Close a node and all its specializations."""
 
     @abstractmethod
-    def raise_below(self, node: Levels, tables: Sequence[Floats], constant: float) -> None:
+    def raise_below(self, node: Levels, tables: Floats, constant: float) -> None:
         """Raise the bound of a node and its specializations to one term a dimension and level, and a constant."""
 
     @abstractmethod
     def raise_above(self, node: Levels, value: float) -> None:
         """Raise the general bound of a node and its generalizations."""
-
-    def generalizations(self, node: Levels) -> Iterator[Levels]:
-        """Yield the nodes one level above in one dimension."""
-        for d, level in enumerate(node):
-            if level + 1 < self.heights[d]:
-                yield (*node[:d], level + 1, *node[d + 1 :])
 
     def specializations(self, node: Levels) -> Iterator[Levels]:
         """Yield the nodes one level below in one dimension."""
@@ -85,10 +75,9 @@ class Frontier(ABC):
 class DenseFrontier(Frontier):
     """Bounds in arrays, one place a node."""
 
-    def __init__(self, tables: Sequence[Floats]) -> None:
-        super().__init__([len(table) for table in tables])
-        self._below = _outer(tables).copy()  # with one dimension the sum is the table itself
-        self._start = self._below.copy()
+    def __init__(self, heights: Sequence[int], tables: Floats) -> None:
+        super().__init__(heights)
+        self._below = _outer(tables, self.heights).copy()  # with one dimension the sum is the table itself
         self._above: Floats | None = None
         self._evaluated: set[Levels] = set()
 
@@ -109,10 +98,6 @@ class DenseFrontier(Frontier):
         """See the base class."""
         return float(self._bounds().min())
 
-    def general(self, node: Levels) -> float:
-        """See the base class."""
-        return float(self._start[node]) + (0.0 if self._above is None else float(self._above[node]))
-
     def bound(self, node: Levels) -> float:
         """See the base class."""
         return float(self._below[node]) + (0.0 if self._above is None else float(self._above[node]))
@@ -131,11 +116,10 @@ class DenseFrontier(Frontier):
         self._evaluated.add(node)
         self._below[tuple(slice(0, level + 1) for level in node)] = math.inf
 
-    def raise_below(self, node: Levels, tables: Sequence[Floats], constant: float) -> None:
+    def raise_below(self, node: Levels, tables: Floats, constant: float) -> None:
         """See the base class."""
         box = self._below[tuple(slice(0, level + 1) for level in node)]
-        terms = [table[: level + 1] for table, level in zip(tables, node, strict=True)]
-        np.maximum(box, _outer([terms[0] + constant, *terms[1:]]), out=box)
+        np.maximum(box, _outer(tables, [level + 1 for level in node]) + constant, out=box)
 
     def raise_above(self, node: Levels, value: float) -> None:
         """See the base class."""
@@ -145,30 +129,30 @@ class DenseFrontier(Frontier):
         np.maximum(box, value, out=box)
 
 
-def _outer(tables: Sequence[Floats]) -> Floats:
-    """The sum of one term a dimension, for every node."""
-    total = tables[0]
-    for table in tables[1:]:
-        total = total[..., None] + table
-    return np.ascontiguousarray(total)
+def _outer(tables: Floats, heights: Sequence[int]) -> Floats:
+    """The sum of one term a dimension, for every node below the heights."""
+    added = tables[0, : heights[0]]
+    for table, height in zip(tables[1:], heights[1:], strict=True):
+        added = added[..., None] + table[:height]
+    return np.ascontiguousarray(added)
 
 
 class LazyFrontier(Frontier):
     """Nodes by ascending general bound; each is made by one of its parents only, the first that can."""
 
-    def __init__(self, tables: Sequence[Floats]) -> None:
-        super().__init__([len(table) for table in tables])
+    def __init__(self, heights: Sequence[int], tables: Floats) -> None:
+        super().__init__(heights)
         self._width = len(tables)
-        self._tables = tables
+        self._tables = tables.tolist()
         bottom = (0,) * self._width
-        self._heap: list[tuple[float, Levels, bool]] = [(self.general_start(bottom), bottom, True)]
+        self._heap: list[tuple[float, Levels, bool]] = [(self._general(bottom), bottom, True)]
         self._evaluated: set[Levels] = set()
         self._below_nodes = np.empty((0, self._width), np.int64)
         self._below_terms = np.empty((0, self._width, max(self.heights)))
         self._below = 0
         self._above: list[tuple[Levels, float]] = []
 
-    def general_start(self, node: Levels) -> float:
+    def _general(self, node: Levels) -> float:
         """The metric's tables' sum."""
         return float(sum(table[level] for table, level in zip(self._tables, node, strict=True)))
 
@@ -193,17 +177,13 @@ class LazyFrontier(Frontier):
         for d in range(last, self._width):
             if node[d] + 1 < self.heights[d]:
                 child = (*node[:d], node[d] + 1, *node[d + 1 :])
-                key = self.general(child)
+                key = self._general(child) + self._raised_above(child)
                 if key < best:
                     heapq.heappush(self._heap, (key, child, True))
 
     def least_bound(self) -> float:
         """See the base class."""
         return self._heap[0][0] if self._heap else math.inf
-
-    def general(self, node: Levels) -> float:
-        """See the base class."""
-        return self.general_start(node) + self._raised_above(node)
 
     def _raised_above(self, node: Levels) -> float:
         values = (v for low, v in self._above if all(a <= b for a, b in zip(low, node, strict=True)))
@@ -213,7 +193,7 @@ class LazyFrontier(Frontier):
         """See the base class."""
         if node in self._evaluated:
             return math.inf
-        here = self.general_start(node)
+        here = self._general(node)
         if self._below:
             covering = (self._below_nodes[: self._below] >= np.array(node)).all(axis=1)
             terms = self._below_terms[: self._below][covering][:, np.arange(self._width), node]
@@ -231,17 +211,16 @@ class LazyFrontier(Frontier):
     def close_below(self, node: Levels) -> None:
         """See the base class."""
         self._evaluated.add(node)
-        self.raise_below(node, [np.zeros(height) for height in self.heights], math.inf)
+        self.raise_below(node, np.zeros(self._below_terms.shape[1:]), math.inf)
 
-    def raise_below(self, node: Levels, tables: Sequence[Floats], constant: float) -> None:
+    def raise_below(self, node: Levels, tables: Floats, constant: float) -> None:
         """See the base class."""
         if self._below == len(self._below_nodes):
             more = max(64, self._below)
             self._below_nodes = np.vstack([self._below_nodes, np.zeros((more, self._width), np.int64)])
             self._below_terms = np.concatenate([self._below_terms, np.zeros((more, *self._below_terms.shape[1:]))])
         self._below_nodes[self._below] = node
-        for d, table in enumerate(tables):
-            self._below_terms[self._below, d, : len(table)] = table
+        self._below_terms[self._below] = tables
         self._below_terms[self._below, 0] += constant
         self._below += 1
 

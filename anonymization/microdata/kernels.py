@@ -271,3 +271,67 @@ def hierarchical_distances(
             found[c] += np.minimum(more, less).sum() * (level + 1) / height
             here = more - less
     return found
+
+
+@compiled
+def covered_shares(
+    leaves: Ints, offsets: Ints, sizes: Ints, heights: Ints, blocks: Ints, shares: Floats, finest: Ints
+) -> Floats:
+    """Return (D, levels): the sum of shares of persons counted by leaf; columns beyond a dimension's height are 0.
+
+    Args:
+        leaves: persons by dimension and leaf.
+        offsets: (D,) where each dimension starts in `leaves`.
+        sizes: (D,) leaves of each dimension.
+        heights: (D,) levels of each dimension.
+        blocks: (D,) where each dimension starts in `shares`.
+        shares: by dimension, level and leaf: the share that the leaf's code covers.
+        finest: (D,) levels below which the sum of this level stands.
+    """
+    found = np.zeros((len(sizes), heights.max()))
+    for d in range(len(sizes)):
+        for level in range(finest[d], heights[d]):
+            at = blocks[d] + level * sizes[d]
+            total = 0.0
+            for leaf in range(sizes[d]):
+                persons = leaves[offsets[d] + leaf]
+                if persons:
+                    total += persons * shares[at + leaf]
+            found[d, level] = total
+        found[d, : finest[d]] = found[d, finest[d]]
+    return found
+
+
+@compiled
+def value_entropies(
+    leaves: Ints, offsets: Ints, sizes: Ints, heights: Ints, blocks: Ints, ancestors: Codes, finest: Ints
+) -> Floats:
+    """Return (D, levels): the persons' number times the entropy of their values, in bits.
+
+    Args:
+        leaves: persons by dimension and leaf.
+        offsets: (D,) where each dimension starts in `leaves`.
+        sizes: (D,) leaves of each dimension.
+        heights: (D,) levels of each dimension.
+        blocks: (D,) where each dimension starts in `ancestors`.
+        ancestors: by dimension, level and leaf: the leaf's code.
+        finest: (D,) levels below which the figure of this level stands.
+    """
+    found = np.zeros((len(sizes), heights.max()))
+    together = np.zeros(sizes.max(), np.int64)
+    for d in range(len(sizes)):
+        for level in range(finest[d], heights[d]):
+            at = blocks[d] + level * sizes[d]
+            total, weighted = 0, 0.0
+            for leaf in range(sizes[d]):
+                together[ancestors[at + leaf]] += leaves[offsets[d] + leaf]
+            for leaf in range(sizes[d]):
+                code = ancestors[at + leaf]
+                if together[code]:
+                    total += together[code]
+                    weighted += together[code] * np.log2(together[code])
+                    together[code] = 0
+            if total:
+                found[d, level] = total * np.log2(total) - weighted
+        found[d, : finest[d]] = found[d, finest[d]]
+    return found

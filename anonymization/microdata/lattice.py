@@ -132,9 +132,14 @@ class _Search:
         self.limit = math.floor(suppression_limit * histogram.persons + _SLACK)
         self.domain = Domain(histogram)
         self.objective = Objective(metric, self.domain)
+        self.guide = [
+            row[:height].tolist() for row, height in zip(self.objective.guide, histogram.heights, strict=True)
+        ]
         self.evaluator = Evaluator(histogram, criteria, self.objective, self.limit)
         nodes = math.prod(histogram.heights)
-        self.frontier: Frontier = (DenseFrontier if nodes <= DENSE_LIMIT else LazyFrontier)(self.objective.general)
+        self.frontier: Frontier = (DenseFrontier if nodes <= DENSE_LIMIT else LazyFrontier)(
+            histogram.heights, self.objective.general
+        )
         self.best = math.inf
         self.levels: Levels | None = None
         self.evaluations = 0
@@ -158,26 +163,43 @@ class _Search:
             self.visit(self.climb(node))
             if self.evaluations == 1 and isinstance(self.frontier, LazyFrontier):
                 self.descend()
-            closed = not self.frontier.bound(node) < self.bar
-            self.reach = min(2.0, self.reach * _FURTHER) if closed else max(1e-4, self.reach * _NEARER)
+            self.learn(closed=not self.frontier.bound(node) < self.bar)
         if self.levels is None:
             raise Refusal(self.refused(proven=lowest is None))
         return self.solution(self.levels, None if lowest is None else min(bound, self.frontier.least_bound()))
 
+    def learn(self, *, closed: bool) -> None:
+        """Reach further where an evaluation closed the node that was climbed from, less far where it did not."""
+        if self.objective.separable:
+            self.reach = min(2.0, self.reach * _FURTHER) if closed else max(1e-4, self.reach * _NEARER)
+        else:
+            self.reach += 0.2 if closed else -0.5
+
+    def ceiling(self) -> float:
+        """The sum of the guide up to which climbing goes."""
+        if math.isinf(self.best):
+            return math.inf
+        if not self.objective.separable:
+            return math.log(self.best) - 2 * math.log(self.histogram.persons) + self.reach
+        return self.best + self.reach * (1.0 if self.objective.metric is Metric.LOSS else self.best)
+
     def climb(self, node: Levels) -> Levels:
-        """Return a generalization that is worth an evaluation: the way up is where the bound grows least."""
-        scale = 1.0 if self.objective.metric is Metric.LOSS else abs(self.best)
-        ceiling = self.best + self.reach * scale if math.isfinite(self.best) else math.inf
-        frontier = self.frontier
+        """Return a generalization that is worth an evaluation: the way up is where the guide grows least."""
+        ceiling, guide, frontier = self.ceiling(), self.guide, self.frontier
+        here = sum(guide[d][level] for d, level in enumerate(node))
         while True:
             least, chosen = math.inf, None
-            for higher in frontier.generalizations(node):
-                general = frontier.general(higher)
-                if general < min(ceiling, least) and not frontier.is_evaluated(higher):
-                    least, chosen = general, higher
+            for d, level in enumerate(node):
+                if level + 1 == len(guide[d]):
+                    continue
+                there = here + guide[d][level + 1] - guide[d][level]
+                if there < ceiling and there < least:
+                    higher = (*node[:d], level + 1, *node[d + 1 :])
+                    if not frontier.is_evaluated(higher):
+                        least, chosen = there, higher
             if chosen is None:
                 return node
-            node = chosen
+            here, node = least, chosen
 
     def visit(self, node: Levels) -> None:
         """Evaluate a node, and tell the frontier what follows for others."""
@@ -190,11 +212,8 @@ class _Search:
         if found.closes:
             self.frontier.close_below(node)
             return
-        if found.inherited is not None:
-            constant = 0.0
-            if not self.objective.separable:
-                constant = self.domain.persons * found.inherited.persons - found.inherited_squares
-            self.frontier.raise_below(node, self.objective.tables(found.inherited), constant)
+        if found.tables is not None:
+            self.frontier.raise_below(node, found.tables, 0.0 if self.objective.separable else found.constant)
         self.frontier.close(node)
 
     def descend(self) -> None:

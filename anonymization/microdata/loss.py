@@ -16,6 +16,7 @@ All of it is computed from integer counts by leaf, so it does not depend on the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.microdata.histogram import Histogram
+from anonymization.microdata.kernels import covered_shares, value_entropies
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -79,72 +81,78 @@ class Suppressed:
 
 
 class Domain:
-    """What the losses need of a histogram: persons by leaf, shares by level and leaf, and the general losses."""
+    """What the losses need of a histogram: persons by leaf, shares and codes by level and leaf, the general losses.
+
+    Tables are (D, highest hierarchy's levels); columns beyond a dimension's own levels have no meaning.
+    """
 
     def __init__(self, histogram: Histogram) -> None:
-        self.hierarchies = histogram.hierarchies
         self.persons = histogram.persons
-        self.sizes = tuple(hierarchy.size for hierarchy in self.hierarchies)
-        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
-        self.leaves = int(sum(self.sizes))
-        self.by_leaf = [
-            np.bincount(histogram.tuples[:, d], histogram.counts, size) for d, size in enumerate(self.sizes)
-        ]
-        self.shares = [
-            np.stack([share[hierarchy.ancestors[level]] for level, share in enumerate(hierarchy.shares())])
-            for hierarchy in self.hierarchies
-        ]
-        self._general = [_weighted(share, leaf) for share, leaf in zip(self.shares, self.by_leaf, strict=True)]
+        self.heights = histogram.heights
+        hierarchies = histogram.hierarchies
+        self.sizes = tuple(hierarchy.size for hierarchy in hierarchies)
+        self.offsets = _starts(self.sizes)
+        by_leaf = [np.bincount(histogram.tuples[:, d], histogram.counts, size) for d, size in enumerate(self.sizes)]
+        self.by_leaf = np.concatenate(by_leaf).astype(np.int64)
+        self._shape = (
+            self.offsets,
+            np.array(self.sizes, np.int64),
+            np.array(self.heights, np.int64),
+            _starts([hierarchy.ancestors.size for hierarchy in hierarchies]),
+        )
+        self._ancestors = np.concatenate([hierarchy.ancestors.ravel() for hierarchy in hierarchies])
+        self._shares = np.concatenate(
+            [
+                share[hierarchy.ancestors[level]]
+                for hierarchy in hierarchies
+                for level, share in enumerate(hierarchy.shares())
+            ]
+        )
+        self._covered = self._covering(self.by_leaf, np.zeros(len(self.sizes), np.int64))
+        least = self.persons / np.array(self.sizes)[:, None]
+        self._least, self._range = least, np.where(least < self.persons, self.persons - least, math.inf)
 
-    def leaf_slice(self, d: int) -> slice:
-        """Where a dimension stands in counts by leaf."""
-        return slice(int(self.offsets[d]), int(self.offsets[d]) + self.sizes[d])
+    def _covering(self, leaves: Ints, finest: Ints) -> Floats:
+        return covered_shares(leaves, *self._shape, self._shares, finest)
 
-    def losses(self, d: int, suppressed: Suppressed | None = None) -> Floats:
-        """Return (levels,): x_d of each level, at least, with these persons suppressed.
+    def losses(self, suppressed: Suppressed | None = None) -> Floats:
+        """Return a table of x_d, at least, with these persons suppressed.
 
         Exact from the level on where the counts by leaf are; below it, shares are taken from that level, which can
         only be larger, so x_d is larger than what is returned.
         """
-        covered = self._general[d]
+        covered = self._covered
         if suppressed is not None:
-            added = suppressed.persons - _weighted(self.shares[d], suppressed.leaves[self.leaf_slice(d)])
-            added[: suppressed.finest[d]] = added[suppressed.finest[d]]
-            covered = covered + added
-        least = self.persons / self.sizes[d]
-        if self.sizes[d] == 1:
-            return np.zeros(len(covered))
-        return np.asarray(np.maximum((covered - least) / (self.persons - least), 0.0))
+            finest = np.array(suppressed.finest, np.int64)
+            covered = covered + suppressed.persons - self._covering(suppressed.leaves, finest)
+        return np.asarray(np.maximum((covered - self._least) / self._range, 0.0))
 
     @cached_property
-    def entropies(self) -> list[Floats]:
-        """By dimension, (levels,): the entropy's part that does not depend on who is suppressed."""
-        found = []
-        for hierarchy, leaf in zip(self.hierarchies, self.by_leaf, strict=True):
-            present = leaf > 0
-            own = leaf[present]
-            found.append(np.zeros(hierarchy.levels))
-            for level in range(hierarchy.levels):
-                codes = hierarchy.ancestors[level]
-                together = np.bincount(codes, leaf)[codes][present]
-                found[-1][level] = -(own * np.log2(own / together)).sum()
-        return found
+    def entropies(self) -> Floats:
+        """A table of the entropy's part that does not depend on who is suppressed.
 
-    def suppressed_entropy(self, d: int, suppressed: Suppressed) -> Floats:
-        """Return (levels,): the entropy's part of the suppressed persons, at least.
+        The sum of -log2(own / together) is the difference of the values' entropies before and after.
+        """
+        every = value_entropies(self.by_leaf, *self._shape, self._ancestors, np.zeros(len(self.sizes), np.int64))
+        return np.asarray(np.maximum(every[:, :1] - every, 0.0))
+
+    def suppressed_entropies(self, suppressed: Suppressed) -> Floats:
+        """Return a table of the entropy's part of the suppressed persons, at least.
 
         Below the level from which on the counts by leaf are exact it is that level's, which is smaller.
         """
-        hierarchy = self.hierarchies[d]
-        found = np.zeros(hierarchy.levels)
-        leaf = suppressed.leaves[self.leaf_slice(d)]
-        at = np.flatnonzero(leaf)
-        own = leaf[at]
-        for level in range(suppressed.finest[d], hierarchy.levels):
-            together = np.bincount(hierarchy.ancestors[level, at], own)
-            together = together[together > 0]
-            found[level] = -(together * np.log2(together / suppressed.persons)).sum()
-        found[: suppressed.finest[d]] = found[suppressed.finest[d]]
+        finest = np.array(suppressed.finest, np.int64)
+        return value_entropies(suppressed.leaves, *self._shape, self._ancestors, finest)
+
+    @cached_property
+    def crowding(self) -> Floats:
+        """A table of log(sum of squared persons by value): how large classes get, were dimensions independent."""
+        found = np.zeros_like(self._covered)
+        for d, (block, size) in enumerate(zip(self._shape[3], self.sizes, strict=True)):
+            leaf = self.by_leaf[self.offsets[d] : self.offsets[d] + size]
+            for level in range(self.heights[d]):
+                codes = self._ancestors[block + level * size : block + (level + 1) * size]
+                found[d, level] = np.log(np.square(np.bincount(codes, leaf) / self.persons).sum())
         return found
 
 
@@ -153,6 +161,11 @@ class Objective:
 
     Losses and entropy are sums of one term a dimension and level; these are `tables`. Discernibility is none.
     The geometric loss is searched by its logarithm, so that it is such a sum too.
+
+    Attributes:
+        separable: whether values are such sums.
+        general: the table with nobody suppressed.
+        guide: a table whose sum grows as the value of a node does, more or less: where a search looks.
     """
 
     def __init__(self, metric: Metric, domain: Domain) -> None:
@@ -160,28 +173,30 @@ class Objective:
         self.domain = domain
         self.separable = metric is not Metric.DISCERNIBILITY
         self.general = self.tables(None)
+        self.guide = self.general if self.separable else domain.crowding
 
-    def tables(self, suppressed: Suppressed | None) -> list[Floats]:
-        """Return, by dimension, (levels,): the terms with these persons suppressed; exact at the node itself.
+    def tables(self, suppressed: Suppressed | None) -> Floats:
+        """Return the table with these persons suppressed: exact at the node of which they are.
 
         For any specialization of the node, of which these persons are suppressed too, the sum is at most its value.
         """
-        dimensions = range(len(self.domain.sizes))
         if self.metric is Metric.DISCERNIBILITY:
-            return [np.zeros(hierarchy.levels) for hierarchy in self.domain.hierarchies]
+            return np.zeros((len(self.domain.heights), max(self.domain.heights)))
         if self.metric is Metric.ENTROPY:
             general = self.domain.entropies
-            if suppressed is None:
-                return general
-            return [general[d] + self.domain.suppressed_entropy(d, suppressed) for d in dimensions]
-        terms = [self.domain.losses(d, suppressed) for d in dimensions]
-        return [np.log1p(term) for term in terms] if self.metric is Metric.LOSS else terms
+            return general if suppressed is None else general + self.domain.suppressed_entropies(suppressed)
+        terms = self.domain.losses(suppressed)
+        return np.log1p(terms) if self.metric is Metric.LOSS else terms
 
     def public(self, value: float) -> float:
         """Return a value of the search as the metric's own."""
         if self.metric is Metric.LOSS:
             return float(np.expm1(value / len(self.domain.sizes)))
         return value / len(self.domain.sizes) if self.metric is Metric.LOSS_ARITHMETIC else float(value)
+
+
+def _starts(lengths: Sequence[int]) -> Ints:
+    return np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
 
 
 def measure(domain: Domain, levels: Sequence[int], suppressed: Suppressed, class_sizes: Ints) -> Losses:
@@ -193,11 +208,12 @@ def measure(domain: Domain, levels: Sequence[int], suppressed: Suppressed, class
         suppressed: who is suppressed; `finest` at or below `levels`.
         class_sizes: (classes,) persons of each published class.
     """
+    at = np.arange(len(levels)), np.array(levels)
     given = suppressed if suppressed.persons else None
-    terms = np.array([domain.losses(d, given)[level] for d, level in enumerate(levels)])
-    entropy = sum(float(domain.entropies[d][level]) for d, level in enumerate(levels))
+    terms = domain.losses(given)[at]
+    entropy = float(domain.entropies[at].sum())
     if given is not None:
-        entropy += sum(float(domain.suppressed_entropy(d, given)[level]) for d, level in enumerate(levels))
+        entropy += float(domain.suppressed_entropies(given)[at].sum())
     published = int(class_sizes.sum())
     return Losses(
         loss=float(np.expm1(np.log1p(terms).mean())),
@@ -206,8 +222,3 @@ def measure(domain: Domain, levels: Sequence[int], suppressed: Suppressed, class
         entropy=entropy,
         average_class_size=published / len(class_sizes) if len(class_sizes) else 0.0,
     )
-
-
-def _weighted(shares: Floats, leaves: Ints) -> Floats:
-    """The sum of shares by level; without BLAS, whose threads would spin for arrays as small as these."""
-    return np.asarray(np.einsum("ls,s->l", shares, leaves.astype(np.float64)))

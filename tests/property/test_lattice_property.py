@@ -25,7 +25,7 @@ from anonymization.microdata.criteria import (
     Presence,
     RecursiveDiversity,
 )
-from anonymization.microdata.evaluate import Evaluator
+from anonymization.microdata.evaluate import Evaluator, total
 from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.lattice import search
@@ -221,13 +221,10 @@ def test_no_bound_is_above_a_value_that_it_bounds(case, k, metric):
     found = {node: evaluator.evaluate(node) for node in reversed(nodes)}
     for node, outcome in found.items():
         above = max(found[w].squares for w in nodes if all(map(operator.le, w, node)))
-        for v in (v for v in nodes if all(map(operator.le, node, v)) and found[v].inherited is not None):
-            inherited = found[v].inherited
-            if metric is Metric.DISCERNIBILITY:
-                bound = above + histogram.persons * inherited.persons - found[v].inherited_squares
-            else:
-                tables = objective.tables(inherited)
-                bound = sum(table[level] for table, level in zip(tables, node, strict=True))
+        for v in (v for v in nodes if all(map(operator.le, node, v)) and found[v].tables is not None):
+            bound = total(found[v].tables, node)
+            if not objective.separable:
+                bound = above + found[v].constant
             assert bound <= outcome.value + 1e-9 * abs(outcome.value)
 
 
