@@ -75,8 +75,8 @@ class Recoding:
 
     Attributes:
         labels: by quasi-identifier, the texts that stand in the output, each once.
-        codes: (parts, D) int32 places in `labels`.
-        suppressed: (parts,) bool.
+        codes: (parts, D) int32 places in `labels`; of a suppressed part, what it would read were it not.
+        suppressed: (parts,) bool: all of its quasi-identifiers are written as `*`.
         part_of: (rows,) int32 the part of each row.
     """
 
@@ -168,13 +168,24 @@ def flat_hierarchies(engine: TabularEngine, path: Path, columns: Sequence[str]) 
 
 def recoded(rows: Rows, solution: Solution) -> Recoding:
     """Return what a full-domain generalization publishes: each tuple is a part."""
-    labels, codes = [], np.empty(rows.histogram.tuples.shape, np.int32)
-    for d, (hierarchy, level) in enumerate(zip(rows.histogram.hierarchies, solution.levels, strict=True)):
-        texts = hierarchy.labels[level]
-        labels.append(texts if SUPPRESSED in texts else (*texts, SUPPRESSED))
-        codes[:, d] = hierarchy.ancestors[level][rows.histogram.tuples[:, d]]
-        codes[~solution.kept, d] = labels[d].index(SUPPRESSED)
-    return Recoding(tuple(labels), codes, ~solution.kept, rows.tuple_of)
+    chosen = list(zip(rows.histogram.hierarchies, solution.levels, strict=True))
+    codes = [h.ancestors[level][rows.histogram.tuples[:, d]] for d, (h, level) in enumerate(chosen)]
+    labels = tuple(hierarchy.labels[level] for hierarchy, level in chosen)
+    return Recoding(labels, np.column_stack(codes), ~solution.kept, rows.tuple_of)
+
+
+def as_it_is(rows: Rows) -> Recoding:
+    """Return the recoding that changes nothing; rows that read `*` throughout are suppressed ones.
+
+    Where all rows read so, none counts as suppressed: they are one class.
+    """
+    histogram = rows.histogram
+    star = [h.labels[0].index(SUPPRESSED) if SUPPRESSED in h.labels[0] else -1 for h in histogram.hierarchies]
+    suppressed = (histogram.tuples == star).all(axis=1)
+    if suppressed.all():
+        suppressed = np.zeros_like(suppressed)
+    labels = tuple(hierarchy.labels[0] for hierarchy in histogram.hierarchies)
+    return Recoding(labels, histogram.tuples, suppressed, rows.tuple_of)
 
 
 def write_rows(engine: TabularEngine, rows: Rows, recoding: Recoding, out: Path, *, shuffle: bool = False) -> None:
@@ -220,7 +231,9 @@ def _batches(engine: TabularEngine, rows: Rows, recoding: Recoding) -> Iterator[
     """The output's rows in the input's order."""
     place = {name: d for d, name in enumerate(rows.histogram.attributes)}
     others = [name for name in rows.table.columns if name not in place]
-    columns = [_Column.of(labels, recoding.codes[:, d]) for d, labels in enumerate(recoding.labels)]
+    columns = [
+        _Column.of(labels, recoding.codes[:, d], recoding.suppressed) for d, labels in enumerate(recoding.labels)
+    ]
     size = len(rows.tuple_of)
     if others:
         parts = engine.rest(rows.table, others)
@@ -250,7 +263,9 @@ class _Column:
     missing: bool
 
     @classmethod
-    def of(cls, labels: Sequence[str], codes: Codes) -> _Column:
+    def of(cls, labels: tuple[str, ...], codes: Codes, suppressed: npt.NDArray[np.bool_]) -> _Column:
+        labels = labels if SUPPRESSED in labels else (*labels, SUPPRESSED)
+        codes = np.where(suppressed, labels.index(SUPPRESSED), codes)
         kind = next(kind for kind in (np.int8, np.int16, np.int32) if len(labels) <= np.iinfo(kind).max)
         missing = MISSING in labels
         if missing:
