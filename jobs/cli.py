@@ -15,6 +15,7 @@ from rich.markdown import Markdown
 
 from anonymization.errors import InputError, NorenError, Refusal
 from anonymization.home import Home
+from jobs.cli_microdata import VERBS
 
 OUT = Console(soft_wrap=True)
 DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -34,13 +35,14 @@ class _Noren(click.Group):
 
 @click.group(cls=_Noren, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="noren")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """From user-information logs to statistics that give nobody away.
 
     The path: init, intake, build, gate, review, approve, publish. NOREN_HOME names the home (default
     ./noren-home), NOREN_POLICIES the policy folder. `noren demo` walks the whole path.
     """
-    os.umask(0o077)
+    ctx.obj = os.umask(0o077)
 
 
 @main.command()
@@ -393,6 +395,10 @@ def doctor() -> None:
             f"{'well ' if fault is None else 'WRONG'}  {name}{'' if fault is None else ': ' + fault}", highlight=False
         )
     sys.exit(1 if any(fault is not None for _, fault in findings) else 0)
+
+
+for verb in VERBS:
+    main.add_command(verb)
 
 
 if __name__ == "__main__":
