@@ -15,6 +15,7 @@ FOLDERS = (
     "choices",
     "candidates",
     "releases",
+    "microdata",
     "keys",
     "metrics",
     "temporary",
@@ -83,6 +84,11 @@ class Home:
     def releases(self) -> Path:
         """Published releases: `<name>/<period>/v<n>/package/` and `envelope/`."""
         return self.root / "releases"
+
+    @property
+    def microdata(self) -> Path:
+        """k-anonymous rows: `<name>/<period>/`; personal in law, inside only."""
+        return self.root / "microdata"
 
     @property
     def keys(self) -> Path:

@@ -26,6 +26,7 @@ class CandidateFrames:
         covering: one row a published cell that covers a hidden one.
         identifiers: file, text.
         versions: one row a cell that differs from an earlier version by a few persons.
+        levels: one row a table and measure of persons whose levels are pinned: within_limit.
         policy: permitted, one_key_period, policy_unchanged, apart_from_others.
     """
 
@@ -37,6 +38,7 @@ class CandidateFrames:
     covering: pd.DataFrame
     identifiers: pd.DataFrame
     versions: pd.DataFrame
+    levels: pd.DataFrame
     policy: pd.DataFrame
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from anonymization.deidentify.events import event_schema
@@ -17,7 +18,6 @@ from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
-from anonymization.policy.releases import Release
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
 from anonymization.release.package import write_package
 from anonymization.tables.facts import conflicts_sql
@@ -38,15 +38,15 @@ class Inputs:
     taken: Mapping[str, tuple[Taken, ...]]
 
 
-def find_inputs(home: Home, release: Release, period: Period) -> Inputs:
+def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
     """Return the event files that hold events of the period, wherever they arrived.
 
     Raises:
-        InputError: a source of the release has no event in the period.
+        InputError: a source has no event in the period.
     """
     files: dict[str, tuple[Path, ...]] = {}
     taken: dict[str, tuple[Taken, ...]] = {}
-    for source in release.sources:
+    for source in sources:
         found = [(path, one) for path, one in known_files(home, source) if _touches(one, period)]
         if not found:
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
@@ -86,17 +86,24 @@ def plan_release(policies: Policies, name: str, period_text: str) -> tuple[Plan,
     release = policies.release(name)
     period = parse_period(release.period, period_text)
     clauses = check_release(release, policies.policy, policies.sources, policies.links, policies.recipients)
-    versions = versions_in_force(policies.policy, period.first_date, period.last_date)
-    if tuple(sorted(release.policy_versions)) != versions:
-        in_force = ", ".join(map(str, versions))
-        raise PolicyRefusal(
-            f"release {name!r} names other policy versions than those in force in {period.name}: {in_force}"
-        )
+    require_period(policies, f"release {name!r}", release.policy_versions, period)
+    return resolve(policies, release, period), clauses
+
+
+def require_period(policies: Policies, what: str, versions: Sequence[date], period: Period) -> None:
+    """Refuse a period that falls under other versions of the policy than declared, or into two key periods.
+
+    Raises:
+        PolicyRefusal: it does.
+    """
+    in_force = versions_in_force(policies.policy, period.first_date, period.last_date)
+    if tuple(sorted(versions)) != in_force:
+        named = ", ".join(map(str, in_force))
+        raise PolicyRefusal(f"{what} names other policy versions than those in force in {period.name}: {named}")
     if not one_key_period(period):
         raise PolicyRefusal(
             f"{period.name} crosses a key period (a calendar month): persons cannot be told across months"
         )
-    return resolve(policies, release, period), clauses
 
 
 def one_key_period(period: Period) -> bool:
@@ -116,7 +123,7 @@ def build(
     """
     started = time.perf_counter()
     plan, clauses = plan_release(setting.policies, name, period_text)
-    inputs = find_inputs(setting.home, plan.release, plan.period)
+    inputs = find_inputs(setting.home, plan.release.sources, plan.period)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
         tables = tabulate(opened, plan, events)
         conflicts = _links_in_conflict(opened, plan, events)

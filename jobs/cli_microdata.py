@@ -1,4 +1,4 @@
-"""The verbs for rows of persons: `noren anonymize` and `noren risk`, on anyone's CSV or Parquet, without a policy."""
+"""The verbs for rows of persons: `anonymize` and `risk` on anyone's files, `profile` on the events of a release."""
 
 from __future__ import annotations
 
@@ -113,4 +113,45 @@ def risk(data: Path, quasi_identifiers: tuple[str, ...], sensitive: str | None, 
         click.echo(line)
 
 
-VERBS = (anonymize, risk)
+@click.command()
+@click.argument("release")
+@click.option("--period", required=True, help="YYYY-MM, or YYYY-MM-DD for a daily release.")
+@click.option(
+    "--suppression-limit",
+    "limit",
+    type=click.FloatRange(0, 1),
+    default=0.02,
+    show_default=True,
+    help="Share of persons, at most, in classes of fewer than the release's minimum count.",
+)
+@click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
+@click.option("--master", help="Spark's master, such as spark://host:7077; default local[*].")
+def profile(release: str, period: str, limit: float, engine: str, master: str | None) -> None:
+    """Propose levels for RELEASE's person dimensions; they are pinned by hand, and rechecked by the gate."""
+    from jobs.profile import lines, propose  # noqa: PLC0415
+    from jobs.setting import opened  # noqa: PLC0415
+
+    with opened() as setting:
+        proposal = propose(setting, release, period, limit=limit, engine=engine, master=master)
+    for line in lines(proposal):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--period", required=True, help="YYYY-MM, or YYYY-MM-DD for daily rows.")
+@click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
+@click.option("--master", help="Spark's master, such as spark://host:7077; default local[*].")
+def microdata(name: str, period: str, engine: str, master: str | None) -> None:
+    """Write the k-anonymous rows NAME of policies/microdata/, for people inside the house."""
+    from jobs.microdata import write_microdata  # noqa: PLC0415
+    from jobs.setting import opened  # noqa: PLC0415
+
+    with opened() as setting:
+        written = write_microdata(setting, name, period, engine=engine, master=master)
+    for figure, value in written.report.items():
+        click.echo(f"{figure}: {value}")
+    click.echo(written.folder)
+
+
+VERBS = (anonymize, risk, profile, microdata)

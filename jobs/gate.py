@@ -14,7 +14,7 @@ import pandas as pd
 
 from anonymization.errors import GateRefusal, IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
-from anonymization.policy.releases import MeasureKind
+from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
 from anonymization.release.ledger import EntryKind, Publication
 from anonymization.release.package import Package, read_package
@@ -81,7 +81,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
 def _plan(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
     release = setting.policies.release(candidate.request.release)
     plan = resolve(setting.policies, release, parse_period(release.period, candidate.request.period))
-    inputs = find_inputs(setting.home, release, plan.period)
+    inputs = find_inputs(setting.home, release.sources, plan.period)
     now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     if now != candidate.request.inputs:
         raise IntegrityError(
@@ -114,6 +114,7 @@ def _frames(
         covering=pd.concat([uncovered(package.tables), covering], ignore_index=True),
         identifiers=texts(candidate.package),
         versions=_versions(setting, earlier, package.tables),
+        levels=levels(plan, recounted),
         policy=_policy(setting, candidate, plan, others),
     )
 
@@ -156,6 +157,27 @@ def _against_recount(
                 covering.append(_covering_unlisted(table, measure.name, values))
     covering.append(pd.DataFrame(columns=["table", "measure", "cell"]))
     return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]
+
+
+def levels(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
+    """Whether the pinned levels of person dimensions still fit; no row where the release declares no limit.
+
+    Persons add up over person dimensions, so a class of the finest levels is counted by its row of the recount.
+    """
+    limit, rows = plan.release.protection.suppression_limit, []
+    for table in plan.tables if limit is not None else ():
+        people = [d for d in table.dimensions if d.kind is DimensionKind.PERSON]
+        finest = (recounted["table"] == table.name) & pd.Series(bool(people), index=recounted.index)
+        for dimension in table.dimensions:
+            codes = recounted[dimension.name]
+            of_level = codes.map(dimension.level_of) == dimension.levels[0] if dimension in people else codes == TOTAL
+            finest &= of_level
+        for measure in table.measures:
+            counts = recounted.loc[finest & (recounted["measure"] == measure.name), "recounted"]
+            if people and measure.kind is MeasureKind.PERSONS:
+                few = int(counts[counts < plan.minimum_count].sum())
+                rows.append((table.name, measure.name, few <= (limit or 0) * counts.sum()))
+    return pd.DataFrame(rows, columns=["table", "measure", "within_limit"])
 
 
 def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:

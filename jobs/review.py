@@ -118,7 +118,7 @@ def _kept(table: SafeTable) -> list[str]:
 
 def _inputs(setting: Setting, candidate: Candidate) -> list[str]:
     plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
-    inputs = find_inputs(setting.home, plan.release, plan.period)
+    inputs = find_inputs(setting.home, plan.release.sources, plan.period)
     lines = [
         "## What it was made of",
         "",

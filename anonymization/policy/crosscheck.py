@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from anonymization.errors import PolicyRefusal
-from anonymization.policy.decide import Clause, Permitted, decide
-from anonymization.policy.model import Kind, Link, PolicyDocument, Recipient
+from anonymization.policy.decide import Clause, Decision, Permitted, decide
+from anonymization.policy.microdata import Microdata
+from anonymization.policy.model import InformationClass, Kind, Link, PolicyDocument, Recipient
 from anonymization.policy.releases import DimensionSpec, MeasureKind, Release
 from anonymization.policy.sources import Source, Treatment
 
@@ -104,14 +105,19 @@ def _check_columns(release: Release, sources: Mapping[str, Source]) -> list[str]
     return errors
 
 
-def _check_keywords(release: Release, sources: Mapping[str, Source]) -> list[str]:
-    """Search keywords are an open vocabulary, and nothing else is; over it persons alone are counted."""
-    keywords = {
+def _keywords(sources: Sequence[Source]) -> set[str]:
+    """The event columns that hold search keywords."""
+    return {
         column.into or name
-        for source in release.sources
-        for name, column in sources[source].columns.items()
+        for source in sources
+        for name, column in source.columns.items()
         if column.treatment is Treatment.KEYWORD
     }
+
+
+def _check_keywords(release: Release, sources: Mapping[str, Source]) -> list[str]:
+    """Search keywords are an open vocabulary, and nothing else is; over it persons alone are counted."""
+    keywords = _keywords([sources[source] for source in release.sources])
     errors = [
         f"dimensions.{name}: `open` is for search keywords, and search keywords are `open`"
         for name, dimension in release.dimensions.items()
@@ -161,6 +167,62 @@ def _check_dimension(name: str, dimension: DimensionSpec, hierarchies: Hierarchi
     return errors
 
 
+def check_microdata_spec(
+    microdata: Microdata,
+    policy: PolicyDocument,
+    sources: Mapping[str, Source],
+    recipients: Mapping[str, Recipient],
+    hierarchies: Hierarchies,
+    codelists: Codelists,
+) -> list[str]:
+    """Return what is wrong with a declaration of rows, seen beside the rest of the folder."""
+    errors = []
+    if microdata.recipient not in recipients:
+        errors.append(f"recipient: {microdata.recipient!r} is unknown; known: {sorted(recipients)}")
+    if microdata.purpose not in policy.purposes:
+        errors.append(f"purpose: {microdata.purpose!r} is unknown; known: {sorted(policy.purposes)}")
+    unknown = sorted(set(microdata.sources) - set(sources))
+    if unknown:
+        return [*errors, f"sources: {unknown} are unknown; known: {sorted(sources)}"]
+    for name, attribute in microdata.attributes.items():
+        source = sources[attribute.source]
+        texts = _produced(source) - {DAY, "hour", MESH} - _keywords([source])
+        if attribute.column not in texts:
+            errors.append(f"attributes.{name}: {attribute.column!r} is no attribute in events of {attribute.source!r};"
+                          f" these have {sorted(texts)}")  # fmt: skip
+    for name, quasi in microdata.quasi_identifiers.items():
+        kind, known = ("hierarchy", hierarchies) if quasi.hierarchy else ("codelist", codelists)
+        named = getattr(quasi, kind)
+        if named not in known:
+            errors.append(f"quasi_identifiers.{name}.{kind}: {named!r} is unknown; known: {sorted(known)}")
+    return errors
+
+
+def check_microdata(
+    microdata: Microdata,
+    policy: PolicyDocument,
+    sources: Mapping[str, Source],
+    links: Sequence[Link],
+    recipients: Mapping[str, Recipient],
+) -> tuple[Clause, ...]:
+    """Return the clauses that allow rows of persons for every source they are made of.
+
+    Raises:
+        PolicyRefusal: the purpose or the recipient is not allowed for a source, quoting the clause or the house rule.
+    """
+    clauses: list[Clause] = []
+    party = recipients[microdata.recipient].recipient_class
+    for name in microdata.sources:
+        of = sources[name].information_type
+        personal = policy.information_types[of].information_class is InformationClass.PERSONAL
+        kind = Kind.PERSONAL_INFORMATION if personal else Kind.USER_INFORMATION
+        decision = decide(policy, kind, [of], microdata.purpose, party)
+        _require(decision, f"microdata {microdata.microdata!r}, source {name!r}")
+        clauses += [clause for clause in decision.clauses if clause not in clauses]
+    _require_links(f"microdata {microdata.microdata!r}", microdata.sources, policy, sources, links)
+    return tuple(clauses)
+
+
 def check_release(
     release: Release,
     policy: PolicyDocument,
@@ -179,17 +241,31 @@ def check_release(
     for name in release.sources:
         types = [sources[name].information_type]
         decision = decide(policy, Kind.STATISTICS, types, release.purpose, recipient.recipient_class)
-        if not isinstance(decision, Permitted):
-            quoted = "; ".join(str(clause) for clause in decision.clauses)
-            raise PolicyRefusal(f"release {release.release!r}, source {name!r}: {decision.reason}. {quoted}")
+        _require(decision, f"release {release.release!r}, source {name!r}")
         clauses += [clause for clause in decision.clauses if clause not in clauses]
-    namespaces = {source: {person.namespace for person in sources[source].persons} for source in release.sources}
-    if release.attributes and len(set().union(*namespaces.values())) > 1:
-        used = [link.source for link in links if link.source in release.sources]
-        if not used:
-            rule = policy.rules["combination"]
-            raise PolicyRefusal(
-                f"release {release.release!r} joins {sorted(namespaces)} without a declared source of links."
-                f" {Clause(rule.clause, rule.text)}"
-            )
+    if release.attributes:
+        _require_links(f"release {release.release!r}", release.sources, policy, sources, links)
     return tuple(clauses)
+
+
+def _require(decision: Decision, what: str) -> None:
+    if not isinstance(decision, Permitted):
+        quoted = "; ".join(str(clause) for clause in decision.clauses)
+        raise PolicyRefusal(f"{what}: {decision.reason}. {quoted}")
+
+
+def _require_links(
+    what: str,
+    names: Sequence[str],
+    policy: PolicyDocument,
+    sources: Mapping[str, Source],
+    links: Sequence[Link],
+) -> None:
+    """The combination rule: sources of different persons are joined by a declared source of links, or not at all."""
+    namespaces = {source: {person.namespace for person in sources[source].persons} for source in names}
+    apart = len(set().union(*namespaces.values())) > 1
+    if apart and not any(link.source in names for link in links):
+        rule = policy.rules["combination"]
+        raise PolicyRefusal(
+            f"{what} joins {sorted(namespaces)} without a declared source of links. {Clause(rule.clause, rule.text)}"
+        )

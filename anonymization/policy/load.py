@@ -14,8 +14,9 @@ import yaml
 from pydantic import ValidationError
 
 from anonymization.errors import DeclarationError
-from anonymization.policy.crosscheck import check_release_spec, check_source
+from anonymization.policy.crosscheck import check_microdata_spec, check_release_spec, check_source
 from anonymization.policy.declared import Declared
+from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import Link, Links, Officer, Officers, PolicyDocument, Recipient, Recipients
 from anonymization.policy.releases import Release
 from anonymization.policy.sources import Source
@@ -48,6 +49,19 @@ class Policies:
     codelists: Mapping[str, Codelist]
     digest: str
     release_errors: Mapping[str, str]
+    microdata: Mapping[str, Microdata]
+
+    def rows(self, name: str) -> Microdata:
+        """Return a declaration of k-anonymous rows.
+
+        Raises:
+            DeclarationError: there is none of the name.
+        """
+        if name not in self.microdata:
+            raise DeclarationError(
+                f"no microdata {name!r}; declared: {sorted(self.microdata)}{_hint(name, self.microdata)}"
+            )
+        return self.microdata[name]
 
     def release(self, name: str) -> Release:
         """Return a release's declaration.
@@ -194,6 +208,7 @@ def load_policies(folder: Path) -> Policies:
             reader.errors.append(
                 f"links.yaml: source {link.source!r} declares no columns {link.from_.column!r}, {link.to.column!r}"
             )
+    microdata = _microdata(reader, policy, sources, recipients, hierarchies, codelists)
     if reader.errors:
         raise DeclarationError("\n".join(reader.errors))
     releases, errors = _releases(reader, policy, sources, recipients, hierarchies, codelists)
@@ -209,6 +224,7 @@ def load_policies(folder: Path) -> Policies:
         codelists=codelists,
         digest=folder_digest(folder),
         release_errors=errors,
+        microdata=microdata,
     )
 
 
@@ -237,6 +253,27 @@ def _releases(
         else:
             releases[name] = release
     return releases, errors
+
+
+def _microdata(
+    reader: _Reader,
+    policy: PolicyDocument,
+    sources: Mapping[str, Source],
+    recipients: Recipients,
+    hierarchies: Mapping[str, Hierarchy],
+    codelists: Mapping[str, Codelist],
+) -> dict[str, Microdata]:
+    found = {}
+    for path in reader.names("microdata", ".yaml"):
+        declared = reader.model(path, Microdata)
+        if declared is None:
+            continue
+        faults = check_microdata_spec(declared, policy, sources, recipients.recipients, hierarchies, codelists)
+        if declared.microdata != Path(path).stem:
+            faults.append(f"the file is named after its rows, {declared.microdata!r}")
+        reader.errors += [f"{path}: {fault}" for fault in faults]
+        found[declared.microdata] = declared
+    return found
 
 
 def folder_digest(folder: Path) -> str:

@@ -147,6 +147,9 @@ class Protection(Declared):
     minimum_count: int = Field(ge=2)
     """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
     zeros: Zeros = Zeros.PUBLISHED
+    suppression_limit: float | None = Field(default=None, ge=0, le=1)
+    """Share of a table's persons, at most, in classes of 1..N-1 persons by its person dimensions at their finest
+    levels. The levels are pinned here, by what `noren profile` proposed; the gate checks that they still fit."""
 
 
 ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]

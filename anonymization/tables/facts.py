@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from anonymization.engine.portable import literal
 from anonymization.policy.crosscheck import DAY_TYPE, MESH, WEEK
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.tables.model import Dimension, Measure
+from anonymization.tables.period import Period
 from anonymization.tables.spec import Plan
 
 LINKS = "link_map"
@@ -30,12 +32,28 @@ class Statement:
     sql: str
 
 
-def in_period(plan: Plan, alias: str = "e") -> str:
+class Whose(Protocol):
+    """Whose events count: those of a period, and whose a cookie is. A `Plan` says so, among much else."""
+
+    @property
+    def period(self) -> Period:
+        """The days that count."""
+
+    @property
+    def linking(self) -> str | None:
+        """The source that proves links, if there is one."""
+
+    @property
+    def linked(self) -> frozenset[str]:
+        """Sources whose persons may be linked."""
+
+
+def in_period(plan: Whose, alias: str = "e") -> str:
     """Return the condition that an event is a person's and of the period."""
     return f"{alias}.p IS NOT NULL AND {alias}.day >= {plan.period.first} AND {alias}.day < {plan.period.past}"
 
 
-def links_statement(plan: Plan, events: Mapping[str, str]) -> Statement | None:
+def links_statement(plan: Whose, events: Mapping[str, str]) -> Statement | None:
     """Return the map from a cookie to the one member that its sign-ins of the period prove."""
     if plan.linking is None:
         return None
@@ -46,7 +64,7 @@ def links_statement(plan: Plan, events: Mapping[str, str]) -> Statement | None:
     )
 
 
-def conflicts_sql(plan: Plan, events: Mapping[str, str]) -> str | None:
+def conflicts_sql(plan: Whose, events: Mapping[str, str]) -> str | None:
     """Return the SQL that counts cookies linked to several members: their links are not used."""
     if plan.linking is None:
         return None
@@ -56,7 +74,7 @@ def conflicts_sql(plan: Plan, events: Mapping[str, str]) -> str | None:
     )
 
 
-def person_of(plan: Plan, source: str, events: Mapping[str, str]) -> tuple[str, str]:
+def person_of(plan: Whose, source: str, events: Mapping[str, str]) -> tuple[str, str]:
     """Return the SQL of an event's person and the FROM clause that it needs."""
     if source == plan.linking:
         return "COALESCE(e.linked_p, e.p)", f"{events[source]} AS e"
@@ -65,7 +83,7 @@ def person_of(plan: Plan, source: str, events: Mapping[str, str]) -> tuple[str, 
     return "e.p", f"{events[source]} AS e"
 
 
-def attribute_statement(plan: Plan, name: str, attribute: Attribute, events: Mapping[str, str]) -> Statement:
+def attribute_statement(plan: Whose, name: str, attribute: Attribute, events: Mapping[str, str]) -> Statement:
     """Return the relation (p, value): one value a person, resolved as declared; `unknown` loses to any other."""
     person, source = person_of(plan, attribute.source, events)
     order = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from anonymization.errors import InputError
@@ -85,14 +85,7 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
         )
         for name, table in release.tables.items()
     )
-    linking = next((link for link in policies.links if link.source in release.sources), None)
-    linkable = {
-        name
-        for name in release.sources
-        if linking is not None
-        and name != linking.source
-        and any(person.namespace == linking.from_.namespace for person in policies.sources[name].persons)
-    }
+    linking, linked = links_among(policies, release.sources)
     return Plan(
         release=release,
         period=period,
@@ -103,8 +96,8 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
             for name, spec in release.dimensions.items()
             if spec.attribute is not None
         },
-        linking=linking.source if linking is not None else None,
-        linked=frozenset(linkable),
+        linking=linking,
+        linked=linked,
         off=off,
         recodes={
             name: {value: above[spec.finest - 1] for value, above in policies.hierarchies[str(spec.hierarchy)].items()}
@@ -114,6 +107,20 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
         minimum_count=release.protection.minimum_count,
         withheld=release.protection.zeros is Zeros.WITHHELD,
     )
+
+
+def links_among(policies: Policies, names: Sequence[str]) -> tuple[str | None, frozenset[str]]:
+    """Return, of some sources, the one that proves links, if there is one, and those whose persons it may link."""
+    linking = next((link for link in policies.links if link.source in names), None)
+    if linking is None:
+        return None, frozenset()
+    linked = frozenset(
+        name
+        for name in names
+        if name != linking.source
+        and any(person.namespace == linking.from_.namespace for person in policies.sources[name].persons)
+    )
+    return linking.source, linked
 
 
 def _dimension(name: str, spec: DimensionSpec, policies: Policies, period: Period) -> Dimension:

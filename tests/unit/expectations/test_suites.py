@@ -24,6 +24,7 @@ GOOD = {
     "candidate_covering": {"cell": []},
     "candidate_identifiers": {"text": ["1,234", "5339359912", "2018-02-01", "media-research", "東京都", "10-19"]},
     "candidate_versions": {"cell": []},
+    "candidate_levels": {"within_limit": [True]},
     "candidate_policy": {"permitted": [True], "one_key_period": [True], "policy_unchanged": [True], "apart_from_others": [True]},
 }  # fmt: skip
 FAULTS = [
@@ -43,6 +44,7 @@ FAULTS = [
     ("candidate_audit", {"cell": [CANARY]}, "derived"),
     ("candidate_covering", {"cell": [CANARY]}, "covers"),
     ("candidate_versions", {"cell": [CANARY]}, "earlier versions"),
+    ("candidate_levels", {"within_limit": [False]}, "levels"),
     ("candidate_policy", {"permitted": [False]}, "policy allows"),
     ("candidate_policy", {"one_key_period": [False]}, "key period"),
     ("candidate_policy", {"policy_unchanged": [False]}, "policy folder"),
