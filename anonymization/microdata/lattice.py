@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.errors import InputError, Refusal
+from anonymization.microdata.boxes import BoxFrontier
 from anonymization.microdata.criteria import Criterion
 from anonymization.microdata.evaluate import Evaluator
-from anonymization.microdata.frontier import DENSE_LIMIT, DenseFrontier, Frontier, LazyFrontier
+from anonymization.microdata.frontier import DENSE_LIMIT, DenseFrontier, Frontier
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.loss import Domain, Losses, Metric, Objective, Suppressed, measure
 
@@ -42,15 +43,15 @@ class Budget:
 
     Attributes:
         evaluations: of nodes, at most.
-        visits: of nodes whose bound is looked up, at most.
+        visits: of the frontier, at most.
         seconds: of CPU time of this process, at most; the result then depends on the machine. None for no limit.
 
     Raises:
         InputError: a limit below 1 evaluation or visit, or not above 0 seconds.
     """
 
-    evaluations: int = 200_000
-    visits: int = 400_000
+    evaluations: int = 20_000
+    visits: int = 200_000
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -106,7 +107,7 @@ def search(
         criteria: at least one.
         suppression_limit: the share of persons that may be suppressed, 0 to 1.
         metric: what to minimize.
-        budget: when to stop without a proof; by default after 200,000 evaluations.
+        budget: when to stop without a proof; by default after 20,000 evaluations.
 
     Raises:
         InputError: no criterion, a limit outside 0 to 1, or data that a criterion cannot be asked of.
@@ -137,7 +138,7 @@ class _Search:
         ]
         self.evaluator = Evaluator(histogram, criteria, self.objective, self.limit)
         nodes = math.prod(histogram.heights)
-        self.frontier: Frontier = (DenseFrontier if nodes <= DENSE_LIMIT else LazyFrontier)(
+        self.frontier: Frontier = (DenseFrontier if nodes <= DENSE_LIMIT else BoxFrontier)(
             histogram.heights, self.objective.general
         )
         self.best = math.inf
@@ -161,7 +162,7 @@ class _Search:
             if counted or (budget.seconds is not None and spent >= budget.seconds):
                 break
             self.visit(self.climb(node))
-            if self.evaluations == 1 and isinstance(self.frontier, LazyFrontier):
+            if self.evaluations == 1 and isinstance(self.frontier, BoxFrontier):
                 self.descend()
             self.learn(closed=not self.frontier.bound(node) < self.bar)
         if self.levels is None:
