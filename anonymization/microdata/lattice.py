@@ -51,7 +51,7 @@ class Budget:
     """
 
     evaluations: int = 20_000
-    visits: int = 200_000
+    visits: int = 50_000
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -159,7 +159,8 @@ class _Search:
             node, bound = lowest
             spent = time.process_time() - started if budget.seconds is not None else 0.0
             counted = self.evaluations >= budget.evaluations or self.frontier.visits > budget.visits
-            if counted or (budget.seconds is not None and spent >= budget.seconds):
+            late = budget.seconds is not None and spent >= budget.seconds and self.evaluations > 0
+            if counted or late:
                 break
             self.visit(self.climb(node))
             if self.evaluations == 1 and isinstance(self.frontier, BoxFrontier):
