@@ -17,6 +17,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -130,7 +131,8 @@ class _Search:
     ) -> None:
         self.histogram = histogram
         self.criteria = criteria
-        self.limit = math.floor(suppression_limit * histogram.persons + _SLACK)
+        # As it is written: 0.57 of 100 are 57, though the nearest binary fractions multiply to less.
+        self.limit = math.floor(Fraction(repr(float(suppression_limit))) * histogram.persons)
         self.domain = Domain(histogram)
         self.objective = Objective(metric, self.domain)
         self.guide = [

@@ -54,6 +54,14 @@ def test_everybody_may_be_suppressed():
     assert (found.losses.loss, found.losses.average_class_size) == (1, 0)
 
 
+def test_the_limit_is_the_decimal_that_was_written():
+    # 57 of 100 persons are alone: 0.57 of 100 is 57, though 0.57 * 100 is a little less in floating point.
+    rows = [(str(v), "*") for v in range(58)]
+    frame = pd.DataFrame({"n": [str(v) for v in range(57)] + ["57"] * 43})
+    found = search(count_tuples(frame, [Hierarchy.from_rows("n", rows)]), [KAnonymity(2)], suppression_limit=0.57)
+    assert (found.levels, found.suppressed_records) == ((0,), 57)
+
+
 REFUSED = {
     "no criterion": ([], {}, InputError, "at least one is needed"),
     "a limit above 1": ([KAnonymity(2)], {"suppression_limit": 1.5}, InputError, "limit is 1.5: 0 to 1"),
