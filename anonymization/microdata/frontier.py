@@ -5,13 +5,11 @@ raises everything `below` it; what is true of its generalizations, such as that 
 everything `above` it. A node's bound is the sum of the highest of each; the general bound, that needs no suppression
 to be known, is what the metric's tables say before anything is evaluated, plus what was raised from above.
 
-A small lattice keeps a bound for every node in an array. A large one keeps none: it visits nodes by ascending general
-bound and finds each node's bound among what was raised.
+A small lattice keeps a bound for every node in an array (here). A large one keeps boxes of nodes (`boxes.py`).
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -135,95 +133,3 @@ def _outer(tables: Floats, heights: Sequence[int]) -> Floats:
     for table, height in zip(tables[1:], heights[1:], strict=True):
         added = added[..., None] + table[:height]
     return np.ascontiguousarray(added)
-
-
-class LazyFrontier(Frontier):
-    """Nodes by ascending general bound; each is made by one of its parents only, the first that can."""
-
-    def __init__(self, heights: Sequence[int], tables: Floats) -> None:
-        super().__init__(heights)
-        self._width = len(tables)
-        self._tables = tables.tolist()
-        bottom = (0,) * self._width
-        self._heap: list[tuple[float, Levels, bool]] = [(self._general(bottom), bottom, True)]
-        self._evaluated: set[Levels] = set()
-        self._below_nodes = np.empty((0, self._width), np.int64)
-        self._below_terms = np.empty((0, self._width, max(self.heights)))
-        self._below = 0
-        self._above: list[tuple[Levels, float]] = []
-
-    def _general(self, node: Levels) -> float:
-        """The metric's tables' sum."""
-        return float(sum(table[level] for table, level in zip(self._tables, node, strict=True)))
-
-    def lowest(self, best: float) -> tuple[Levels, float] | None:
-        """See the base class."""
-        while self._heap and self._heap[0][0] < best:
-            _, node, first = heapq.heappop(self._heap)
-            self.visits += 1
-            if first:
-                self._make(node, best)
-            bound = self.bound(node)
-            if not bound < best:
-                continue
-            heapq.heappush(self._heap, (bound, node, False))  # it stays open until it is closed or raised
-            if not self._heap[0][0] < bound:
-                return node, bound
-        return None
-
-    def _make(self, node: Levels, best: float) -> None:
-        """Put the node's own children on the heap: those that are general in no dimension before its last."""
-        last = max((d for d, level in enumerate(node) if level), default=0)
-        for d in range(last, self._width):
-            if node[d] + 1 < self.heights[d]:
-                child = (*node[:d], node[d] + 1, *node[d + 1 :])
-                key = self._general(child) + self._raised_above(child)
-                if key < best:
-                    heapq.heappush(self._heap, (key, child, True))
-
-    def least_bound(self) -> float:
-        """See the base class."""
-        return self._heap[0][0] if self._heap else math.inf
-
-    def _raised_above(self, node: Levels) -> float:
-        values = (v for low, v in self._above if all(a <= b for a, b in zip(low, node, strict=True)))
-        return max(values, default=0.0)
-
-    def bound(self, node: Levels) -> float:
-        """See the base class."""
-        if node in self._evaluated:
-            return math.inf
-        here = self._general(node)
-        if self._below:
-            covering = (self._below_nodes[: self._below] >= np.array(node)).all(axis=1)
-            terms = self._below_terms[: self._below][covering][:, np.arange(self._width), node]
-            here = max(here, float(terms.sum(axis=1).max(initial=0.0)))
-        return here + self._raised_above(node)
-
-    def is_evaluated(self, node: Levels) -> bool:
-        """See the base class."""
-        return node in self._evaluated
-
-    def close(self, node: Levels) -> None:
-        """See the base class."""
-        self._evaluated.add(node)
-
-    def close_below(self, node: Levels) -> None:
-        """See the base class."""
-        self._evaluated.add(node)
-        self.raise_below(node, np.zeros(self._below_terms.shape[1:]), math.inf)
-
-    def raise_below(self, node: Levels, tables: Floats, constant: float) -> None:
-        """See the base class."""
-        if self._below == len(self._below_nodes):
-            more = max(64, self._below)
-            self._below_nodes = np.vstack([self._below_nodes, np.zeros((more, self._width), np.int64)])
-            self._below_terms = np.concatenate([self._below_terms, np.zeros((more, *self._below_terms.shape[1:]))])
-        self._below_nodes[self._below] = node
-        self._below_terms[self._below] = tables
-        self._below_terms[self._below, 0] += constant
-        self._below += 1
-
-    def raise_above(self, node: Levels, value: float) -> None:
-        """See the base class."""
-        self._above.append((node, value))

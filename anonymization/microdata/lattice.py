@@ -17,14 +17,16 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
 from anonymization.errors import InputError, Refusal
+from anonymization.microdata.boxes import BoxFrontier
 from anonymization.microdata.criteria import Criterion
 from anonymization.microdata.evaluate import Evaluator
-from anonymization.microdata.frontier import DENSE_LIMIT, DenseFrontier, Frontier, LazyFrontier
+from anonymization.microdata.frontier import DENSE_LIMIT, DenseFrontier, Frontier
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.loss import Domain, Losses, Metric, Objective, Suppressed, measure
 
@@ -42,15 +44,15 @@ class Budget:
 
     Attributes:
         evaluations: of nodes, at most.
-        visits: of nodes whose bound is looked up, at most.
+        visits: of the frontier, at most.
         seconds: of CPU time of this process, at most; the result then depends on the machine. None for no limit.
 
     Raises:
         InputError: a limit below 1 evaluation or visit, or not above 0 seconds.
     """
 
-    evaluations: int = 200_000
-    visits: int = 400_000
+    evaluations: int = 20_000
+    visits: int = 50_000
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -106,7 +108,7 @@ def search(
         criteria: at least one.
         suppression_limit: the share of persons that may be suppressed, 0 to 1.
         metric: what to minimize.
-        budget: when to stop without a proof; by default after 200,000 evaluations.
+        budget: when to stop without a proof; by default after 20,000 evaluations.
 
     Raises:
         InputError: no criterion, a limit outside 0 to 1, or data that a criterion cannot be asked of.
@@ -129,7 +131,8 @@ class _Search:
     ) -> None:
         self.histogram = histogram
         self.criteria = criteria
-        self.limit = math.floor(suppression_limit * histogram.persons + _SLACK)
+        # As it is written: 0.57 of 100 are 57, though the nearest binary fractions multiply to less.
+        self.limit = math.floor(Fraction(repr(float(suppression_limit))) * histogram.persons)
         self.domain = Domain(histogram)
         self.objective = Objective(metric, self.domain)
         self.guide = [
@@ -137,7 +140,7 @@ class _Search:
         ]
         self.evaluator = Evaluator(histogram, criteria, self.objective, self.limit)
         nodes = math.prod(histogram.heights)
-        self.frontier: Frontier = (DenseFrontier if nodes <= DENSE_LIMIT else LazyFrontier)(
+        self.frontier: Frontier = (DenseFrontier if nodes <= DENSE_LIMIT else BoxFrontier)(
             histogram.heights, self.objective.general
         )
         self.best = math.inf
@@ -158,10 +161,11 @@ class _Search:
             node, bound = lowest
             spent = time.process_time() - started if budget.seconds is not None else 0.0
             counted = self.evaluations >= budget.evaluations or self.frontier.visits > budget.visits
-            if counted or (budget.seconds is not None and spent >= budget.seconds):
+            late = budget.seconds is not None and spent >= budget.seconds and self.evaluations > 0
+            if counted or late:
                 break
             self.visit(self.climb(node))
-            if self.evaluations == 1 and isinstance(self.frontier, LazyFrontier):
+            if self.evaluations == 1 and isinstance(self.frontier, BoxFrontier):
                 self.descend()
             self.learn(closed=not self.frontier.bound(node) < self.bar)
         if self.levels is None:
