@@ -3,6 +3,9 @@
 All kernels of local recoding are compiled once and kept on disk by numba, run in one thread, and compute with whole
 numbers alone: the result is the same on every machine. They neither make nor keep arrays, and so are compiled without
 counting references, which took more than half of the search's time.
+
+Who changes a kernel removes `__pycache__`: numba sees that the file of the kernel that is called was changed, not that
+one was that it calls.
 """
 
 from __future__ import annotations

@@ -171,12 +171,23 @@ def attach(t: Tables, p: Pool, live: int, entries: int, clusters: int) -> tuple[
 
 
 @compiled
+def surplus(p: Pool, live: int) -> int:
+    """Return the persons that clusters of their own can spare."""
+    total = 0
+    for i in range(live):
+        if p.source[i] >= 0:
+            total += p.left[i]
+    return total
+
+
+@compiled
 def members(  # noqa: PLR0917 - what a step knows so far
     t: Tables, p: Pool, rules: Rules, live: int, entries: int, clusters: int, unheld: int, seed: Seed
 ) -> tuple[int, int, int, int]:
     """Grow clusters one after another (k-member: Byun et al. 2007); return live, entries, clusters, work.
 
-    What stays of classes is filled up first or last, by chance.
+    What stays of classes is filled up first or last, by chance; by chance, a last few persons become a cluster with
+    the surplus of others, or are left.
     """
     work = 0
     cores, late = clusters, draw(seed) & 1
@@ -190,7 +201,7 @@ def members(  # noqa: PLR0917 - what a step knows so far
                 unheld -= taken
                 work += more
     unheld -= lack
-    while unheld >= rules.k:
+    while unheld >= rules.k or (unheld > 0 and unheld + surplus(p, live) >= rules.k and draw(seed) & 1):
         i = below(seed, live)
         while p.source[i] >= 0:
             i = i + 1 if i + 1 < live else 0
