@@ -67,6 +67,17 @@ def test_the_census_sample(real_data, hierarchies, tmp_path, out):
     assert (risk["k"], risk["suppressed"], risk["classes"]) == (sizes.min(), gone.sum(), len(sizes))
 
 
+def test_the_census_sample_with_levels_for_each_class(real_data, hierarchies, tmp_path):
+    noren(
+        "anonymize", real_data / "adult" / "adult.csv", "--quasi-identifiers", ",".join(NINE), "--hierarchies", hierarchies,
+        "--k", 5, "--recoding", "local", "--out", tmp_path / "out.csv", "--report", tmp_path / "r.json",
+    )  # fmt: skip
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["loss"] < 0.0490
+    after = pd.read_csv(tmp_path / "out.csv", sep=";", dtype=str)
+    assert after.groupby(list(NINE)).size().min() == report["min_class"] >= 5
+
+
 SCORES = {
     "raw": ("StudentsMath_Score.csv", {"k": 1}, {"distinct_l": 1, "basic_beta": 71.0, "enhanced_beta": 5.375278407684164, "delta": 4.276666119016055, "t": 0.4165919952210274}),
     "k = 5": ("StudentsMath_Score_k5.csv", {"k": 5}, {}),

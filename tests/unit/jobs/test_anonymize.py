@@ -155,6 +155,48 @@ def test_a_population_and_presence(work):
     assert anonymize(*given, "--delta-presence", "0,0.3", k="2").exit_code == 1
 
 
+LOCALLY = {
+    "k alone": (),
+    "with suppression": ("--suppression-limit", "0.05"),
+    "distinct l": ("--sensitive", "illness", "--l", "3"),
+    "entropy l and t": ("--sensitive", "illness", "--entropy-l", "2", "--t", "0.25"),
+}
+
+
+@pytest.mark.parametrize("more", LOCALLY.values(), ids=LOCALLY)
+def test_local_recoding(work, more):
+    result = anonymize("--recoding", "local", "--report", "r.json", *more)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads((work / "r.json").read_text())
+    assert anonymize("--report", "g.json", "--suppression-limit", "0.05").exit_code == 0
+    assert report["loss"] < json.loads((work / "g.json").read_text())["loss"] or "--sensitive" in more
+    anonymize("--recoding", "local", *more)
+    before, after = frame().astype(str), read("out.csv")
+    assert list(after["name"]) == list(before["name"])
+    gone = (after[["age", "city"]] == "*").all(axis=1)
+    assert gone.sum() == report["suppressed"] <= (20 if "--suppression-limit" in more else 0)
+    for name, tree in (("age", AGES), ("city", CITIES)):
+        stands_for = {row[0]: row for row in tree}
+        assert all(text in stands_for[value] for value, text in zip(before[name], after[name], strict=True))
+        assert sum(report["levels"][name].values()) == ROWS - gone.sum()
+    sizes = after[~gone].groupby(["age", "city"]).size()
+    assert sizes.min() == report["min_class"] >= 5
+    assert report["entropy"] is None
+    if "--l" in more:
+        assert after[~gone].groupby(["age", "city"])["illness"].nunique().min() >= 3
+    if "--t" in more:
+        assert report["achieved"]["entropy_l"] >= 2
+        assert report["achieved"]["t"] <= 0.25
+
+
+def test_local_recoding_that_would_hide_whole_rows_is_refused(work):
+    hierarchy(work, "age", [(row[0],) for row in AGES])
+    hierarchy(work, "city", [(row[0],) for row in CITIES])
+    result = anonymize("--recoding", "local", k="200")
+    assert result.exit_code == 1
+    assert "rows would keep no quasi-identifier at all, 0 may" in result.stderr
+
+
 def test_missing_values_are_named_and_stay(work):
     data = frame().astype({"age": "Int64"})
     data.loc[:9, "age"] = None
@@ -269,6 +311,10 @@ BAD = {
     "a wrong suffix of in": ({"data": "in.json"}, (), 2, "the data is CSV or Parquet"),
     "no folder of out": ({"out": "there/out.csv"}, (), 2, "a file in a folder that is there"),
     "no such data": ({"data": "on.csv"}, (), 2, "on.csv: no such file"),
+    "local with a population": ({}, ("--recoding", "local", *POPULATION, "--k-map", "5"), 2, "knows no population"),
+    "local with another metric": ({}, ("--recoding", "local", "--metric", "entropy"), 2, "minimizes loss or loss-arithmetic"),
+    "local with k above the rows": ({"k": "401"}, ("--recoding", "local"), 2, "k is 401, but the data holds 400"),
+    "local with l that no class can have": ({}, ("--recoding", "local", "--sensitive", "illness", "--l", "4"), 1, "refused: no local recoding gives 5-anonymity and distinct 4-diversity"),
     "an unknown metric": ({}, ("--metric", "cost"), 2, "'cost' is not one of"),
     "no work": ({}, ("--work", "0"), 2, "at least 1 evaluation"),
     "l that no class can have": ({}, ("--sensitive", "illness", "--l", "4"), 1, "refused: no generalization gives 5-anonymity and distinct 4-diversity"),
