@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from anonymization.errors import InputError, Refusal
 from anonymization.microdata.criteria import Criterion, Distance
 from anonymization.microdata.hierarchy import MISSING, Hierarchy
 from anonymization.microdata.lattice import Budget, Solution, search
-from anonymization.microdata.loss import Losses
+from anonymization.microdata.loss import Losses, Metric
 from anonymization.microdata.risk import disclosure, published_classes, reidentification
 from anonymization.microdata.rows import Recoding, Rows, SensitiveColumn, part_name, read_rows, recoded, write_rows
 from jobs.anonymize_request import Request, criteria
@@ -76,6 +78,10 @@ def default_distance(engine: TabularEngine, table: Tabular, column: str) -> Dist
         return Distance.EQUAL
 
 
+_GLANCE = Budget(evaluations=500, visits=50_000)
+"""Of the full-domain search that local recoding starts with."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Found:
     """What a search found, of either kind of recoding."""
@@ -90,7 +96,7 @@ class _Found:
 
 def _searched(request: Request, rows: Rows, asked: Sequence[Criterion]) -> _Found:
     if request.recoding == "local":
-        raise InputError("--recoding local is not built yet: global is allowed")
+        return _searched_locally(request, rows, asked)
     budget = None if request.work is None else Budget(evaluations=request.work)
     solution = search(
         rows.histogram, asked, suppression_limit=request.suppression_limit, metric=request.metric, budget=budget
@@ -99,6 +105,52 @@ def _searched(request: Request, rows: Rows, asked: Sequence[Criterion]) -> _Foun
         recoded(rows, solution), solution.losses, solution.suppressed_records, _levels(rows, solution),
         solution.proven_optimal, solution.lower_bound,
     )  # fmt: skip
+
+
+def _searched_locally(request: Request, rows: Rows, asked: Sequence[Criterion]) -> _Found:
+    # A second of imports that only this kind of recoding needs.
+    from anonymization.microdata.local_rows import Acceptable, recoded_locally, rows_by_level, units  # noqa: PLC0415
+    from anonymization.microdata.recoding import Aggregate, recode_locally  # noqa: PLC0415
+
+    k, more = asked[0], asked[1:]
+    k.check(rows.histogram)
+    persons = rows.histogram.persons
+    allowed = math.floor(Fraction(repr(float(request.suppression_limit))) * persons)
+    at_most = _at_most(request, rows, k)
+    parts = units(rows, with_sensitive=bool(more))
+    acceptable = None if parts.value_of is None else Acceptable(rows, parts.value_of, more)
+    try:
+        solution = recode_locally(
+            parts.histogram, request.k, suppression_limit=min(1.0, (allowed + 0.5) / persons),  # no rounding loses one
+            aggregate=Aggregate.GEOMETRIC if request.metric is Metric.LOSS else Aggregate.ARITHMETIC,
+            work=request.work, at_most=at_most, acceptable=acceptable,
+        )  # fmt: skip
+    except InputError as error:  # the input was checked before: what is left is that no class would do
+        raise Refusal(f"no local recoding gives {' and '.join(map(str, asked))}: {error}") from None
+    recoding = recoded_locally(rows, parts, solution)
+    suppressed = int(recoding.suppressed[recoding.part_of].sum())
+    if suppressed > allowed:
+        raise Refusal(
+            f"{suppressed:,} rows would keep no quasi-identifier at all, {allowed:,} may: add a level to the "
+            "hierarchies that stands for every value, or raise the suppression limit"
+        )
+    sizes = published_classes(rows, recoding).counts.astype(np.float64)
+    squares = float(np.square(sizes).sum()) + float(persons) * suppressed
+    losses = Losses(
+        solution.loss, solution.loss_arithmetic, squares, math.nan, float(sizes.mean()) if len(sizes) else 0.0
+    )
+    return _Found(recoding, losses, suppressed, rows_by_level(rows, solution), proven_optimal=False, lower_bound=None)
+
+
+def _at_most(request: Request, rows: Rows, k: Criterion) -> tuple[int, ...] | None:
+    """The levels of a good full-domain recoding with k alone: local recoding then loses no more. None if none is."""
+    try:
+        found = search(
+            rows.histogram, [k], suppression_limit=request.suppression_limit, metric=request.metric, budget=_GLANCE
+        )
+    except Refusal:
+        return None
+    return found.levels
 
 
 def _levels(rows: Rows, solution: Solution) -> dict[str, dict[int, int]]:
@@ -135,15 +187,19 @@ def _checked(
 
 
 def _example(hierarchy: Hierarchy, recoding: Recoding, d: int) -> tuple[str, str]:
-    """A value of the hierarchy and what stands for it: the most frequent generalized value, and its first value."""
-    persons = np.bincount(recoding.part_of, minlength=len(recoding.codes))
-    persons[recoding.suppressed] = 0
-    label = recoding.labels[d][int(np.bincount(recoding.codes[:, d], persons).argmax())]
-    for level in reversed(range(hierarchy.levels)):
+    """A value of the hierarchy and what stands for it: the most frequent text that is no value, if there is one."""
+    labels = recoding.labels[d]
+    rows = np.bincount(recoding.part_of, minlength=len(recoding.codes))
+    rows[recoding.suppressed] = 0
+    frequent = np.bincount(recoding.codes[:, d], rows, len(labels))
+    values = set(hierarchy.labels[0])
+    general = np.array([0 if label in values else n for label, n in zip(labels, frequent, strict=True)])
+    label = labels[int((general if general.any() else frequent).argmax())]
+    for level in range(hierarchy.levels):
         if label in hierarchy.labels[level]:
             leaves = np.flatnonzero(hierarchy.ancestors[level] == hierarchy.labels[level].index(label))
             return hierarchy.labels[0][leaves[0]], label
-    return label, label
+    return hierarchy.labels[0][0], label
 
 
 @contextmanager

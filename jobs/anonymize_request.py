@@ -76,10 +76,13 @@ class Request:
             raise InputError("--k-map and --delta-presence need --population: a file with one row a person of it")
         if self.population is not None and sum(asked) != 1:
             raise InputError("--population needs one of --k-map and --delta-presence")
-        if self.recoding == "local" and (
-            self.population is not None or any((self.l, self.entropy_l, self.recursive_cl, self.t is not None))
-        ):
-            raise InputError("--recoding local gives k-anonymity alone: leave --population, --l and --t out")
+        if self.recoding == "local" and self.population is not None:
+            raise InputError("--recoding local knows no population: leave --population out")
+        if self.recoding == "local" and self.metric not in (Metric.LOSS, Metric.LOSS_ARITHMETIC):
+            raise InputError(
+                f"--metric {self.metric.value}: local recoding minimizes {Metric.LOSS.value} or "
+                f"{Metric.LOSS_ARITHMETIC.value}"
+            )
 
     def _check_files(self) -> None:
         suffix_of(self.out, "the output")

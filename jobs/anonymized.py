@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -86,10 +87,13 @@ def report(done: Anonymized) -> dict[str, Any]:
         "loss": losses.loss,
         "loss_arithmetic": losses.loss_arithmetic,
         "discernibility": losses.discernibility,
-        "entropy": losses.entropy,
+        "entropy": None if math.isnan(losses.entropy) else losses.entropy,
         "metric": request.metric.value,
         "recoding": request.recoding,
-        "levels": {name: _only(of) for name, of in done.levels.items()},
+        "levels": {
+            name: next(iter(of), None) if done.request.recoding == "global" else {str(at): n for at, n in of.items()}
+            for name, of in done.levels.items()
+        },
         "classes": done.risk.classes,
         "min_class": done.risk.k,
         "average_class": done.risk.average_class,
@@ -103,11 +107,6 @@ def report(done: Anonymized) -> dict[str, Any]:
         "unchanged_columns": list(done.columns),
         "seconds": {stage: round(spent, 4) for stage, spent in done.seconds.items()},
     }
-
-
-def _only(levels: Mapping[int, int]) -> int | dict[str, int]:
-    """The level where there is one (full-domain recoding), else rows by level."""
-    return next(iter(levels)) if len(levels) == 1 else {str(level): rows for level, rows in sorted(levels.items())}
 
 
 def _asked(request: Request, distance: Distance) -> dict[str, Any]:
@@ -202,8 +201,10 @@ def _cost(done: Anonymized) -> str:
     losses = done.losses
     text = (
         f"loss {losses.loss:.4f} of 1 (arithmetic {losses.loss_arithmetic:.4f}); discernibility "
-        f"{losses.discernibility:,.0f}; entropy {losses.entropy:,.1f} bits"
+        f"{losses.discernibility:,.0f}"
     )
+    if not math.isnan(losses.entropy):  # local recoding has no such figure
+        text += f"; entropy {losses.entropy:,.1f} bits"
     if done.proven_optimal:
         return f"{text}; no generalization of this kind costs less (proven)"
     return text

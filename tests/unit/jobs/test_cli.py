@@ -12,7 +12,7 @@ from jobs.cli import main
 pytestmark = pytest.mark.xdist_group("world")
 VERBS = (
     "init", "generate", "demo", "intake", "build", "gate", "review", "approve", "reject", "publish", "withdraw",
-    "releases", "verify", "audit", "explain", "optout", "status", "doctor", "enrol",
+    "releases", "verify", "audit", "explain", "optout", "status", "doctor", "enrol", "anonymize", "risk",
 )  # fmt: skip
 
 

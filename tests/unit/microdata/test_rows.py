@@ -296,3 +296,27 @@ def test_numbers_by_first_appearance_over_chunks():
     found = np.concatenate([numbering.number(part) for part in np.array_split(keys, 7)])
     assert (numbering.keys[found] == keys).all()
     assert list(dict.fromkeys(found.tolist())) == list(range(len(numbering.keys)))
+
+
+@pytest.mark.parametrize("into", [".csv", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_file_of_many_blocks_keeps_its_order(opened, tmp_path, suffix, into):
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame({"city": rng.choice(list("abc"), 400_000), "n": np.arange(400_000)})
+    source, out = tmp_path / f"in{suffix}", tmp_path / f"out{into}"
+    frame.to_csv(source, index=False) if suffix == ".csv" else frame.to_parquet(source, row_group_size=5_000)
+    engine = opened(source.name, out.name, part_name(out).name)
+    rows = read_rows(engine, source, [CITY])
+    write_rows(engine, rows, recoded(rows, search(rows.histogram, [KAnonymity(1)])), out)
+    written = pd.read_csv(out) if into == ".csv" else pd.read_parquet(out).astype({"n": "int64"})
+    pd.testing.assert_frame_equal(written, frame, check_dtype=False)
+
+
+def test_a_missing_value_is_written_as_missing(opened, tmp_path):
+    pq.write_table(pa.table({"city": ["", None, "a"], "note": ["", None, "x"]}), tmp_path / "in.parquet")
+    engine = opened("in.parquet", *(part_name(tmp_path / f"out{s}").name for s in (".csv", ".parquet")))
+    rows = read_rows(engine, tmp_path / "in.parquet", [CITY])
+    for suffix in (".csv", ".parquet"):
+        write_rows(engine, rows, recoded(rows, search(rows.histogram, [KAnonymity(1)])), tmp_path / f"out{suffix}")
+    assert pq.read_table(tmp_path / "out.parquet").to_pydict() == {"city": [None, None, "a"], "note": ["", None, "x"]}
+    assert (tmp_path / "out.csv").read_text().splitlines() == ["city,note", ',""', ",", "a,x"]
