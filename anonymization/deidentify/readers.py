@@ -36,6 +36,9 @@ COMBINED = (
 COMBINED_FIELDS = (
     "host", "ident", "remote_user", "time", "request", "status", "bytes", "referrer", "user_agent",
 )  # fmt: skip
+QUOTED_PARTS = 7
+"""Parts of a combined line between its six quotes, where none is escaped."""
+BACKSLASH = r"\\"
 REQUEST_FIELDS = ("method", "target", "protocol")
 
 
@@ -194,16 +197,46 @@ def _combined_log(engine: Engine, source: Source, path: Path, name: str) -> Raw:
     if not any(re.match(COMBINED, line) for line in _head(path).splitlines()):
         raise SourceError(f"{path.name} begins with no line of a combined log; source {source.source!r} declares one")
     engine.read_lines(name, path)
+    columns = ", ".join(f"NULLIF(NULLIF({field}, '-'), '') AS \"raw_{c}\"" for c, field in _combined_fields(source))
+    # A match costs a tenth of what its groups cost. Where no quote is escaped or out of place, fields are cut at the
+    # quotes, and what stands before them at spaces; the few other lines go through the groups.
+    cut = f"{_matches(COMBINED)} AND LIST_LENGTH(q) = {QUOTED_PARTS} AND NOT {_matches(BACKSLASH)}"
     groups = f"REGEX_GROUPS(line, {literal(COMBINED)}, {len(COMBINED_FIELDS)})"
-    fields = {field: f"GROUP_ITEM(fields, {group})" for group, field in enumerate(COMBINED_FIELDS, start=1)}
-    first = fields["host"]
-    fields |= {field: f"split_part({fields['request']}, ' ', {part})" for part, field in enumerate(REQUEST_FIELDS, 1)}
-    columns = ", ".join(f"NULLIF(NULLIF({fields[c]}, '-'), '') AS \"raw_{c}\"" for c in _used(source))
+    cut += " AND split_part(LIST_ITEM(q, 1), '[', 3) = '' AND split_part(LIST_ITEM(q, 1), ' ', 6) = ''"
+    broken = "CASE WHEN NOT plain AND GROUP_ITEM(g, 1) = '' THEN 'line: not of the combined log' END"
     sql = (
-        f"SELECT line, CASE WHEN {first} = '' THEN 'line: not of the combined log' END AS broken, {columns}"
-        f" FROM (SELECT line, {groups} AS fields FROM {name}) AS parsed"
+        f"SELECT line, {broken} AS broken, {columns} FROM"
+        f" (SELECT line, q, plain, CASE WHEN NOT plain THEN {groups} END AS g FROM"
+        f" (SELECT line, q, {cut} AS plain FROM"
+        f" (SELECT line, QUOTE_FIELDS(line) AS q FROM {name}) AS quoted) AS matched) AS parsed"
     )
     return Raw(sql, (), (name,))
+
+
+def _matches(pattern: str) -> str:
+    return f"regexp_matches(line, {literal(pattern)})"
+
+
+def _combined_fields(source: Source) -> list[tuple[str, str]]:
+    """The declared columns, each with the SQL of its text."""
+    head, figures = "LIST_ITEM(q, 1)", "LIST_ITEM(q, 3)"
+    cut = {
+        "host": f"split_part({head}, ' ', 1)",
+        "ident": f"split_part({head}, ' ', 2)",
+        "remote_user": f"split_part({head}, ' ', 3)",
+        "time": f"split_part(split_part({head}, '[', 2), ']', 1)",
+        "request": "LIST_ITEM(q, 2)",
+        "status": f"split_part({figures}, ' ', 2)",
+        "bytes": f"split_part({figures}, ' ', 3)",
+        "referrer": "LIST_ITEM(q, 4)",
+        "user_agent": "LIST_ITEM(q, 6)",
+    }
+    fields = {
+        field: f"CASE WHEN plain THEN {cut[field]} ELSE GROUP_ITEM(g, {group}) END"
+        for group, field in enumerate(COMBINED_FIELDS, start=1)
+    }
+    fields |= {field: f"split_part({fields['request']}, ' ', {part})" for part, field in enumerate(REQUEST_FIELDS, 1)}
+    return [(name, fields[name]) for name in _used(source)]
 
 
 READERS: dict[Format, Callable[[Engine, Source, Path, str], Raw]] = {

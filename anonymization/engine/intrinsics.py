@@ -184,6 +184,7 @@ INTRINSICS: dict[str, Intrinsic] = {
     "GROUP_ITEM": Intrinsic(2, "struct_extract_at({0}, {1})", "try_element_at({0}, {1})"),
     "LIST_ITEM": Intrinsic(2, "{0}[{1}]", "try_element_at({0}, {1})"),
     "LIST_LENGTH": Intrinsic(1, "CAST(len({0}) AS BIGINT)", "CAST(size({0}) AS BIGINT)"),
+    "QUOTE_FIELDS": Intrinsic(1, "string_split({0}, '\"')", "split({0}, '\"', -1)"),
     "TAB_FIELDS": Intrinsic(1, "string_split({0}, chr(9))", "split({0}, '\\t', -1)"),
 }
 """Intrinsics that are templates; the others are built by `expand_intrinsic`."""

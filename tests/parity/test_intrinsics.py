@@ -58,6 +58,8 @@ TEXTS = {
     },
     "REGEX_REPLACE_ALL(x, '-', '')": {"2026-10-01": "20261001", "--": "", "": "", None: None},
     "LIST_ITEM(TAB_FIELDS(x), 2)": {"a\tb\tc": "b", "a\t": "", "\tb": "b", "a": None, "": None, None: None, "\t\t": ""},
+    "LIST_ITEM(QUOTE_FIELDS(x), 2)": {'a "b" c': "b", '"b"': "b", "a": None, "": None, None: None, 'a""': "", '"日本': "日本"},
+    "LIST_LENGTH(QUOTE_FIELDS(x))": {'a "b" c': 3, '"b"': 3, "a": 1, "": 1, '""': 3},
     "LIST_LENGTH(TAB_FIELDS(x))": {"a\tb\tc": 3, "a\t": 2, "a": 1, "": 1, "\t\t": 3, "か\tb": 2},
     "JSON_VALID(x)": {'{"a": 1}': True, ' {"a": 1}': True, "[1]": False, "1": False, '{"a"': False, "": False},
     "LIST_ITEM(JSON_FIELDS(x, 'a', 'b'), 2)": {
