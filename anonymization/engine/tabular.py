@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -174,14 +176,9 @@ class TabularEngine:
 
     def _place(self, column: str, labels: Sequence[str]) -> str:
         """The place of a column's value in a dictionary: an enumeration, as DuckDB casts each dictionary page once."""
-        name = f"e{secrets.token_hex(8)}"
-        listed = pa.table({"label": pa.array(labels, pa.string()), "place": range(len(labels))})
-        self._connection.register(f"{name}_labels", listed)
-        self._connection.execute(
-            f"CREATE TYPE {quoted(name)} AS ENUM (SELECT label FROM {quoted(name + '_labels')} ORDER BY place)"
-        )
-        self._connection.unregister(f"{name}_labels")
-        return f"enum_code(TRY_CAST({_text(column)} AS {quoted(name)}))"
+        name = quoted(f"e{secrets.token_hex(8)}")
+        self._connection.execute(f"CREATE TYPE {name} AS ENUM ({', '.join(map(literal, labels))})")
+        return f"enum_code(TRY_CAST({_text(column)} AS {name}))"
 
     def rest(self, table: Tabular, columns: Sequence[str]) -> Generator[pa.RecordBatch]:
         """Yield columns as they are, in the file's order.
@@ -235,6 +232,30 @@ class TabularEngine:
     ) -> None:
         """Close the engine."""
         self.close()
+
+
+def numbers_of(column: pa.Array) -> npt.NDArray[np.int64]:
+    """Return an int64 column without nulls as an array.
+
+    As the two below, without what imports pandas in Arrow's own: that takes a quarter of a second.
+    """
+    return np.frombuffer(column.buffers()[1], np.int64, len(column), column.offset * 8)
+
+
+def texts_of(texts: Sequence[str]) -> pa.StringArray:
+    """Return texts as a column."""
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+
+
+def dictionary_column(codes: npt.NDArray[np.signedinteger[Any]], texts: pa.StringArray) -> pa.DictionaryArray:
+    """Return a column of texts by their places; a negative one stands for a missing value."""
+    absent = codes < 0
+    valid = pa.py_buffer(np.packbits(~absent, bitorder="little")) if absent.any() else None
+    kind = {1: pa.int8(), 2: pa.int16(), 4: pa.int32()}[codes.itemsize]
+    places = pa.Array.from_buffers(kind, len(codes), [valid, pa.py_buffer(np.ascontiguousarray(codes))])
+    return pa.DictionaryArray.from_arrays(places, texts)
 
 
 def check_codable(table: Tabular, columns: Sequence[str]) -> None:
