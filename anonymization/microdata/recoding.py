@@ -27,7 +27,7 @@ from anonymization.microdata.ruin import search
 from anonymization.microdata.sweep import Entries, boxes_of, closed, level_losses, sweep
 
 _EFFORT = 4_000  # work a tuple
-_MOST_WORK = 1_500_000_000
+_MOST_WORK = 300_000_000
 _NO_WORK = 200_000  # so little is free
 
 
@@ -124,7 +124,7 @@ def recode_locally(
         suppression_limit: the share of the persons that may be suppressed at most, in [0, 1].
         aggregate: which loss is minimized.
         work: the search's budget, in look-ups of a price, about 10^-8 CPU seconds each; 0 for the sweep alone. By
-            default 4,000 a tuple, and 1.5 * 10^9 at most.
+            default 4,000 a tuple, and 3 * 10^8 at most.
         at_most: the levels of a full-domain recoding that keeps k and the limit; the result loses no more.
         acceptable: called with the tuples and amounts of a class; classes that it refuses are merged with what is
             near until it takes them. It must take what is merged of two classes that it takes.
