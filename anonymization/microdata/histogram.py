@@ -139,11 +139,17 @@ def count_tuples(
     tuples, inverse = distinct_rows(np.vstack(list(leaves.values())), [h.size for h in known])
     own, others = inverse[: len(frame)], inverse[len(frame) :]
     counts = np.bincount(own, minlength=len(tuples)).astype(np.int64)
-    values = (
-        None
-        if sensitive is None
-        else _sensitive(frame, sensitive, own, len(tuples), sensitive_hierarchy, ordered=ordered)
-    )
+    values = None
+    if sensitive is not None:
+        values = sensitive_of(
+            sensitive,
+            text_column(frame, sensitive),
+            own,
+            np.ones(len(own), np.int64),
+            len(tuples),
+            hierarchy=sensitive_hierarchy,
+            ordered=ordered,
+        )
     persons = None if population is None else np.bincount(others, minlength=len(tuples)).astype(np.int64)
     return Histogram(known, tuples, counts, values, persons)
 
@@ -189,30 +195,47 @@ def distinct_rows(
     return np.ascontiguousarray(codes[first]), inverse
 
 
-def _sensitive(
-    frame: pd.DataFrame,
-    column: str,
+def sensitive_of(
+    attribute: str,
+    values: tuple[npt.NDArray[np.int64], Sequence[str]],
     own: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.int64],
     tuples: int,
-    hierarchy: Hierarchy | None,
     *,
-    ordered: bool,
+    hierarchy: Hierarchy | None = None,
+    ordered: bool = False,
 ) -> Sensitive:
-    """The sensitive attribute of the data's rows; `own` is the place of each row's tuple."""
-    codes, values = text_column(frame, column)
+    """Return the sensitive attribute of rows by tuple.
+
+    Args:
+        attribute: its column.
+        values: (rows,) the place of each row's value in a list of values, and the list.
+        own: (rows,) the place of each row's tuple.
+        weights: (rows,) persons of each row.
+        tuples: the number of tuples.
+        hierarchy: of the values.
+        ordered: whether they have an order.
+    """
+    codes, texts = values
     if hierarchy is not None:
-        hierarchy = hierarchy.with_missing() if MISSING in values else hierarchy
-        labels, places = hierarchy.labels[0], hierarchy.leaf_codes(values)
+        hierarchy = hierarchy.with_missing() if MISSING in texts else hierarchy
+        labels, places = hierarchy.labels[0], hierarchy.leaf_codes(texts)
     else:
-        labels = _in_order(values)
+        labels = _in_order(texts)
         place = {label: code for code, label in enumerate(labels)}
-        places = np.array([place[value] for value in values], np.int32)
-    entries = own * len(labels) + places[codes]
-    distinct, counts = np.unique(entries, return_counts=True)
-    of = distinct // len(labels)
+        places = np.array([place[text] for text in texts], np.int32)
+    entries, inverse = np.unique(own * len(labels) + places[codes], return_inverse=True)
+    counts = np.bincount(inverse, weights, len(entries)).astype(np.int64)
+    of = entries // len(labels)
     starts = np.searchsorted(of, np.arange(tuples + 1)).astype(np.int64)
     return Sensitive(
-        column, labels, starts, (distinct % len(labels)).astype(np.int32), counts.astype(np.int64), ordered, hierarchy
+        attribute,
+        labels,
+        starts,
+        (entries % len(labels)).astype(np.int32),
+        counts,
+        ordered=ordered,
+        hierarchy=hierarchy,
     )
 
 
