@@ -13,9 +13,11 @@ is published is tables that went through the gate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 import numpy as np
 
@@ -137,7 +139,9 @@ def recode_locally(
     known = np.flatnonzero(histogram.counts)
     tuples: Ints = histogram.tuples[known]
     persons = Histogram(histogram.hierarchies, tuples, histogram.counts[known])
-    task = _Task(persons, space_of(persons.hierarchies, persons.tuples), k, int(suppression_limit * persons.persons))
+    # as it is written: 0.57 of 100 are 57, though the nearest binary fractions multiply to less
+    limit = math.floor(Fraction(repr(float(suppression_limit))) * persons.persons)
+    task = _Task(persons, space_of(persons.hierarchies, persons.tuples), k, limit)
     budget = min(_EFFORT * len(known) + _NO_WORK, _MOST_WORK) if work is None else work
     found = [*task.found(aggregate, budget), *([] if at_most is None else [task.full_domain(at_most)])]
     taken = None if acceptable is None else (lambda rows, amounts: acceptable(known[rows].astype(np.int32), amounts))
