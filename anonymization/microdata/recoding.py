@@ -13,9 +13,11 @@ is published is tables that went through the gate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 import numpy as np
 
@@ -27,7 +29,7 @@ from anonymization.microdata.ruin import search
 from anonymization.microdata.sweep import Entries, boxes_of, closed, level_losses, sweep
 
 _EFFORT = 4_000  # work a tuple
-_MOST_WORK = 1_500_000_000
+_MOST_WORK = 300_000_000
 _NO_WORK = 200_000  # so little is free
 
 
@@ -124,7 +126,7 @@ def recode_locally(
         suppression_limit: the share of the persons that may be suppressed at most, in [0, 1].
         aggregate: which loss is minimized.
         work: the search's budget, in look-ups of a price, about 10^-8 CPU seconds each; 0 for the sweep alone. By
-            default 4,000 a tuple, and 1.5 * 10^9 at most.
+            default 4,000 a tuple, and 3 * 10^8 at most.
         at_most: the levels of a full-domain recoding that keeps k and the limit; the result loses no more.
         acceptable: called with the tuples and amounts of a class; classes that it refuses are merged with what is
             near until it takes them. It must take what is merged of two classes that it takes.
@@ -137,7 +139,9 @@ def recode_locally(
     known = np.flatnonzero(histogram.counts)
     tuples: Ints = histogram.tuples[known]
     persons = Histogram(histogram.hierarchies, tuples, histogram.counts[known])
-    task = _Task(persons, space_of(persons.hierarchies, persons.tuples), k, int(suppression_limit * persons.persons))
+    # as it is written: 0.57 of 100 are 57, though the nearest binary fractions multiply to less
+    limit = math.floor(Fraction(repr(float(suppression_limit))) * persons.persons)
+    task = _Task(persons, space_of(persons.hierarchies, persons.tuples), k, limit)
     budget = min(_EFFORT * len(known) + _NO_WORK, _MOST_WORK) if work is None else work
     found = [*task.found(aggregate, budget), *([] if at_most is None else [task.full_domain(at_most)])]
     taken = None if acceptable is None else (lambda rows, amounts: acceptable(known[rows].astype(np.int32), amounts))
