@@ -24,7 +24,7 @@ import numpy as np
 from anonymization.errors import InputError
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.nodes import Floats, Ints, Longs, Space, Tables, space_of
-from anonymization.microdata.repair import Criterion, merge_unacceptable, suppress
+from anonymization.microdata.repair import Acceptable, merge_unacceptable, suppress
 from anonymization.microdata.ruin import search
 from anonymization.microdata.sweep import Entries, boxes_of, closed, level_losses, sweep
 
@@ -112,7 +112,7 @@ def recode_locally(
     aggregate: Aggregate = Aggregate.GEOMETRIC,
     work: int | None = None,
     at_most: Sequence[int] | None = None,
-    acceptable: Criterion | None = None,
+    acceptable: Acceptable | None = None,
 ) -> LocalSolution:
     """Return a recoding of little loss whose classes have at least k persons.
 
@@ -199,7 +199,7 @@ class _Task:
             raise InputError(f"levels {tuple(levels)} suppress {lost} persons: {self.limit} may be")
         return self._entries(class_of)
 
-    def finished(self, entries: Entries, acceptable: Criterion | None) -> list[LocalSolution]:
+    def finished(self, entries: Entries, acceptable: Acceptable | None) -> list[LocalSolution]:
         """The recoding, and one with suppression where some is allowed; each acceptable."""
         tables = self._tables()
         candidates = [entries]
