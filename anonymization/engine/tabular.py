@@ -154,21 +154,21 @@ class TabularEngine:
         Raises:
             InputError: the file cannot be read.
         """
-        packed = []
-        for key in keys:
-            terms, stride = [], 1
-            for column, labels in reversed(list(key.items())):
-                terms.append(f"{self._place(column, labels)}::BIGINT * {stride}")
-                stride *= len(labels)
-            packed.append(" + ".join(terms))
-        selected = ", ".join(f"{sum_} AS k{i}" for i, sum_ in enumerate(packed))
         with _unreadable(table.path):
-            yield from self._connection.sql(f"SELECT {selected} FROM {_source(table)}").to_arrow_reader(BATCH)
+            packed = ", ".join(f"{self._packed(key)} AS k{i}" for i, key in enumerate(keys))
+            yield from self._connection.sql(f"SELECT {packed} FROM {_source(table)}").to_arrow_reader(BATCH)
+
+    def _packed(self, key: Mapping[str, Sequence[str]]) -> str:
+        terms, stride = [], 1
+        for column, labels in reversed(list(key.items())):
+            terms.append(f"{self._place(column, labels)}::BIGINT * {stride}")
+            stride *= len(labels)
+        return " + ".join(terms)
 
     def first_other(self, table: Tabular, column: str, labels: Sequence[str]) -> str | None:
         """Return the first of a column's values, by text, that is not in its dictionary."""
-        known = self._place(column, labels)
         with _unreadable(table.path):
+            known = self._place(column, labels)
             found = self._connection.execute(
                 f"SELECT min({_text(column)}) FROM {_source(table)} WHERE {known} IS NULL"
             ).fetchall()
@@ -176,8 +176,11 @@ class TabularEngine:
 
     def _place(self, column: str, labels: Sequence[str]) -> str:
         """The place of a column's value in a dictionary: an enumeration, as DuckDB casts each dictionary page once."""
-        name = quoted(f"e{secrets.token_hex(8)}")
-        self._connection.execute(f"CREATE TYPE {name} AS ENUM ({', '.join(map(literal, labels))})")
+        name = f"e{secrets.token_hex(8)}"
+        places = pa.Array.from_buffers(pa.int64(), len(labels), [None, pa.py_buffer(np.arange(len(labels)))])
+        self._connection.register(f"{name}_labels", pa.table({"label": texts_of(labels), "place": places}))
+        self._connection.execute(f"CREATE TYPE {name} AS ENUM (SELECT label FROM {name}_labels ORDER BY place)")
+        self._connection.unregister(f"{name}_labels")
         return f"enum_code(TRY_CAST({_text(column)} AS {name}))"
 
     def rest(self, table: Tabular, columns: Sequence[str]) -> Generator[pa.RecordBatch]:
