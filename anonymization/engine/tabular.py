@@ -89,6 +89,7 @@ class TabularEngine:
         self._settings = {
             "autoinstall_known_extensions": "false",
             "memory_limit": literal(memory_limit),
+            "enable_progress_bar": "false",
             "preserve_insertion_order": "true",
             "temp_directory": literal(str(self._spill)),
             "TimeZone": "'UTC'",
