@@ -131,6 +131,8 @@ def write_report(path: Path, content: Mapping[str, Any]) -> None:
         part.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def summary(done: Anonymized) -> list[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from anonymization.errors import InputError
 from anonymization.microdata.hierarchy import MISSING, Hierarchy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _RADIX_LIMIT = 2**62
 
@@ -162,6 +165,8 @@ def text_column(frame: pd.DataFrame, column: str, where: str = "the data") -> tu
     """
     if column not in frame.columns:
         raise InputError(f"{where}: no column {column!r}; it has {list(frame.columns)}")
+    import pandas as pd  # noqa: PLC0415 - a quarter of a second, and the command for rows has no frame
+
     codes, distinct = pd.factorize(frame[column], use_na_sentinel=False)
     if pd.api.types.is_float_dtype(distinct.dtype):
         numbers = np.asarray(distinct, np.float64)

@@ -13,21 +13,23 @@ is published is tables that went through the gate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 import numpy as np
 
 from anonymization.errors import InputError
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.nodes import Floats, Ints, Longs, Space, Tables, space_of
-from anonymization.microdata.repair import Criterion, merge_unacceptable, suppress
+from anonymization.microdata.repair import Acceptable, merge_unacceptable, suppress
 from anonymization.microdata.ruin import search
 from anonymization.microdata.sweep import Entries, boxes_of, closed, level_losses, sweep
 
 _EFFORT = 4_000  # work a tuple
-_MOST_WORK = 1_500_000_000
+_MOST_WORK = 300_000_000
 _NO_WORK = 200_000  # so little is free
 
 
@@ -110,7 +112,7 @@ def recode_locally(
     aggregate: Aggregate = Aggregate.GEOMETRIC,
     work: int | None = None,
     at_most: Sequence[int] | None = None,
-    acceptable: Criterion | None = None,
+    acceptable: Acceptable | None = None,
 ) -> LocalSolution:
     """Return a recoding of little loss whose classes have at least k persons.
 
@@ -124,7 +126,7 @@ def recode_locally(
         suppression_limit: the share of the persons that may be suppressed at most, in [0, 1].
         aggregate: which loss is minimized.
         work: the search's budget, in look-ups of a price, about 10^-8 CPU seconds each; 0 for the sweep alone. By
-            default 4,000 a tuple, and 1.5 * 10^9 at most.
+            default 4,000 a tuple, and 3 * 10^8 at most.
         at_most: the levels of a full-domain recoding that keeps k and the limit; the result loses no more.
         acceptable: called with the tuples and amounts of a class; classes that it refuses are merged with what is
             near until it takes them. It must take what is merged of two classes that it takes.
@@ -137,7 +139,9 @@ def recode_locally(
     known = np.flatnonzero(histogram.counts)
     tuples: Ints = histogram.tuples[known]
     persons = Histogram(histogram.hierarchies, tuples, histogram.counts[known])
-    task = _Task(persons, space_of(persons.hierarchies, persons.tuples), k, int(suppression_limit * persons.persons))
+    # as it is written: 0.57 of 100 are 57, though the nearest binary fractions multiply to less
+    limit = math.floor(Fraction(repr(float(suppression_limit))) * persons.persons)
+    task = _Task(persons, space_of(persons.hierarchies, persons.tuples), k, limit)
     budget = min(_EFFORT * len(known) + _NO_WORK, _MOST_WORK) if work is None else work
     found = [*task.found(aggregate, budget), *([] if at_most is None else [task.full_domain(at_most)])]
     taken = None if acceptable is None else (lambda rows, amounts: acceptable(known[rows].astype(np.int32), amounts))
@@ -195,7 +199,7 @@ class _Task:
             raise InputError(f"levels {tuple(levels)} suppress {lost} persons: {self.limit} may be")
         return self._entries(class_of)
 
-    def finished(self, entries: Entries, acceptable: Criterion | None) -> list[LocalSolution]:
+    def finished(self, entries: Entries, acceptable: Acceptable | None) -> list[LocalSolution]:
         """The recoding, and one with suppression where some is allowed; each acceptable."""
         tables = self._tables()
         candidates = [entries]

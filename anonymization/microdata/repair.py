@@ -12,7 +12,7 @@ from anonymization.microdata.nodes import SCALE, Ints, Longs, Tables
 from anonymization.microdata.recoding_kernels import nearest_class, removal_gains
 from anonymization.microdata.sweep import Entries, boxes_of
 
-Criterion = Callable[[Ints, Longs], bool]
+Acceptable = Callable[[Ints, Longs], bool]
 """Whether a class is acceptable: its tuples, and how many persons of each."""
 
 
@@ -58,7 +58,7 @@ def suppress(tables: Tables, entries: Entries, k: int, limit: int) -> Entries:
     return tuple_of, class_of, amount
 
 
-def merge_unacceptable(tables: Tables, entries: Entries, acceptable: Criterion) -> Entries:
+def merge_unacceptable(tables: Tables, entries: Entries, acceptable: Acceptable) -> Entries:
     """Return the entries with every refused class merged with the one that costs least, until all are acceptable.
 
     Args:

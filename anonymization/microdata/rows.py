@@ -15,12 +15,21 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from anonymization.engine.tabular import BATCH, Tabular, TabularEngine, check_codable
+from anonymization.engine.tabular import (
+    BATCH,
+    Tabular,
+    TabularEngine,
+    check_codable,
+    dictionary_column,
+    numbers_of,
+    texts_of,
+)
 from anonymization.errors import InputError
 from anonymization.microdata.hierarchy import MISSING, Hierarchy
 from anonymization.microdata.histogram import Histogram, sensitive_of
@@ -259,23 +268,19 @@ class _Column:
     """A quasi-identifier as it is written: texts, and the place of each part's text; -1 where it is missing."""
 
     texts: pa.StringArray
-    codes: npt.NDArray[np.signedinteger]
-    missing: bool
+    codes: npt.NDArray[np.signedinteger[Any]]
 
     @classmethod
     def of(cls, labels: tuple[str, ...], codes: Codes, suppressed: npt.NDArray[np.bool_]) -> _Column:
         labels = labels if SUPPRESSED in labels else (*labels, SUPPRESSED)
         codes = np.where(suppressed, labels.index(SUPPRESSED), codes)
-        kind = next(kind for kind in (np.int8, np.int16, np.int32) if len(labels) <= np.iinfo(kind).max)
-        missing = MISSING in labels
-        if missing:
+        if MISSING in labels:
             codes = np.where(codes == labels.index(MISSING), -1, codes)
-        return cls(pa.array(labels, pa.string()), codes.astype(kind), missing)
+        kind = next(kind for kind in (np.int8, np.int16, np.int32) if len(labels) <= np.iinfo(kind).max)
+        return cls(texts_of(labels), codes.astype(kind))
 
     def of_parts(self, part_of: Codes) -> pa.DictionaryArray:
-        codes = self.codes[part_of]
-        places = pa.array(codes, mask=codes < 0) if self.missing else pa.array(codes)
-        return pa.DictionaryArray.from_arrays(places, self.texts)
+        return dictionary_column(self.codes[part_of], self.texts)
 
 
 class _Packing:
@@ -314,7 +319,7 @@ class _Packing:
                 lacking = any(column.null_count for column in batch.columns)
                 if lacking:
                     break
-                columns = [column.to_numpy() for column in batch.columns]
+                columns = [numbers_of(column) for column in batch.columns]
                 found = self.numberings[0].number(columns[0])
                 for group, numbering, column in zip(self.groups[1:], self.numberings[1:], columns[1:], strict=False):
                     found = numbering.number(found * np.int64(self._radix(group)) + column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def check(histogram, k, limit, solution):
     np.add.at(persons, solution.tuple_of, solution.amount)
     assert persons.tolist() == histogram.counts.tolist()
     assert solution.amount.min() >= 1
-    assert solution.suppressed <= int(limit * histogram.persons)
+    assert solution.suppressed <= Fraction(str(limit)) * histogram.persons
     x = np.full(len(histogram.hierarchies), float(solution.suppressed))
     for c in range(solution.classes):
         own = solution.class_of == c

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ AGES = [
 ]
 CITIES = [("Osaka", "west", "*"), ("Kobe", "west", "*"), ("Tokyo", "east", "*"), ("Chiba", "east", "*")]
 ROWS = 400
+ROOT = Path(__file__).parents[3]
 
 
 def frame():
@@ -420,3 +423,21 @@ def test_bad_input_of_risk(work, words, message):
 def test_risk_takes_ordered_distance_for_numbers(work):
     figures = json.loads(noren("risk", "in.csv", "--quasi-identifiers", "city", "--sensitive", "age", "--json").output)
     assert figures["sensitive"]["distance"] == "ordered"
+
+
+def test_the_documented_session_runs_as_documented(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "microdata.md").read_text(encoding="utf-8")
+    people, city, sex, rule, session, safe, risk = re.findall(r"```\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hierarchies").mkdir()
+    for name, content in {
+        "people.csv": people,
+        "hierarchies/city.csv": city,
+        "hierarchies/sex.csv": sex,
+        "hierarchies/age.rule": rule,
+    }.items():
+        (tmp_path / name).write_text(content)
+    for block in (session, risk):
+        command, printed = block.split("\n", 1)
+        assert noren(*command.removeprefix("$ noren ").split()).output == printed
+    assert (tmp_path / "safe.csv").read_text().startswith(safe)

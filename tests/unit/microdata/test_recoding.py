@@ -95,9 +95,14 @@ def test_suppression_drops_the_outlier_that_costs_more_than_it_is_worth():
     assert dropped.class_of.tolist() == [0, -1]
 
 
-def test_no_more_is_suppressed_than_the_limit():
-    rows = [(0, 0, 50), (3, 2, 1)]
-    assert recode_locally(histogram([COLOUR, PLACE], rows), 40, suppression_limit=0.0195).suppressed == 0
+@pytest.mark.parametrize(
+    ("limit", "suppressed"), [(0.0, 0), (0.0097, 0), (0.0099, 1), (0.0195, 1), (0.0197, 2), (1.0, 2)]
+)
+def test_no_more_is_suppressed_than_the_limit(limit, suppressed):
+    # two outliers among 102 persons, each in a class of its own neighbours
+    given = histogram([COLOUR, PLACE], [(0, 0, 50), (1, 0, 1), (2, 2, 50), (3, 2, 1)])
+    solution = recode_locally(given, 40, suppression_limit=limit)
+    assert (solution.suppressed, solution.classes) == (suppressed, 2)
 
 
 def test_a_full_domain_recoding_bounds_the_loss():
