@@ -102,7 +102,8 @@ def _ip_network() -> Intrinsic:
 
 def _url_path(dialect: str) -> str:
     is_url = _matches(URL)[dialect == SPARK]
-    path = _first_group(URL + "(/?[^?#]*)")
+    # one way to match alone: RE2 takes a group from such a pattern several times faster
+    path = _first_group(URL + "(/[^?#]*)")
     return (
         f"CASE WHEN substr({{0}}, 1, 1) = '/' THEN {_first_group('^([^?#]*)')}"
         f" WHEN {is_url} THEN COALESCE(NULLIF({path}, ''), '/') END"

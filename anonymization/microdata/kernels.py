@@ -6,20 +6,17 @@ entries of a histogram or of a roll-up of it; classes are numbered by first appe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+from anonymization.microdata.compiled import compiled
+
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-
-compiled = cast("Callable[[Kernel], Kernel]", njit(cache=True, nogil=True))
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring keys over the table
 _NEAR = 3  # bits of the key that stay together

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.errors import InputError
+from anonymization.microdata.compiled import compiled
 from anonymization.microdata.criteria import Classes, Criterion
 from anonymization.microdata.histogram import Histogram, Sensitive
-from anonymization.microdata.kernels import compiled
 from anonymization.microdata.recoding import LocalSolution
 from anonymization.microdata.rows import SUPPRESSED, Recoding, Rows
 

@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 
+from anonymization.microdata.compiled import uncounted
 from anonymization.microdata.nodes import Ints, Longs, Space, Tables
-from anonymization.microdata.recoding_kernels import compiled, joined_cost
+from anonymization.microdata.recoding_kernels import joined_cost
 from anonymization.microdata.sweep import mixed
 
 _ORDERS = 8
@@ -15,7 +16,7 @@ _REACH = 4
 _KEPT = 12
 
 
-@compiled
+@uncounted
 def keep_nearest(t: Tables, orders: Ints, ranks: Ints, reach: int, near: Ints, stamp: Ints, price: Longs) -> None:
     """Fill `near` with every tuple's cheapest candidates, ascending.
 

@@ -3,29 +3,20 @@
 All kernels of local recoding are compiled once and kept on disk by numba, run in one thread, and compute with whole
 numbers alone: the result is the same on every machine. They neither make nor keep arrays, and so are compiled without
 counting references, which took more than half of the search's time.
-
-Who changes a kernel removes `__pycache__`: numba sees that the file of the kernel that is called was changed, not that
-one was that it calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 
+from anonymization.microdata.compiled import uncounted
 from anonymization.microdata.nodes import Ints, Longs, Tables
-
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-compiled = cast("Callable[[Kernel], Kernel]", njit(cache=True, nogil=True, _nrt=False))
 
 NOTHING = -1
 FAR = 1 << 60
 
 
-@compiled
+@uncounted
 def climb(t: Tables, g: int, a: int, b: int) -> int:
     """Return the lowest node above two of a dimension without a table; parents have the higher numbers."""
     at = t.node_at[g]
@@ -37,7 +28,7 @@ def climb(t: Tables, g: int, a: int, b: int) -> int:
     return a
 
 
-@compiled
+@uncounted
 def join(t: Tables, g: int, a: int, b: int) -> int:
     """Return the lowest node above two."""
     if t.table_at[g] >= 0:
@@ -45,7 +36,7 @@ def join(t: Tables, g: int, a: int, b: int) -> int:
     return climb(t, g, a, b)
 
 
-@compiled
+@uncounted
 def joined_cost(t: Tables, boxes: Ints, c: int, leaf: Ints, i: int) -> int:
     """Return the cost of a person under the lowest nodes above row c of `boxes` and row i of `leaf`."""
     total = 0
@@ -57,7 +48,7 @@ def joined_cost(t: Tables, boxes: Ints, c: int, leaf: Ints, i: int) -> int:
     return total
 
 
-@compiled
+@uncounted
 def widen(t: Tables, boxes: Ints, c: int, leaf: Ints, i: int) -> int:
     """Put row i of `leaf` under row c of `boxes`; return the new cost."""
     total = 0
@@ -68,7 +59,7 @@ def widen(t: Tables, boxes: Ints, c: int, leaf: Ints, i: int) -> int:
     return total
 
 
-@compiled
+@uncounted
 def tighten(t: Tables, tuple_of: Ints, class_of: Ints, amount: Longs, box: Ints, size: Longs, cost: Longs) -> None:
     """Compute every class's lowest nodes, persons and cost a person.
 
@@ -92,7 +83,7 @@ def tighten(t: Tables, tuple_of: Ints, class_of: Ints, amount: Longs, box: Ints,
         size[c] += amount[e]
 
 
-@compiled
+@uncounted
 def attach_rest(t: Tables, class_of: Ints, box: Ints, size: Longs, cost: Longs) -> None:
     """Attach every tuple without a class to the one where it costs least; changes all but the tables."""
     for i in range(len(class_of)):
@@ -108,7 +99,7 @@ def attach_rest(t: Tables, class_of: Ints, box: Ints, size: Longs, cost: Longs) 
         class_of[i] = best
 
 
-@compiled
+@uncounted
 def nearest_class(t: Tables, own: int, box: Ints, size: Longs, cost: Longs) -> int:
     """Return the other class that costs least when it takes all of `own`, -1 where there is none (size 0 is none)."""
     best, least = -1, FAR
@@ -124,7 +115,7 @@ def nearest_class(t: Tables, own: int, box: Ints, size: Longs, cost: Longs) -> i
     return best
 
 
-@compiled
+@uncounted
 def removal_gains(  # noqa: PLR0917 - a kernel makes no arrays: its scratch is handed in
     t: Tables, tuple_of: Ints, amount: Longs, starts: Longs, cost: Longs, k: int, after: Ints, gains: Longs
 ) -> None:

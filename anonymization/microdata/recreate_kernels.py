@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from anonymization.microdata.compiled import uncounted
 from anonymization.microdata.nodes import Tables
-from anonymization.microdata.recoding_kernels import FAR, climb, compiled, join, joined_cost, widen
+from anonymization.microdata.recoding_kernels import FAR, climb, join, joined_cost, widen
 from anonymization.microdata.ruin_state import Pool, Rules, Seed, State
 
 
-@compiled
+@uncounted
 def draw(seed: Seed) -> int:
     """Advance `seed[0]` and return 31 random bits: xorshift64* (Vigna 2016)."""
     x = seed[0]
@@ -20,13 +21,13 @@ def draw(seed: Seed) -> int:
     return np.int64((x * np.uint64(0x2545F4914F6CDD1D)) >> np.uint64(33))  # type: ignore[return-value]
 
 
-@compiled
+@uncounted
 def below(seed: Seed, bound: int) -> int:
     """Return a random number from 0 to `bound` - 1."""
     return (draw(seed) * bound) >> 31
 
 
-@compiled
+@uncounted
 def scan(t: Tables, p: Pool, c: int, live: int) -> None:
     """Price every live item: the cost of a person in cluster c, should it take the item."""
     for g in range(p.c_box.shape[1]):
@@ -44,7 +45,7 @@ def scan(t: Tables, p: Pool, c: int, live: int) -> None:
                 p.price[i] = own if g == 0 else p.price[i] + own
 
 
-@compiled
+@uncounted
 def drop(p: Pool, i: int, live: int) -> int:
     """Remove item i by putting the last live one in its place."""
     last = live - 1
@@ -57,7 +58,7 @@ def drop(p: Pool, i: int, live: int) -> int:
     return last
 
 
-@compiled
+@uncounted
 def enter(p: Pool, i: int, cluster: int, amount: int, e: int) -> None:
     """Make entry e: `amount` persons of item i in the cluster."""
     p.e_tuple[e] = p.item[i]
@@ -67,7 +68,7 @@ def enter(p: Pool, i: int, cluster: int, amount: int, e: int) -> None:
         p.e_leaf[e, g] = p.leaf[i, g]
 
 
-@compiled
+@uncounted
 def take(p: Pool, i: int, cluster: int, amount: int, e: int) -> int:
     """Move `amount` persons of item i into the cluster as entry e; return how many of them nobody held."""
     enter(p, i, cluster, amount, e)
@@ -81,7 +82,7 @@ def take(p: Pool, i: int, cluster: int, amount: int, e: int) -> int:
     return amount
 
 
-@compiled
+@uncounted
 def stand_alone(p: Pool, rules: Rules, live: int, clusters: int) -> tuple[int, int, int, int]:
     """An item of k persons is a cluster of its own, its surplus free; return live, entries, clusters, unheld."""
     entries = 0
@@ -109,7 +110,7 @@ def stand_alone(p: Pool, rules: Rules, live: int, clusters: int) -> tuple[int, i
     return live, entries, clusters, unheld
 
 
-@compiled
+@uncounted
 def absorb(p: Pool, rules: Rules, cluster: int, live: int, entries: int, seed: Seed) -> tuple[int, int, int, int]:
     """Take items that cost a cluster nothing more; return live, entries, unheld taken, and the cheapest other."""
     taken, i, best, least = 0, 0, -1, FAR
@@ -130,7 +131,7 @@ def absorb(p: Pool, rules: Rules, cluster: int, live: int, entries: int, seed: S
     return live, entries, taken, best
 
 
-@compiled
+@uncounted
 def grow(
     t: Tables, p: Pool, rules: Rules, cluster: int, live: int, entries: int, seed: Seed
 ) -> tuple[int, int, int, int]:
@@ -150,7 +151,7 @@ def grow(
     return live, entries, taken, work
 
 
-@compiled
+@uncounted
 def attach(t: Tables, p: Pool, live: int, entries: int, clusters: int) -> tuple[int, int]:
     """Put every item that nobody holds where it costs least; return entries and work."""
     work = 0
@@ -170,7 +171,7 @@ def attach(t: Tables, p: Pool, live: int, entries: int, clusters: int) -> tuple[
     return entries, work
 
 
-@compiled
+@uncounted
 def surplus(p: Pool, live: int) -> int:
     """Return the persons that clusters of their own can spare."""
     total = 0
@@ -180,7 +181,7 @@ def surplus(p: Pool, live: int) -> int:
     return total
 
 
-@compiled
+@uncounted
 def members(  # noqa: PLR0917 - what a step knows so far
     t: Tables, p: Pool, rules: Rules, live: int, entries: int, clusters: int, unheld: int, seed: Seed
 ) -> tuple[int, int, int, int]:
@@ -227,7 +228,7 @@ def members(  # noqa: PLR0917 - what a step knows so far
     return live, entries, clusters, work
 
 
-@compiled
+@uncounted
 def suffixes(t: Tables, p: Pool, s: State, cluster: int, entries: int) -> int:
     """List a cluster's entries, and for each the lowest nodes above those from it on and the core; return how many."""
     count = 0
@@ -249,7 +250,7 @@ def suffixes(t: Tables, p: Pool, s: State, cluster: int, entries: int) -> int:
     return count
 
 
-@compiled
+@uncounted
 def without(t: Tables, p: Pool, j: int) -> int:
     """Put the lowest nodes above a cluster without its j-th listed entry into p.box; return their cost."""
     cost = 0
@@ -260,7 +261,7 @@ def without(t: Tables, p: Pool, j: int) -> int:
     return cost
 
 
-@compiled
+@uncounted
 def shift(t: Tables, p: Pool, own: int, e: int, amount: int, target: int, entries: int) -> int:
     """Move persons of entry e to another cluster; return entries."""
     p.c_cost[target] = widen(t, p.c_box, target, p.e_leaf, e)
@@ -278,7 +279,7 @@ def shift(t: Tables, p: Pool, own: int, e: int, amount: int, target: int, entrie
     return entries + 1
 
 
-@compiled
+@uncounted
 def better_place(t: Tables, p: Pool, e: int, amount: int, gain: int, clusters: int) -> int:
     """Return the cluster where persons of entry e cost least, -1 where they cost what their own gains by it."""
     best = -1
@@ -291,7 +292,7 @@ def better_place(t: Tables, p: Pool, e: int, amount: int, gain: int, clusters: i
     return best
 
 
-@compiled
+@uncounted
 def improve_one(t: Tables, p: Pool, rules: Rules, own: int, count: int, entries: int, clusters: int) -> int:
     """Move a cluster's surplus, entry by entry, while it pays; return entries."""
     for g in range(len(p.before)):
@@ -318,7 +319,7 @@ def improve_one(t: Tables, p: Pool, rules: Rules, own: int, count: int, entries:
     return entries
 
 
-@compiled
+@uncounted
 def improve(t: Tables, p: Pool, s: State, rules: Rules, entries: int, clusters: int) -> tuple[int, int]:
     """Move surplus to other clusters while it pays; return entries and work."""
     work = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from anonymization.microdata.compiled import uncounted
 from anonymization.microdata.nodes import Longs, Tables
-from anonymization.microdata.recoding_kernels import compiled, widen
+from anonymization.microdata.recoding_kernels import widen
 from anonymization.microdata.recreate_kernels import (
     attach,
     below,
@@ -15,7 +16,7 @@ from anonymization.microdata.recreate_kernels import (
 from anonymization.microdata.ruin_state import Pool, Rules, Seed, State
 
 
-@compiled
+@uncounted
 def front(s: State, c: int, who: int) -> None:
     """Move the tuple's entry to the front of its class's list."""
     e, last = s.head[c], -1
@@ -27,7 +28,7 @@ def front(s: State, c: int, who: int) -> None:
         s.head[c] = e
 
 
-@compiled
+@uncounted
 def release(t: Tables, s: State, p: Pool, rules: Rules, j: int, items: int, own: int) -> int:
     """Put the first `own` entries of the j-th chosen class into the pool; the others stay as a cluster's core."""
     c = p.chosen[j]
@@ -51,7 +52,7 @@ def release(t: Tables, s: State, p: Pool, rules: Rules, j: int, items: int, own:
     return items
 
 
-@compiled
+@uncounted
 def costly(s: State, rules: Rules, seed: Seed) -> int:
     """Return the costliest of some random classes, -1 where none of them costs anything."""
     best, worst = -1, 0
@@ -62,7 +63,7 @@ def costly(s: State, rules: Rules, seed: Seed) -> int:
     return best
 
 
-@compiled
+@uncounted
 def gather(t: Tables, s: State, p: Pool, rules: Rules, seed: Seed) -> tuple[int, int]:
     """Release a costly class and classes near it, whole or in part; return items and classes."""
     p.chosen[0] = costly(s, rules, seed)
@@ -94,7 +95,7 @@ def gather(t: Tables, s: State, p: Pool, rules: Rules, seed: Seed) -> tuple[int,
     return items, chosen
 
 
-@compiled
+@uncounted
 def open_cores(t: Tables, s: State, p: Pool, chosen: int) -> int:
     """Open a cluster for what stays of every partly released class; return clusters."""
     clusters = 0
@@ -117,7 +118,7 @@ def open_cores(t: Tables, s: State, p: Pool, chosen: int) -> int:
     return clusters
 
 
-@compiled
+@uncounted
 def forget(s: State, p: Pool, chosen: int) -> None:
     """Take the chosen classes out of the state, their cores left as they are."""
     for j in range(chosen):
@@ -132,7 +133,7 @@ def forget(s: State, p: Pool, chosen: int) -> None:
         s.tops[1] += 1
 
 
-@compiled
+@uncounted
 def commit(s: State, p: Pool, entries: int, clusters: int) -> None:
     """Put the clusters into the state."""
     for c in range(clusters):
@@ -167,7 +168,7 @@ def commit(s: State, p: Pool, entries: int, clusters: int) -> None:
             s.next[e] = own
 
 
-@compiled
+@uncounted
 def take_step(t: Tables, s: State, p: Pool, rules: Rules, seed: Seed, heat: int) -> tuple[int, int]:
     """Ruin and recreate; keep it if the total cost rises by no more than `heat`; return its work and the change."""
     items, chosen = gather(t, s, p, rules, seed)
@@ -195,7 +196,7 @@ def take_step(t: Tables, s: State, p: Pool, rules: Rules, seed: Seed, heat: int)
     return work, change
 
 
-@compiled
+@uncounted
 def anneal(t: Tables, s: State, p: Pool, rules: Rules, seed: Seed, waits: Longs, schedule: Longs) -> int:
     """Take steps until the work is used up; return the change of the total cost.
 

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from anonymization.microdata.compiled import uncounted
 from anonymization.microdata.nodes import Ints, Longs
-from anonymization.microdata.recoding_kernels import compiled
 
 Marks = npt.NDArray[np.uint64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring keys over the table
 
 
-@compiled
+@uncounted
 def name_groups(leaves: Ints, rest: Longs, live: int, marks: Marks, at: Longs, names: Marks) -> None:
     """Compute the group of every tuple that is left: the sum of its marks."""
     for g in range(leaves.shape[1]):
@@ -43,7 +43,7 @@ class Scratch(NamedTuple):
     given: Ints
 
 
-@compiled
+@uncounted
 def count_groups(w: Scratch, live: int, bits: int, counts: Longs, k: int, classes: int) -> int:
     """Count every group's persons in a table of 2^bits places; number those that reach k; return classes."""
     mask, shift = (1 << bits) - 1, np.uint64(64 - bits)
@@ -63,7 +63,7 @@ def count_groups(w: Scratch, live: int, bits: int, counts: Longs, k: int, classe
     return classes
 
 
-@compiled
+@uncounted
 def close_groups(leaves: Ints, counts: Longs, marks: Marks, visits: Longs, k: int, class_of: Ints, w: Scratch) -> int:
     """Visit nodes of the lattice; close every group that has k persons; go on with the rest.
 
