@@ -8,7 +8,9 @@ The share of a text is the hierarchy's rows that it covers, divided by all of it
 - values with commas between, as Mondrian writes sets: those rows.
 
 Rows that are not there, and rows that read `*` throughout, are suppressed ones: share 1 in every dimension, and no
-class. Ranges and sets need not be labels of the hierarchy, so a program that writes them chooses among more.
+class. Ranges and sets need not be labels of the hierarchy, so who writes them chooses among more and loses less with
+the same classes. Classes are compared alike in two ways more: each text replaced by the lowest label that covers it,
+and each class of a program that writes labels as the ranges and sets of its persons' values.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from anonymization.errors import InputError
@@ -29,6 +32,8 @@ COUNT = "count"
 """The column that says how many persons a row stands for, where rows are not persons."""
 _RANGE = re.compile(r"(-?\d+)-(-?\d+)")
 
+Bools = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -36,37 +41,48 @@ class Quality:
 
     Attributes:
         k: persons of the smallest class; 0 where all are suppressed.
-        loss: geometric, in [0, 1].
+        loss: geometric, in [0, 1], of what is written.
+        as_labels: the same, with the lowest label that covers it for each text.
         suppressed: persons.
     """
 
     k: int
     loss: float
+    as_labels: float
     suppressed: int
 
 
-def covered(hierarchy: Hierarchy, text: str) -> int:
-    """Return how many rows of the hierarchy a published text covers.
+def covered(hierarchy: Hierarchy, text: str) -> Bools:
+    """Return which rows of the hierarchy a published text covers.
 
     Raises:
         InputError: it is nothing that the module's docstring lists.
     """
     for labels, ancestors in zip(hierarchy.labels, hierarchy.ancestors, strict=True):
         if text in labels:
-            return int((ancestors == labels.index(text)).sum())
+            return np.asarray(ancestors == labels.index(text))
     if text == SUPPRESSED:
-        return hierarchy.size
+        return np.ones(hierarchy.size, np.bool_)
     values = hierarchy.labels[0]
     bounds = _RANGE.fullmatch(text)
     if bounds is not None:
         low, high = map(int, bounds.groups())
-        found = sum(value.lstrip("-").isdecimal() and low <= int(value) <= high for value in values)
-        if found:
+        found = np.array([_is_number(value) and low <= int(value) <= high for value in values])
+        if found.any():
             return found
     parts = set(text.split(","))
     if not parts <= set(values):
         raise InputError(f"{hierarchy.attribute!r}: {text!r} is neither a label, nor a range, nor a set of values")
-    return len(parts)
+    return np.isin(np.array(values), list(parts))
+
+
+def labelled(hierarchy: Hierarchy, rows: Bools) -> Bools:
+    """Return the rows below the lowest label that covers these, all where there is none."""
+    for ancestors in hierarchy.ancestors:
+        codes = np.unique(ancestors[rows])
+        if len(codes) == 1:
+            return np.asarray(ancestors == codes[0])
+    return np.ones(hierarchy.size, np.bool_)
 
 
 def quality(frame: pd.DataFrame, hierarchies: Sequence[Hierarchy], persons: int) -> Quality:
@@ -80,21 +96,65 @@ def quality(frame: pd.DataFrame, hierarchies: Sequence[Hierarchy], persons: int)
     Raises:
         InputError: more persons than were in the input, or a text that cannot be read.
     """
-    names = [hierarchy.attribute for hierarchy in hierarchies]
     counts = frame[COUNT].astype(np.int64) if COUNT in frame else pd.Series(1, frame.index)
     gone = persons - int(counts.sum())
     if gone < 0:
         raise InputError(f"{counts.sum()} persons came out of {persons}")
-    losses = []
+    written: list[float] = []
+    as_labels: list[float] = []
     for hierarchy in hierarchies:
-        size, texts = hierarchy.size, frame[hierarchy.attribute]
-        share = texts.map({text: covered(hierarchy, text) / size for text in texts.unique()})
-        least = persons / size
-        losses.append((float((share * counts).sum()) + gone - least) / (persons - least) if size > 1 else 0.0)
-    hidden = (frame[names] == SUPPRESSED).all(axis=1)
-    classes = counts[~hidden].groupby([frame.loc[~hidden, name] for name in names]).sum()
+        texts = frame[hierarchy.attribute]
+        rows = {text: covered(hierarchy, text) for text in texts.unique()}
+        labels = {text: labelled(hierarchy, of) for text, of in rows.items()}
+        for losses, found in ((written, rows), (as_labels, labels)):
+            covers = texts.map({text: int(of.sum()) for text, of in found.items()})
+            losses.append(_loss(hierarchy, int((covers * counts).sum()), gone, persons))
+    hidden = _hidden(frame, hierarchies)
+    classes = counts[~hidden].groupby([frame.loc[~hidden, hierarchy.attribute] for hierarchy in hierarchies]).sum()
     return Quality(
         int(classes.min()) if len(classes) else 0,
-        Aggregate.GEOMETRIC.of(np.array(losses)),
+        Aggregate.GEOMETRIC.of(np.array(written)),
+        Aggregate.GEOMETRIC.of(np.array(as_labels)),
         gone + int(counts[hidden].sum()),
     )
+
+
+def loss_as_sets(before: pd.DataFrame, after: pd.DataFrame, hierarchies: Sequence[Hierarchy]) -> float:
+    """Return the geometric loss of the same classes, had they been written as ranges and sets.
+
+    Args:
+        before: texts, a row a person.
+        after: the same persons in the same order, as published.
+        hierarchies: one a quasi-identifier.
+    """
+    hidden = _hidden(after, hierarchies)
+    class_of = after.groupby([hierarchy.attribute for hierarchy in hierarchies]).ngroup()[~hidden]
+    losses = []
+    for hierarchy in hierarchies:
+        values = before.loc[~hidden, hierarchy.attribute]
+        if all(map(_is_number, hierarchy.labels[0])):
+            known = np.sort(np.array(hierarchy.labels[0], np.int64))
+            groups = values.astype(np.int64).groupby(class_of)
+            above = np.searchsorted(known, groups.max(), "right")
+            covers = np.asarray(above - np.searchsorted(known, groups.min(), "left"), np.int64)
+        else:
+            groups = values.groupby(class_of)
+            covers = groups.nunique().to_numpy(np.int64)
+        covering = int((covers * groups.size().to_numpy()).sum())
+        losses.append(_loss(hierarchy, covering, int(hidden.sum()), len(after)))
+    return Aggregate.GEOMETRIC.of(np.array(losses))
+
+
+def _loss(hierarchy: Hierarchy, covered_rows: int, suppressed: int, persons: int) -> float:
+    """x_d of the library's loss, of the hierarchy's rows that all published persons' texts cover together."""
+    least = persons / hierarchy.size
+    shares = covered_rows / hierarchy.size + suppressed
+    return (shares - least) / (persons - least) if hierarchy.size > 1 else 0.0
+
+
+def _hidden(frame: pd.DataFrame, hierarchies: Sequence[Hierarchy]) -> pd.Series[bool]:
+    return (frame[[hierarchy.attribute for hierarchy in hierarchies]] == SUPPRESSED).all(axis=1)
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()

@@ -7,7 +7,7 @@ import pytest
 
 from anonymization.errors import InputError
 from anonymization.microdata.hierarchy import Hierarchy
-from benchmarks.foreign import covered, quality
+from benchmarks.foreign import covered, labelled, loss_as_sets, quality
 from benchmarks.measure import command
 
 AGE = Hierarchy.from_rows("age", [(str(n), "1-2" if n < 3 else "3-4", "*") for n in (1, 2, 3, 4)])
@@ -26,7 +26,12 @@ TEXTS = {
 
 @pytest.mark.parametrize(("hierarchy", "text", "rows"), TEXTS.values(), ids=TEXTS)
 def test_what_a_text_covers(hierarchy, text, rows):
-    assert covered(hierarchy, text) == rows
+    assert covered(hierarchy, text).sum() == rows
+
+
+@pytest.mark.parametrize(("text", "label"), [("3", "3"), ("1-2", "1-2"), ("2-3", "*"), ("4,3", "3-4")])
+def test_the_lowest_label_that_covers_a_text(text, label):
+    assert (labelled(AGE, covered(AGE, text)) == covered(AGE, label)).all()
 
 
 @pytest.mark.parametrize("text", ["5", "7-9", "cook", ""])
@@ -50,6 +55,19 @@ def test_a_row_a_class():
     found = quality(frame, [AGE, JOB], 8)
     assert (found.k, found.suppressed) == (3, 0)
     assert found.loss == pytest.approx(((1 + 2.5 / 6) * (1 + 5 / 16)) ** 0.5 - 1)
+    # As labels both of the first row's texts are *: age (5 + 3 * 1/4 - 2) / 6, job (5 + 3 * 1/3 - 8/3) / (16/3).
+    assert found.as_labels == pytest.approx(((1 + 3.75 / 6) * (1 + 10 / 16)) ** 0.5 - 1)
+
+
+def test_labels_written_as_ranges_and_sets():
+    # Class 1-4: ages 1 to 3, cooks and clerks; class 4: as it is; the fifth person is suppressed. With 5 persons:
+    # age (3 * 3/4 + 1/4 + 1 - 5/4) / (5 - 5/4), job (3 * 2/3 + 1/3 + 1 - 5/3) / (5 - 5/3).
+    before = pd.DataFrame({"age": ["1", "3", "2", "4", "4"], "job": ["cook", "clerk", "cook", "cook", "clerk"]})
+    after = pd.DataFrame({"age": ["*", "*", "*", "4", "*"], "job": ["*", "*", "*", "cook", "*"]})
+    after.loc[:2, "age"] = "1-4"
+    wide = Hierarchy.from_rows("age", [(str(n), "1-4", "*") for n in (1, 2, 3, 4)])
+    found = loss_as_sets(before, after, [wide, JOB])
+    assert found == pytest.approx(((1 + 2.25 / 3.75) * (1 + (5 / 3) / (10 / 3))) ** 0.5 - 1)
 
 
 def test_classes_that_read_alike_are_one():
