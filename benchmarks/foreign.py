@@ -130,6 +130,7 @@ def loss_as_sets(before: pd.DataFrame, after: pd.DataFrame, hierarchies: Sequenc
     hidden = _hidden(after, hierarchies)
     class_of = after.groupby([hierarchy.attribute for hierarchy in hierarchies]).ngroup()[~hidden]
     losses = []
+    covers: npt.NDArray[np.int64]
     for hierarchy in hierarchies:
         values = before.loc[~hidden, hierarchy.attribute]
         if all(map(_is_number, hierarchy.labels[0])):
@@ -139,7 +140,7 @@ def loss_as_sets(before: pd.DataFrame, after: pd.DataFrame, hierarchies: Sequenc
             covers = np.asarray(above - np.searchsorted(known, groups.min(), "left"), np.int64)
         else:
             groups = values.groupby(class_of)
-            covers = groups.nunique().to_numpy(np.int64)
+            covers = np.asarray(groups.nunique(), np.int64)
         covering = int((covers * groups.size().to_numpy()).sum())
         losses.append(_loss(hierarchy, covering, int(hidden.sum()), len(after)))
     return Aggregate.GEOMETRIC.of(np.array(losses))
