@@ -25,6 +25,7 @@ check: .venv/dev.done ## lint, format, types and the floors
 	@$(BIN)/lint-imports
 
 bench: .venv/dev.done ## side-by-side measurements, as ratios (EVENTS="10000000 100000000" for the full figures and growth)
+	@$(MAKE) --no-print-directory .venv-others/done || echo "bench: .venv-others could not be made; see above"
 	@$(BIN)/python -m benchmarks --events $(EVENTS)
 
 profile: .venv/dev.done ## where each second of them goes (EVENTS=10000000)
@@ -36,9 +37,10 @@ format: .venv/dev.done ## format the code
 lock: ## resolve the locks again (needs uv): hashes, no addresses
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras pyproject.toml --extra build -o locks/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras pyproject.toml --extra build --extra spark --extra dev -c locks/run.txt -o locks/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras locks/others.in -o locks/others.txt
 
-clean: ## remove .venv and the demo's home
-	rm -rf .venv $(NOREN_HOME)
+clean: ## remove .venv, .venv-others and the demo's home
+	rm -rf .venv .venv-others $(NOREN_HOME)
 
 .venv/made:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -58,3 +60,10 @@ clean: ## remove .venv and the demo's home
 	@$(PIP) --require-hashes -r locks/dev.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ .venv/run.done
+
+# What `make bench` measures Noren against: older pandas and numpy than Noren's, so an environment apart.
+.venv-others/done: locks/others.txt
+	@echo "Installing the tools to measure against into .venv-others (hash-pinned) ..."
+	@$(PYTHON) -m venv --clear .venv-others
+	@.venv-others/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/others.txt
+	@touch $@

@@ -1,5 +1,7 @@
 """`make bench`: intake to a plain COPY, facts and tables to a bare scan, growth from one size to the next.
 
+Then k-anonymity, side by side (`benchmarks/microdata.py`), on as many rows.
+
 Every step runs in a process of its own, so that its CPU seconds and its peak memory are its own. A ratio is one
 of CPU seconds, to what the line names, measured in the same run.
 """
@@ -8,19 +10,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import pickle
-import resource
-import sys
 import tempfile
-import time
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import duckdb
 
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
@@ -28,6 +20,8 @@ from anonymization.policy.sources import Format, Source
 from anonymization.tables.spec import Plan
 from anonymization.tables.suppression import protect
 from anonymization.tables.tabulate import tabulate
+from benchmarks import microdata
+from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
 from jobs.build import find_inputs, opened_events, plan_release
 from jobs.demo import RELEASES
 from jobs.generate import MONTH, generate
@@ -35,72 +29,8 @@ from jobs.init import initialize
 from jobs.intake import arrivals, run_intake
 from jobs.setting import policy_folder
 
-ROW = "{:<58}{:>9}{:>9}{:>9}{:>10}"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds and bytes of one step.
-
-    Attributes:
-        wall: seconds by the clock.
-        cpu: seconds of all cores together.
-        peak: the largest resident memory of the step's process, in bytes.
-    """
-
-    wall: float
-    cpu: float
-    peak: int
-
-
-def now() -> Cost:
-    """Return what this process has used so far."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return Cost(time.perf_counter(), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
-
-
-def since(before: Cost) -> Cost:
-    """Return what this process has used since."""
-    after = now()
-    return Cost(after.wall - before.wall, after.cpu - before.cpu, after.peak)
-
-
-def apart(step: Callable[[], Any]) -> tuple[Cost, Any]:
-    """Run a step in a process of its own; return its cost and what it returned."""
-    reader, writer = os.pipe()
-    sys.stdout.flush()
-    before = time.perf_counter()
-    child = os.fork()
-    if child == 0:
-        try:
-            with os.fdopen(writer, "wb") as pipe:
-                pickle.dump(step(), pipe)
-        except BaseException:  # noqa: BLE001 - the child must end here, whatever it was
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        content = pipe.read()
-    _, status, used = os.wait4(child, 0)
-    if status:
-        sys.exit("bench: a step failed; see above")
-    cost = Cost(time.perf_counter() - before, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
-    return cost, pickle.loads(content)  # noqa: S301 - our own child wrote it
-
-
-def show(name: str, cost: Cost, against: Cost | None = None) -> None:
-    """Print a row."""
-    ratio = "" if against is None else f"{cost.cpu / max(against.cpu, 1e-9):.2f}x"
-    print(ROW.format(name, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", ratio, f"{cost.peak / 1e6:,.0f}"), flush=True)
-
-
-def connected() -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB with the memory that Noren's engines have."""
-    connection = duckdb.connect()
-    connection.execute("SET preserve_insertion_order = false")
-    connection.execute(f"SET memory_limit = '{os.environ['NOREN_MEMORY_LIMIT']}'")
-    return connection
+MOST_ROWS = 10_000_000
+"""Of the k-anonymity that is measured; of events there may be more."""
 
 
 def reader(source: Source, folder: Path) -> str:
@@ -199,6 +129,8 @@ def main() -> None:
     parser.add_argument("--memory-limit", default="2GB", help="of DuckDB, also of what is measured against")
     parser.add_argument("--folder", type=Path, help="where the logs go; default the system's temporary folder")
     parser.add_argument("--spark", action="store_true", help="also on Spark (wall seconds count: its CPU is Java's)")
+    parser.add_argument("--without-microdata", action="store_true", help="leave k-anonymity out")
+    parser.add_argument("--without-others", action="store_true", help="leave the other tools of k-anonymity out")
     given = parser.parse_args()
     os.environ["NOREN_MEMORY_LIMIT"] = given.memory_limit
     before: tuple[int, dict[str, Cost]] | None = None
@@ -210,6 +142,8 @@ def main() -> None:
             for name, cost in grown.items():
                 show(f"{name} / the same at {before[0]:,}", cost, before[1][name])
         before = events, grown
+    if not given.without_microdata:
+        microdata.bench([30_162, *(n for n in given.events if n <= MOST_ROWS)], others=not given.without_others)
 
 
 if __name__ == "__main__":
