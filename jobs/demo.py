@@ -84,7 +84,7 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
     with opened(home) as setting:
         for name, outcome in zip(RELEASES, released, strict=True):
             _say(console, setting, name, outcome)
-    console.print(f"{mart[0].upper()}{mart[1:]}: schema statistics, a table a release table.", highlight=False)
+    console.print(f"\n{mart[0].upper()}{mart[1:]}: schema statistics, a table a release table.", highlight=False)
     console.print(
         f"Done in {time.perf_counter() - started:.0f} s. Check a release: noren verify DIR. Attack it: noren audit DIR."
     )
@@ -153,11 +153,11 @@ def _say(console: Console, setting: Setting, name: str, outcome: Published | str
     if isinstance(outcome, str):
         console.print(f"[bold]{title}[/]: {outcome}")
         return
-    verified = verify(outcome.folder, setting.home)
-    console.print(f"[bold]{title}[/] {outcome.publication.period} v{outcome.publication.version}, verified:")
-    for check in verified.checks:
-        console.print(f"  {check}", highlight=False)
-    console.print(f"  {_relative(outcome.folder)}\n", highlight=False, soft_wrap=True)
+    published = outcome.publication
+    checked = ", ".join(check.partition(":")[0] for check in verify(outcome.folder, setting.home).checks)
+    console.print(f"[bold]{title}[/] {published.period} v{published.version}, digest {published.digest[:16]}")
+    console.print(f"  verified: {checked}", highlight=False)
+    console.print(f"  {_relative(outcome.folder)}", highlight=False, soft_wrap=True)
 
 
 def _relative(path: Path) -> Path:
