@@ -51,20 +51,9 @@ def check_release_spec(
     codelists: Codelists,
 ) -> list[str]:
     """Return what is wrong with a release's declaration, seen beside the rest of the folder."""
-    errors = []
-    if release.recipient not in recipients:
-        errors.append(f"recipient: {release.recipient!r} is unknown; known: {sorted(recipients)}")
-    if release.purpose not in policy.purposes:
-        errors.append(f"purpose: {release.purpose!r} is unknown; known: {sorted(policy.purposes)}")
-    unknown = sorted(set(release.sources) - set(sources))
-    if unknown:
-        return [*errors, f"sources: {unknown} are unknown; known: {sorted(sources)}"]
-    versions = {version.effective for version in policy.versions}
-    errors += [
-        f"policy_versions: {v} is none of {sorted(map(str, versions))}"
-        for v in release.policy_versions
-        if v not in versions
-    ]
+    errors = _check_parties(release, policy, sources, recipients)
+    if not set(release.sources) <= set(sources):
+        return errors
     errors += _check_columns(release, sources)
     for name, dimension in release.dimensions.items():
         errors += _check_dimension(name, dimension, hierarchies, codelists)
@@ -74,6 +63,30 @@ def check_release_spec(
         least = max(least, policy.house_rules.minimum_publishable_counts.search_keywords)
     if release.protection.minimum_count < least:
         errors.append(f"protection.minimum_count: {release.protection.minimum_count} is below the house rule, {least}")
+    return errors
+
+
+def _check_parties(
+    declared: Release | Microdata,
+    policy: PolicyDocument,
+    sources: Mapping[str, Source],
+    recipients: Mapping[str, Recipient],
+) -> list[str]:
+    """What is wrong with the recipient, the purpose, the sources and the policy's versions that are named."""
+    errors = []
+    if declared.recipient not in recipients:
+        errors.append(f"recipient: {declared.recipient!r} is unknown; known: {sorted(recipients)}")
+    if declared.purpose not in policy.purposes:
+        errors.append(f"purpose: {declared.purpose!r} is unknown; known: {sorted(policy.purposes)}")
+    unknown = sorted(set(declared.sources) - set(sources))
+    if unknown:
+        errors.append(f"sources: {unknown} are unknown; known: {sorted(sources)}")
+    versions = {version.effective for version in policy.versions}
+    errors += [
+        f"policy_versions: {v} is none of {sorted(map(str, versions))}"
+        for v in declared.policy_versions
+        if v not in versions
+    ]
     return errors
 
 
@@ -176,14 +189,9 @@ def check_microdata_spec(
     codelists: Codelists,
 ) -> list[str]:
     """Return what is wrong with a declaration of rows, seen beside the rest of the folder."""
-    errors = []
-    if microdata.recipient not in recipients:
-        errors.append(f"recipient: {microdata.recipient!r} is unknown; known: {sorted(recipients)}")
-    if microdata.purpose not in policy.purposes:
-        errors.append(f"purpose: {microdata.purpose!r} is unknown; known: {sorted(policy.purposes)}")
-    unknown = sorted(set(microdata.sources) - set(sources))
-    if unknown:
-        return [*errors, f"sources: {unknown} are unknown; known: {sorted(sources)}"]
+    errors = _check_parties(microdata, policy, sources, recipients)
+    if not set(microdata.sources) <= set(sources):
+        return errors
     for name, attribute in microdata.attributes.items():
         source = sources[attribute.source]
         texts = _produced(source) - {DAY, "hour", MESH} - _keywords([source])
