@@ -154,6 +154,31 @@ def test_clocks(intake, time, reason):
     assert taken.quarantined == ({} if reason is None else {reason: 1})
 
 
+BEACON = {"cookie_id": "c1", "page": "/a", "ip_address": None, "user_agent": MAC}
+
+
+@pytest.mark.parametrize(
+    ("zone", "time", "expected"),
+    [
+        pytest.param("Asia/Tokyo", "2026-10-03T13:00:00Z", (20_729, 13), id="Tokyo's clock, called UTC"),
+        pytest.param("Asia/Tokyo", "2026-10-03 23:59:59.5", (20_729, 23), id="no offset at all"),
+        pytest.param("Asia/Tokyo", "2026-10-03T00:30:00-05:00", (20_729, 0), id="another offset"),
+        pytest.param("America/New_York", "2026-03-08T01:59:59Z", (20_520, 1), id="before the clocks went forward"),
+        pytest.param("America/New_York", "2026-03-08T02:30:00Z", "time: a time that the clocks of America/New_York passed over", id="an hour that never was"),
+        pytest.param("Asia/Tokyo", "2026-10-03T25:00:00Z", "time: not a time of the declared encoding", id="no hour"),
+    ],
+)  # fmt: skip
+def test_a_wall_clock_is_read_as_it_hung(intake, policies, zone, time, expected):
+    beacon = {**BEACON, "time": time, "beacon": next(iter(policies.codelists["beacon"]))}
+    own = declared(intake, "beacons", zone=zone)
+    taken = own.take("beacons", (json.dumps(beacon) + "\n").encode(), "a.jsonl")
+    if isinstance(expected, str):
+        assert taken.quarantined == {expected: 1}
+    else:
+        (event,) = own.events(taken)
+        assert (event["day"], event["hour"]) == expected
+
+
 @pytest.mark.parametrize("secret", ["taro.yamada@example.com", "490154203237518", "4111111111111111"])
 def test_what_a_user_agent_carries_is_in_no_event(intake, secret):
     agent = f"Mozilla/5.0 (Linux; Android 14; SH-54D Build/{secret}; IMEI/{secret}) Chrome/120.0 {secret}"
