@@ -10,9 +10,6 @@ from anonymization.errors import InputError
 from anonymization.microdata.criteria import Distance
 from anonymization.microdata.hierarchy import Hierarchy, read_hierarchy
 from anonymization.microdata.rules import dates, intervals, mesh, networks, prefixes
-from anonymization.policy.load import Policies
-from anonymization.tables.facts import UNKNOWN
-from anonymization.tables.model import TOTAL
 
 _NUMBERS: dict[str, Callable[[str, Sequence[str], Sequence[int] | None], Hierarchy]] = {
     "intervals": intervals,
@@ -86,13 +83,3 @@ def _by_rule(path: Path, attribute: str, values: Sequence[str]) -> Hierarchy:
         return _NUMBERS[name](attribute, values, [int(word) for word in numbers] or None)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def declared_hierarchy(policies: Policies, attribute: str, hierarchy: str | None, codelist: str | None) -> Hierarchy:
-    """Return an attribute's hierarchy of the policy folder, or of a code list's codes, anything on top."""
-    if hierarchy is not None:
-        return Hierarchy.from_rows(
-            attribute, [(value, *above, TOTAL) for value, above in policies.hierarchies[hierarchy].items()]
-        )
-    codes = dict.fromkeys((*policies.codelists[str(codelist)], UNKNOWN))
-    return Hierarchy.from_rows(attribute, [(code, TOTAL) for code in codes])

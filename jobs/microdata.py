@@ -31,7 +31,7 @@ from anonymization.tables.period import Period, parse_period
 from anonymization.tables.profile import profile_sql, profile_statements
 from anonymization.tables.spec import links_among
 from jobs.build import find_inputs, opened_events, require_period
-from jobs.hierarchies import declared_hierarchy
+from jobs.declared_hierarchies import declared_hierarchy
 from jobs.setting import Setting
 
 RELATION = "profile"

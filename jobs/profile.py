@@ -19,7 +19,7 @@ from anonymization.microdata.lattice import search
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.profile import profile_sql, profile_statements
 from jobs.build import find_inputs, opened_events, plan_release
-from jobs.hierarchies import declared_hierarchy
+from jobs.declared_hierarchies import declared_hierarchy
 from jobs.setting import Setting
 
 PROFILE = "profile"

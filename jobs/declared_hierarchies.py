@@ -1,0 +1,21 @@
+"""Hierarchies of the policy folder, for searches over persons of the events.
+
+Apart from `hierarchies.py`, which serves files of anyone and must not wait for the policy and the tables to be loaded.
+"""
+
+from __future__ import annotations
+
+from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.policy.load import Policies
+from anonymization.tables.facts import UNKNOWN
+from anonymization.tables.model import TOTAL
+
+
+def declared_hierarchy(policies: Policies, attribute: str, hierarchy: str | None, codelist: str | None) -> Hierarchy:
+    """Return an attribute's hierarchy of the policy folder, or of a code list's codes, anything on top."""
+    if hierarchy is not None:
+        return Hierarchy.from_rows(
+            attribute, [(value, *above, TOTAL) for value, above in policies.hierarchies[hierarchy].items()]
+        )
+    codes = dict.fromkeys((*policies.codelists[str(codelist)], UNKNOWN))
+    return Hierarchy.from_rows(attribute, [(code, TOTAL) for code in codes])
