@@ -30,7 +30,7 @@ def take_real(policies, tmp_path_factory):
         )
         declared = (rules / "sources" / f"{source}.yaml").read_text(encoding="utf-8")
         (rules / "sources" / f"{source}.yaml").write_text(declared.replace("Asia/Tokyo", zone), encoding="utf-8")
-        for shipped in (rules / "releases").iterdir():
+        for shipped in [*(rules / "releases").iterdir(), *(rules / "microdata").iterdir()]:
             shipped.unlink()
         named = rules / "releases" / f"{release['release']}.yaml"
         named.write_text(yaml.safe_dump(release, allow_unicode=True), encoding="utf-8")
