@@ -122,10 +122,12 @@ def _alone(home: Home, source: str) -> Iterator[bool]:
     """Hold a source for this run; yields whether it could be held. A process that ends lets go of it."""
     descriptor = os.open(home.temporary / f"intake-{source}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held  # outside: an error of what runs under the lock is not one of taking it
     finally:
         os.close(descriptor)
 
