@@ -1,0 +1,1 @@
+"""Disclosure control over cells and linear relations: what a reader can derive, and what must be hidden; no tables."""

@@ -1,0 +1,252 @@
+"""Cells and the linear relations between them: what an attacker solves, and what protection works on.
+
+A cell is a number of a table, known by its position. A relation bounds a weighted sum of cells:
+
+* a margin is the sum of its parts: `parent - sum(children) = 0`;
+* a person may be in several parts: `child <= parent <= sum(children)`;
+* persons and their contributions: `persons <= contributions`.
+
+Cells are integers and never negative. A cell that is published is known: its two bounds are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from anonymization.errors import GateRefusal
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+SLACK = 0.5
+"""All figures are whole numbers: bounds that cross by less are rounding."""
+
+
+@dataclass(frozen=True)
+class Relations:
+    """Linear relations, a row each: `low <= matrix @ cells <= high`.
+
+    Attributes:
+        matrix: `csr_array` of int64, a row a relation, a column a cell; no cell twice in a row.
+        low, high: bounds of each row; equal for an equation, infinite where there is none.
+    """
+
+    matrix: sparse.csr_array
+    low: Floats
+    high: Floats
+
+    @property
+    def rows(self) -> int:
+        """Number of relations."""
+        return int(self.matrix.shape[0])
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return int(self.matrix.shape[1])
+
+    def take(self, rows: Integers | Booleans) -> Relations:
+        """Return some of the relations."""
+        return Relations(self.matrix[rows], self.low[rows], self.high[rows])
+
+
+def sums(cells: int, parent: Integers, group: Integers, child: Integers) -> Relations:
+    """Return `parent[g] - sum of the children of group g = 0`.
+
+    Args:
+        cells: number of cells in all.
+        parent: cell of the sum, one a group.
+        group: for each child, the position of its parent in `parent`.
+        child: the cells that are summed.
+    """
+    return weighted(cells, len(parent), (parent, child), (np.arange(len(parent)), group), (1, -1), 0.0, 0.0)
+
+
+def at_most(cells: int, smaller: Integers, larger: Integers, factor: Integers | int = 1) -> Relations:
+    """Return `factor * larger - smaller >= 0`, pair by pair."""
+    number = len(smaller)
+    rows = np.arange(number)
+    weight = np.broadcast_to(np.asarray(factor, dtype=np.int64), (number,))
+    return weighted(cells, number, (larger, smaller), (rows, rows), (weight, -1), 0.0, np.inf)
+
+
+def at_most_sums(cells: int, parent: Integers, group: Integers, child: Integers) -> Relations:
+    """Return `sum of the children of group g - parent[g] >= 0`."""
+    return weighted(cells, len(parent), (parent, child), (np.arange(len(parent)), group), (-1, 1), 0.0, np.inf)
+
+
+def weighted(
+    cells: int,
+    number: int,
+    columns: Sequence[Integers],
+    rows: Sequence[Integers],
+    weights: Sequence[Integers | int],
+    low: float,
+    high: float,
+) -> Relations:
+    """Return relations from parts: columns, their rows and their weights, all with the same bounds."""
+    data = [np.broadcast_to(np.asarray(w, dtype=np.int64), c.shape) for w, c in zip(weights, columns, strict=True)]
+    at = (np.concatenate(rows), np.concatenate(columns))
+    matrix = sparse.csr_array((np.concatenate(data), at), shape=(number, cells), dtype=np.int64)
+    return Relations(matrix, np.full(number, low), np.full(number, high))
+
+
+def joined(cells: int, parts: Sequence[Relations]) -> Relations:
+    """Return all relations of the parts."""
+    if not parts:
+        return Relations(sparse.csr_array((0, cells), dtype=np.int64), np.zeros(0), np.zeros(0))
+    matrix = sparse.csr_array(sparse.vstack([part.matrix for part in parts], format="csr"))
+    return Relations(matrix, np.concatenate([p.low for p in parts]), np.concatenate([p.high for p in parts]))
+
+
+@dataclass(frozen=True)
+class System:
+    """What a reader knows: relations, and bounds of every cell.
+
+    Attributes:
+        low, high: bounds of each cell, whole numbers or infinite; equal where the cell is published.
+    """
+
+    relations: Relations
+    low: Floats
+    high: Floats
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return len(self.low)
+
+    @property
+    def known(self) -> Booleans:
+        """Which cells are known."""
+        return np.asarray(self.low == self.high)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must stay possible for a reader who solves everything: a row a cell.
+
+    Attributes:
+        cell: the cell.
+        reach: its feasible maximum must be at least this.
+        width: its feasible maximum minus its feasible minimum must be at least this.
+    """
+
+    cell: Integers
+    reach: Floats
+    width: Floats
+
+    def take(self, rows: Integers | Booleans) -> Needs:
+        """Return some of the needs."""
+        return Needs(self.cell[rows], self.reach[rows], self.width[rows])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What must be hidden beside what is unsafe?
+
+    Attributes:
+        relations: between all cells, published and hidden ones.
+        value: true values.
+        least, most: what every reader knows of a cell that is hidden, without any relation.
+        cost: of hiding each cell.
+        open: which cells may be hidden at all; what is out already may not.
+        hidden: which cells are hidden at any rate: the unsafe ones, and those that were hidden before.
+        needs: of the unsafe cells.
+        insiders: cells with a single contributor, who knows his own value.
+    """
+
+    relations: Relations
+    value: Integers
+    least: Floats
+    most: Floats
+    cost: Integers
+    open: Booleans
+    hidden: Booleans
+    needs: Needs
+    insiders: Integers
+
+    def seen(self, hidden: Booleans) -> System:
+        """Return what a reader knows when these cells are hidden."""
+        value = self.value.astype(np.float64)
+        return System(self.relations, np.where(hidden, self.least, value), np.where(hidden, self.most, value))
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A system of its unknown cells alone.
+
+    Attributes:
+        system: of unknown cells; published values are moved into the bounds of the rows, equal rows are one.
+        cell: for each unknown, its cell in the whole system.
+        row: for each row, one of the rows of the whole system that it came from.
+    """
+
+    system: System
+    cell: Integers
+    row: Integers
+
+
+def reduced(system: System) -> Reduced:
+    """Return the system of the unknown cells alone.
+
+    Raises:
+        GateRefusal: published values contradict a relation: nothing can be concluded from contradictory figures.
+    """
+    known = system.known
+    unknown = np.flatnonzero(~known)
+    relations = system.relations
+    given = relations.matrix @ np.where(known, system.low, 0.0)
+    low, high = relations.low - given, relations.high - given
+    matrix = sparse.csr_array(relations.matrix[:, unknown])
+    matrix.sort_indices()
+    length = np.diff(matrix.indptr)
+    empty = length == 0
+    if np.any(empty & ((low > SLACK) | (high < -SLACK))):
+        raise GateRefusal("published figures contradict a relation between them: a margin does not add up")
+    keep = np.flatnonzero(~empty)
+    first, group = _equal_rows(matrix[keep])
+    merged_low = np.full(len(first), -np.inf)
+    merged_high = np.full(len(first), np.inf)
+    np.maximum.at(merged_low, group, low[keep])
+    np.minimum.at(merged_high, group, high[keep])
+    if np.any(merged_low > merged_high + SLACK):
+        raise GateRefusal("published figures contradict each other: two sums of the same hidden cells differ")
+    rows = keep[first]
+    part = Relations(sparse.csr_array(matrix[rows]), merged_low, merged_high)
+    return Reduced(System(part, system.low[unknown], system.high[unknown]), unknown, rows)
+
+
+def _equal_rows(matrix: sparse.csr_array) -> tuple[Integers, Integers]:
+    """Return the first row of each set of equal rows, and each row's set."""
+    seen: dict[bytes, int] = {}
+    first: list[int] = []
+    group = np.empty(matrix.shape[0], dtype=np.int64)
+    starts, indices, data = matrix.indptr, matrix.indices, matrix.data
+    for row in range(matrix.shape[0]):
+        at = slice(starts[row], starts[row + 1])
+        key = indices[at].tobytes() + b"|" + data[at].tobytes()
+        position = seen.setdefault(key, len(first))
+        if position == len(first):
+            first.append(row)
+        group[row] = position
+    return np.array(first, dtype=np.int64), group
+
+
+def components(relations: Relations) -> Integers:
+    """Return the number of the connected component of each cell; cells of one component share relations."""
+    matrix = relations.matrix
+    rows, cells = matrix.shape
+    structure = sparse.csr_array((np.ones(matrix.nnz, dtype=np.int8), matrix.indices, matrix.indptr), matrix.shape)
+    both = sparse.block_array([[None, structure], [structure.T, None]], format="csr") if matrix.nnz else None
+    if both is None:
+        return np.arange(cells, dtype=np.int64)
+    _, label = csgraph.connected_components(both, directed=False)
+    _, number = np.unique(label[rows:], return_inverse=True)
+    return np.asarray(number, dtype=np.int64)
