@@ -219,6 +219,7 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
                 "levels": list(d.levels),
                 "title": dict(d.title),
                 "by_day": d.by_day,
+                "concept": d.concept,
                 **(
                     {"open": "codes of fewer persons than the minimum publishable count are not listed"}
                     if d.open
@@ -231,7 +232,11 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
             m.name: {
                 "kind": m.kind.value,
                 "title": dict(m.title),
-                "population": {"source": m.source, "filter": {k: list(v) for k, v in m.where.items()}},
+                "population": {
+                    "source": m.source,
+                    "filter": {k: list(v) for k, v in m.where.items()},
+                    "links": m.links,
+                },
                 **({"column": m.column} if m.column is not None else {}),
                 **({} if m.kind is MeasureKind.PERSONS else {"contributions_of": table.persons_of(m).name}),
             }
@@ -271,6 +276,7 @@ def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -
             spec["population"]["source"],
             {k: tuple(v) for k, v in spec["population"]["filter"].items()},
             spec.get("column"),
+            spec["population"]["links"],
         )
         for m, spec in sorted(block["measures"].items(), key=lambda item: order.index(item[0]))
     )
@@ -302,6 +308,7 @@ def _read_dimension(folder: Path, name: str, spec: Mapping[str, Any]) -> Dimensi
         complete=True,
         by_day=bool(spec["by_day"]),
         open="open" in spec,
+        concept=spec["concept"],
     )
 
 

@@ -29,6 +29,8 @@ class Dimension:
         complete: whether every code is known beforehand (then every combination is published, zeros too).
         by_day: whether it partitions days (then person-days add up over it).
         open: whether its codes are of an open vocabulary: there may be more of them, unlisted.
+        concept: what it is a classification of, as text: dimensions of one concept in several tables and
+            releases classify alike. Empty for a table of its own.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Dimension:
     complete: bool
     by_day: bool = False
     open: bool = False
+    concept: str = ""
 
     def ancestors(self, code: str) -> tuple[str, ...]:
         """Return a code's ancestors, nearest first, the total last."""
@@ -65,7 +68,8 @@ class Measure:
     """A measure of one population.
 
     Attributes:
-        population: what measures of the same persons share: source and filter, as text.
+        links: the source that proves which cookies belong to a member, where persons are counted across it.
+        population: what measures of the same persons share: source, links and filter, as text.
     """
 
     name: str
@@ -74,12 +78,13 @@ class Measure:
     source: str
     where: Mapping[str, tuple[str, ...]]
     column: str | None = None
+    links: str | None = None
 
     @property
     def population(self) -> str:
-        """The population as text: source and filter."""
+        """The population as text: source, what links its persons, and filter."""
         filters = ";".join(f"{column}={'|'.join(codes)}" for column, codes in sorted(self.where.items()))
-        return f"{self.source}[{filters}]"
+        return f"{self.source}{f' by {self.links}' if self.links else ''}[{filters}]"
 
     def additive_over(self, dimension: Dimension) -> bool:
         """Whether the measure of a code is the sum over its children."""

@@ -71,21 +71,29 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
     if period.days > MAXIMUM_DAYS:
         raise InputError(f"{period.name} has {period.days} days; a release covers at most {MAXIMUM_DAYS}")
     off = days_off(period)
-    dimensions = {name: _dimension(name, spec, policies, period) for name, spec in release.dimensions.items()}
+    linking, linked = links_among(policies, release.sources)
+    dimensions = {name: _dimension(name, spec, policies, release, period) for name, spec in release.dimensions.items()}
     tables = tuple(
         TablePlan(
             name=name,
             title=table.title.model_dump(),
             dimensions=tuple(dimensions[d] for d in table.dimensions),
             measures=tuple(
-                Measure(m, spec.title.model_dump(), spec.kind, spec.source, dict(spec.where), spec.column)
+                Measure(
+                    m,
+                    spec.title.model_dump(),
+                    spec.kind,
+                    spec.source,
+                    dict(spec.where),
+                    spec.column,
+                    linking if spec.source in {linking, *linked} else None,
+                )
                 for m, spec in table.measures.items()
             ),
             days=table.days,
         )
         for name, table in release.tables.items()
     )
-    linking, linked = links_among(policies, release.sources)
     return Plan(
         release=release,
         period=period,
@@ -123,7 +131,7 @@ def links_among(policies: Policies, names: Sequence[str]) -> tuple[str | None, f
     return linking.source, linked
 
 
-def _dimension(name: str, spec: DimensionSpec, policies: Policies, period: Period) -> Dimension:
+def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Release, period: Period) -> Dimension:
     parents: dict[str, str] = {}
     level_of: dict[str, str] = {}
     labels: Mapping[str, tuple[str, str]] = {}
@@ -153,7 +161,16 @@ def _dimension(name: str, spec: DimensionSpec, policies: Policies, period: Perio
         complete=bool(parents),
         by_day=spec.column in BY_DAY,
         open=spec.open,
+        concept=_concept(spec, release, period),
     )
+
+
+def _concept(spec: DimensionSpec, release: Release, period: Period) -> str:
+    """What a dimension classifies: a column of events, or an attribute as it is resolved in this period."""
+    if spec.attribute is None:
+        return f"column {spec.column}"
+    attribute = release.attributes[spec.attribute]
+    return f"attribute {attribute.source}.{attribute.column} {attribute.resolve.value} {period.name}"
 
 
 def _labels_of_days(column: str, period: Period) -> dict[str, tuple[str, str]]:
@@ -191,6 +208,7 @@ def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
         complete=False,
         by_day=dimension.by_day,
         open=dimension.open,
+        concept=dimension.concept,
     )
 
 
