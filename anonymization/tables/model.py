@@ -31,6 +31,7 @@ class Dimension:
         open: whether its codes are of an open vocabulary: there may be more of them, unlisted.
         concept: what it is a classification of, as text: dimensions of one concept in several tables and
             releases classify alike. Empty for a table of its own.
+        rests: codes of merged places: what of a parent is not listed at the same other coordinates.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Dimension:
     by_day: bool = False
     open: bool = False
     concept: str = ""
+    rests: frozenset[str] = frozenset()
 
     def ancestors(self, code: str) -> tuple[str, ...]:
         """Return a code's ancestors, nearest first, the total last."""
