@@ -21,13 +21,20 @@ from anonymization.policy.load import Policies
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
 from anonymization.release.package import write_package
 from anonymization.tables.facts import conflicts_sql
-from anonymization.tables.model import CONFIDENTIAL, SafeTable
+from anonymization.tables.model import CONFIDENTIAL, Table
 from anonymization.tables.period import Period, parse_period
+from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan, resolve
-from anonymization.tables.suppression import protect
+from anonymization.tables.suppression import Protected, protect
 from anonymization.tables.tabulate import tabulate
+from anonymization.tables.unsafe import Rules
+from anonymization.tables.withheld import withhold
+from jobs.history import earlier_issues
 from jobs.intake import known_files
 from jobs.setting import Setting
+
+CANDIDATE = "this candidate"
+"""What messages call the release that is being built or gated."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,8 @@ def build(
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
         tables = tabulate(opened, plan, events)
         conflicts = _links_in_conflict(opened, plan, events)
-    safe = protect(tables, plan.minimum_count, withheld=plan.withheld)
+    protected = protected_tables(setting, plan, tables)
+    safe = protected.tables
     stage = new_stage(setting.home)
     try:
         digest = write_package(stage / "package", plan, safe, clauses)
@@ -144,7 +152,7 @@ def build(
             "policy_digest": setting.policies.digest,
             "engine": engine,
             "inputs": {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()},
-            "figures": _figures(safe) | {"links in conflict": conflicts},
+            "figures": _figures(protected) | {"links in conflict": conflicts},
             "seconds": round(time.perf_counter() - started, 3),
         }
         return store_candidate(setting.home, setting.ledger, stage, known)
@@ -157,12 +165,30 @@ def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) ->
     return 0 if sql is None else int(engine.fetch(sql).column("n")[0].as_py())
 
 
-def _figures(tables: tuple[SafeTable, ...]) -> dict[str, int]:
+def protected_tables(setting: Setting, plan: Plan, tables: tuple[Table, ...]) -> Protected:
+    """Return the tables as they may be published, beside everything that shares persons and is out."""
+    if plan.withheld:
+        return Protected(withhold(tables, plan.minimum_count), 0, 0, 0, optimal=False)
+    period = plan.period
+    earlier = earlier_issues(setting, plan.release.sources, period.first, period.past)
+    return protect(tables, Issue(CANDIDATE, period, tables, plan.minimum_count), rules_of(plan), earlier)
+
+
+def rules_of(plan: Plan) -> Rules:
+    """Return what makes a cell of a release unsafe."""
+    protection = plan.release.protection
+    dominance = (protection.dominance.persons, protection.dominance.percent)
+    return Rules(plan.minimum_count, dominance, protection.p_percent)
+
+
+def _figures(protected: Protected) -> dict[str, int]:
     """What the officer may want to know of the tables: cells listed, and of them confidential, a measure."""
     figures = {}
-    for table in tables:
+    for table in protected.tables:
         figures[f"{table.name}: cells"] = len(table.frame)
         for measure in table.measures:
             hidden = int((table.frame[f"{measure.name}_status"] == CONFIDENTIAL).sum())
             figures[f"{table.name}.{measure.name}: confidential"] = hidden
+    figures["cells unsafe by themselves"] = protected.unsafe
+    figures["cells confidential because of earlier releases alone"] = protected.for_earlier
     return figures

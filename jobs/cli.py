@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -309,17 +310,17 @@ def verify(directory: Path) -> None:
 def audit(directories: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag
     """Attack release DIRECTORIES from what was published alone; exit 1 if anything is found.
 
-    Each release is attacked by subtraction over its margins, and two versions of one release by their
-    differences.
+    All of them are one system of figures: margins, hierarchies, filters, overlapping periods and versions. Each
+    suppressed figure, and each population that a difference implies, is bounded exactly.
     """
     from jobs.audit import attack  # noqa: PLC0415
 
     findings = attack(directories)
     if as_json:
-        click.echo(json.dumps(findings, indent=1, ensure_ascii=False))
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
     else:
         for finding in findings:
-            OUT.print("; ".join(f"{key}: {value}" for key, value in finding.items()), highlight=False)
+            OUT.print(str(finding), highlight=False)
         OUT.print(f"{len(findings)} finding(s)", highlight=False)
     sys.exit(1 if findings else 0)
 

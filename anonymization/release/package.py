@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ import pyarrow.parquet as pq
 from anonymization.errors import IntegrityError
 from anonymization.home import private_folder
 from anonymization.policy.decide import Clause
-from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.release.texts import notice, readme
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
+from anonymization.tables.period import EPOCH, Period
+from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan
 
 MANIFEST = "MANIFEST.json"
@@ -262,6 +265,26 @@ def read_package(folder: Path) -> Package:
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise IntegrityError(f"the package cannot be read back: {type(error).__name__}") from None
     return Package(digest, descriptor, tables)
+
+
+def issue_of(package: Package, name: str) -> Issue:
+    """Return what a package tells of its period, as the audit reads it.
+
+    Args:
+        package: the package.
+        name: what messages call it: release, period and version.
+
+    Raises:
+        IntegrityError: its description does not say of which days it is.
+    """
+    block = package.descriptor["noren"]
+    try:
+        first, last = (date.fromisoformat(block["period"][key]) for key in ("first_day", "last_day"))
+    except (KeyError, ValueError):
+        raise IntegrityError(f"{name}: the description does not name the first and last day") from None
+    kind = PeriodKind.DAY if first == last else PeriodKind.MONTH
+    period = Period(kind, block["period"]["name"], (first - EPOCH).days, (last - EPOCH).days + 1)
+    return Issue(name, period, package.tables, int(block["protection"]["minimum_publishable_count"]))
 
 
 def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -> SafeTable:

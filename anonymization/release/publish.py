@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -141,12 +141,15 @@ def _check_fresh(transaction: Transaction, candidate: Candidate, gate: Entry, po
 
 
 def linked(candidate: Candidate, other: Mapping[str, Any]) -> bool:
-    """Whether a published release shares persons with a candidate: a source, and days."""
+    """Whether a published release shares persons with a candidate."""
     request = candidate.request
+    return shares_persons(request.sources, request.first_day, request.past_day, other)
+
+
+def shares_persons(sources: Sequence[str], first_day: int, past_day: int, other: Mapping[str, Any]) -> bool:
+    """Whether a published release shares persons with one of these sources and days: a source, and days."""
     return (
-        bool(set(request.sources) & set(other["sources"]))
-        and other["first_day"] < request.past_day
-        and request.first_day < other["past_day"]
+        bool(set(sources) & set(other["sources"])) and other["first_day"] < past_day and first_day < other["past_day"]
     )
 
 

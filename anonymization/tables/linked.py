@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Linked:
         value: of each cell; NaN where nobody published it.
         conflict: cells with two values: the figures are of two states of the logs.
         listed: cells that a table lists, hidden or not; the others follow from what is listed.
+        zeros_shown: cells of which everybody knows, when they are hidden, that somebody is there.
         persons: cells that count persons.
         counted: for each cell the cell that counts its persons, or -1.
         minimum: minimum publishable count, the smallest of the sheets that list a cell.
@@ -43,6 +45,7 @@ class Linked:
     value: Floats
     conflict: Integers
     listed: Booleans
+    zeros_shown: Booleans
     persons: Booleans
     counted: Integers
     minimum: Integers
@@ -54,12 +57,21 @@ class Linked:
         """Number of cells."""
         return len(self.value)
 
+    @cached_property
+    def _stands(self) -> tuple[Integers, Integers]:
+        """The first sheet that lists each cell, and the row; -1 where none does."""
+        sheet, row = np.full(self.cells, -1, dtype=np.int64), np.full(self.cells, -1, dtype=np.int64)
+        for number in reversed(range(len(self.sheets))):
+            sheet[self.places[number]] = number
+            row[self.places[number]] = np.arange(len(self.places[number]))
+        return sheet, row
+
     def name(self, cell: int) -> tuple[str, str, str, str]:
         """Return where a cell stands, in the first sheet that lists it: issue, table, measure, coordinates."""
-        for sheet, places in zip(self.sheets, self.places, strict=True):
-            rows = np.flatnonzero(places == cell)
-            if len(rows):
-                return sheet.issue, sheet.table, sheet.measure.name, sheet.text(int(rows[0]))
+        number, row = (int(position[cell]) for position in self._stands)
+        if number >= 0:
+            sheet = self.sheets[number]
+            return sheet.issue, sheet.table, sheet.measure.name, sheet.text(row)
         cube, family = next((c, f) for c in self.cubes for f in c.families if f.first <= cell < f.past)
         first = self.sheets[family.sheets[0]]
         return first.issue, first.table, first.measure.name, cube.text(family, cell)
@@ -91,7 +103,7 @@ def _filled(
 ) -> Linked:
     cells = relations.cells
     value, other = np.full(cells, np.nan), np.full(cells, np.nan)
-    listed = np.zeros(cells, dtype=bool)
+    listed, zeros_shown = np.zeros(cells, dtype=bool), np.zeros(cells, dtype=bool)
     unlimited = np.iinfo(np.int64).max
     minimum = np.full(cells, unlimited, dtype=np.int64)
     for sheet, at in zip(sheets, places, strict=True):
@@ -101,6 +113,7 @@ def _filled(
         other[told[differs]] = sheet.value[shown][differs]
         value[told] = sheet.value[shown]
         listed[at] = True
+        zeros_shown[at] |= sheet.zeros_shown
         np.minimum.at(minimum, at, sheet.minimum_count)
     persons = np.zeros(cells, dtype=bool)
     counted = np.full(cells, -1, dtype=np.int64)
@@ -114,7 +127,7 @@ def _filled(
             if people is not None:
                 counted[at] = people.locate(family.keys)
     return Linked(
-        sheets, relations, value, np.flatnonzero(~np.isnan(other)), listed, persons, counted, minimum,
+        sheets, relations, value, np.flatnonzero(~np.isnan(other)), listed, zeros_shown, persons, counted, minimum,
         tuple(places), cubes,
     )  # fmt: skip
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from anonymization.policy.releases import DimensionKind, MeasureKind
@@ -103,6 +105,9 @@ class Table:
 
     Attributes:
         frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared.
+        largest: of each `total` that is judged by its contributions, the two largest ones of single persons: int64
+            columns `first` >= `second`, 0 where there are fewer persons, rows as in `frame`.
+        contributors: of a `total` beside which no persons are published, the number of its contributors.
     """
 
     name: str
@@ -111,6 +116,8 @@ class Table:
     measures: tuple[Measure, ...]
     frame: pd.DataFrame
     days: bool = False
+    largest: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    contributors: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:

@@ -34,6 +34,7 @@ class Sheet:
     Attributes:
         value: the figures, NaN where hidden.
         unlisted: whether classes that are not listed may have persons.
+        zeros_shown: whether every class without anybody is published as such, so that a hidden one has somebody.
     """
 
     issue: str
@@ -45,6 +46,7 @@ class Sheet:
     period: Period
     minimum_count: int
     unlisted: bool
+    zeros_shown: bool = True
 
     def text(self, row: int) -> str:
         """Return the coordinates of a row as text."""
