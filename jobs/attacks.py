@@ -10,7 +10,8 @@ import pandas as pd
 
 from anonymization.errors import GateRefusal
 from anonymization.release.package import Package, issue_of
-from anonymization.tables.audit import Finding, audit
+from anonymization.tables.audit import audit
+from anonymization.tables.findings import Finding
 from anonymization.tables.inside import unmet_needs
 from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.sheets import Issue

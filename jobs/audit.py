@@ -7,7 +7,8 @@ from pathlib import Path
 
 from anonymization.errors import InputError
 from anonymization.release.package import Package, issue_of, read_package
-from anonymization.tables.audit import Finding, audit
+from anonymization.tables.audit import audit
+from anonymization.tables.findings import Finding
 
 
 def attack(directories: Sequence[Path]) -> tuple[Finding, ...]:

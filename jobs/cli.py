@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from rich.markdown import Markdown
 
 from anonymization.errors import InputError, NorenError, Refusal
 from anonymization.home import Home
-from jobs.cli_microdata import VERBS
+from jobs import cli_microdata, cli_tables
 
 OUT = Console(soft_wrap=True)
 DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -305,27 +303,6 @@ def verify(directory: Path) -> None:
 
 
 @main.command()
-@click.argument("directories", type=DIRECTORY, nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def audit(directories: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag
-    """Attack release DIRECTORIES from what was published alone; exit 1 if anything is found.
-
-    All of them are one system of figures: margins, hierarchies, filters, overlapping periods and versions. Each
-    suppressed figure, and each population that a difference implies, is bounded exactly.
-    """
-    from jobs.audit import attack  # noqa: PLC0415
-
-    findings = attack(directories)
-    if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
-    else:
-        for finding in findings:
-            OUT.print(str(finding), highlight=False)
-        OUT.print(f"{len(findings)} finding(s)", highlight=False)
-    sys.exit(1 if findings else 0)
-
-
-@main.command()
 @click.argument("release")
 @click.option("--period", default="2026-10", show_default=True, help="The period whose days stand in the text.")
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
@@ -398,7 +375,7 @@ def doctor() -> None:
     sys.exit(1 if any(fault is not None for _, fault in findings) else 0)
 
 
-for verb in VERBS:
+for verb in (*cli_microdata.VERBS, *cli_tables.VERBS):
     main.add_command(verb)
 
 

@@ -195,7 +195,7 @@ def _table(
         }
         largest = {measure.name: pd.DataFrame(found)}
         persons = spread[spread["value"] > 0].groupby(keys)["value"].size().reindex(wanted, fill_value=0)
-        contributors = {measure.name: persons.to_numpy(dtype=np.int64)}
+        contributors = {measure.name: np.asarray(persons, dtype=np.int64)}
     return Table(
         f"table-{number + 1}", measure.title, dimensions, (measure,), frame, largest=largest, contributors=contributors
     )

@@ -11,7 +11,8 @@ import pandas as pd
 
 from anonymization.errors import InputError
 from anonymization.policy.releases import PeriodKind
-from anonymization.tables.audit import Finding, audit
+from anonymization.tables.audit import audit
+from anonymization.tables.findings import Finding
 from anonymization.tables.model import CONFIDENTIAL, SafeTable
 from anonymization.tables.period import Period
 from anonymization.tables.sheets import Issue

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from anonymization.disclosure.attack import Exposure, attack
 from anonymization.errors import GateRefusal
+from anonymization.tables.findings import Finding
 from anonymization.tables.linked import Linked, link, require_one_state
 from anonymization.tables.readers import public_needs, seen_by_readers
 from anonymization.tables.sheets import Issue
@@ -25,33 +25,6 @@ from anonymization.tables.versions import differences, states
 
 SECONDS = 1800.0
 """An audit that takes longer has not passed."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A figure of a few persons that the published figures give away.
-
-    Attributes:
-        release: release, period and version.
-        cell: coordinates; of a population that no table lists, those that imply it.
-        low, high: feasible minimum and maximum; -1 where there is no maximum.
-        derived_from: the published figures from which it follows.
-    """
-
-    release: str
-    table: str
-    measure: str
-    cell: str
-    low: int
-    high: int
-    derived_from: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """One line for people."""
-        bounds = f"{self.low}" if self.low == self.high else f"{self.low} to {self.high if self.high >= 0 else 'any'}"
-        return (
-            f"{self.release}, {self.table}.{self.measure}, {self.cell}: {bounds}, from {'; '.join(self.derived_from)}"
-        )
 
 
 def audit(issues: Sequence[Issue], *, seconds: float = SECONDS) -> tuple[Finding, ...]:
@@ -72,10 +45,7 @@ def audit(issues: Sequence[Issue], *, seconds: float = SECONDS) -> tuple[Finding
         found += [finding_of(linked, exposure) for exposure in exposures(linked, deadline=deadline)]
     for at, one in enumerate(of_states):
         for other in of_states[at + 1 :]:
-            found += [
-                Finding(row.release, row.table, row.measure, row.cell, row.low, row.high, (row.derived_from,))
-                for row in differences(one, other).itertuples()
-            ]
+            found += differences(one, other)
     return tuple(found)
 
 

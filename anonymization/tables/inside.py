@@ -13,7 +13,8 @@ import numpy as np
 
 from anonymization.disclosure.attack import Exposure, attack, insiders_attack
 from anonymization.errors import GateRefusal
-from anonymization.tables.audit import SECONDS, Finding, finding_of
+from anonymization.tables.audit import SECONDS, finding_of
+from anonymization.tables.findings import Finding
 from anonymization.tables.linked import Linked, link
 from anonymization.tables.model import Table
 from anonymization.tables.readers import seen_by_readers

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
-from anonymization.disclosure.system import Floats
+from anonymization.disclosure.system import Booleans, Floats
+from anonymization.tables.findings import Finding
 from anonymization.tables.linked import Linked, link
 from anonymization.tables.sheets import Issue
-
-COLUMNS = ["release", "table", "measure", "cell", "low", "high", "derived_from"]
 
 
 def states(issues: Sequence[Issue]) -> list[list[Issue]]:
@@ -32,18 +30,13 @@ def states(issues: Sequence[Issue]) -> list[list[Issue]]:
     return found
 
 
-def differences(one: Sequence[Issue], other: Sequence[Issue]) -> pd.DataFrame:
-    """Return the cells whose two states give a few persons away.
-
-    Columns: release, table, measure, cell, low, high (the difference, or 0 and -1 where it is not known),
-    derived_from.
-    """
+def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
+    """Return the cells whose two states give a few persons away; low and high are of the difference."""
     linked = link([*one, *other])
     names = {issue.name for issue in one}
     first, second = _values(linked, names, inside=True), _values(linked, names, inside=False)
     in_both = _listed(linked, names, inside=True) & _listed(linked, names, inside=False)
-    rows = [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
 
 
 def _sheets(linked: Linked, names: set[str], *, inside: bool) -> list[int]:
@@ -58,26 +51,26 @@ def _values(linked: Linked, names: set[str], *, inside: bool) -> Floats:
     return value
 
 
-def _listed(linked: Linked, names: set[str], *, inside: bool) -> np.ndarray:
+def _listed(linked: Linked, names: set[str], *, inside: bool) -> Booleans:
     listed = np.zeros(linked.cells, dtype=bool)
     for number in _sheets(linked, names, inside=inside):
         listed[linked.places[number]] = True
     return listed
 
 
-def _changed(linked: Linked, first: Floats, second: Floats, in_both: np.ndarray) -> list[tuple[object, ...]]:
+def _changed(linked: Linked, first: Floats, second: Floats, in_both: Booleans) -> list[Finding]:
     shown, hidden = ~np.isnan(first) & ~np.isnan(second), np.isnan(first) != np.isnan(second)
     apart = np.abs(np.where(shown, second - first, 0.0))
     few = shown & (apart >= 1) & (apart < linked.minimum)
-    rows: list[tuple[object, ...]] = []
+    rows: list[Finding] = []
     for cell in np.flatnonzero(few | (hidden & in_both)):
         between = int(apart[cell])
-        text = f"{between} more or less" if few[cell] else "shown in one version, hidden in the other"
-        rows.append((*linked.name(int(cell)), between, between if few[cell] else -1, text))
+        text = "two versions of this figure" if few[cell] else "shown in one version, hidden in the other"
+        rows.append(Finding(*linked.name(int(cell)), between, between if few[cell] else -1, (text,)))
     return rows
 
 
-def _rests(linked: Linked, difference: Floats) -> list[tuple[object, ...]]:
+def _rests(linked: Linked, difference: Floats) -> list[Finding]:
     """What is left of a sum's difference for the parts whose difference is not known."""
     relations = linked.relations
     matrix = relations.matrix
@@ -85,7 +78,7 @@ def _rests(linked: Linked, difference: Floats) -> list[tuple[object, ...]]:
     unknown = abs(matrix) @ (~known).astype(np.int64)
     left = matrix @ np.where(known, difference, 0.0)
     equation = (relations.low == 0) & (relations.high == 0)
-    rows: list[tuple[object, ...]] = []
+    rows: list[Finding] = []
     for row in np.flatnonzero(equation & (unknown > 0)):
         cells = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
         weights = matrix.data[matrix.indptr[row] : matrix.indptr[row + 1]]
@@ -93,5 +86,6 @@ def _rests(linked: Linked, difference: Floats) -> list[tuple[object, ...]]:
         between = int(abs(left[row]))
         if known[parent] and 1 <= between < linked.minimum[parent]:
             release, table, measure, text = linked.name(parent)
-            rows.append((release, table, measure, f"rest of {text}", between, between, "sums of two versions"))
+            why = ("two versions of this figure, less those of its published parts",)
+            rows.append(Finding(release, table, measure, f"rest of {text}", between, between, why))
     return rows
