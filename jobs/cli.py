@@ -119,7 +119,7 @@ def intake(source: str | None, day: datetime | None) -> None:
 
 @main.command()
 @click.argument("release")
-@click.option("--period", required=True, help="YYYY-MM, or YYYY-MM-DD for a daily release.")
+@click.option("--period", required=True, help="YYYY-MM, YYYY-Www or YYYY-MM-DD, as the release declares.")
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
 @click.option("--master", help="Spark's master, such as spark://host:7077; default local[*].")
 def build(release: str, period: str, engine: str, master: str | None) -> None:

@@ -115,7 +115,7 @@ def risk(data: Path, quasi_identifiers: tuple[str, ...], sensitive: str | None, 
 
 @click.command()
 @click.argument("release")
-@click.option("--period", required=True, help="YYYY-MM, or YYYY-MM-DD for a daily release.")
+@click.option("--period", required=True, help="YYYY-MM, YYYY-Www or YYYY-MM-DD, as the release declares.")
 @click.option(
     "--suppression-limit",
     "limit",
@@ -139,7 +139,7 @@ def profile(release: str, period: str, limit: float, engine: str, master: str | 
 
 @click.command()
 @click.argument("name")
-@click.option("--period", required=True, help="YYYY-MM, or YYYY-MM-DD for daily rows.")
+@click.option("--period", required=True, help="YYYY-MM, YYYY-Www or YYYY-MM-DD, as declared.")
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
 @click.option("--master", help="Spark's master, such as spark://host:7077; default local[*].")
 def microdata(name: str, period: str, engine: str, master: str | None) -> None:

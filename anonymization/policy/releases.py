@@ -15,6 +15,8 @@ class PeriodKind(StrEnum):
     """How long one issue of a release covers."""
 
     MONTH = "month"
+    WEEK = "week"
+    """ISO 8601; one that lies in two months is in two key periods, and refused."""
     DAY = "day"
 
 

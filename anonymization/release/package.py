@@ -282,7 +282,7 @@ def issue_of(package: Package, name: str) -> Issue:
         first, last = (date.fromisoformat(block["period"][key]) for key in ("first_day", "last_day"))
     except (KeyError, ValueError):
         raise IntegrityError(f"{name}: the description does not name the first and last day") from None
-    kind = PeriodKind.DAY if first == last else PeriodKind.MONTH
+    kind = {1: PeriodKind.DAY, 7: PeriodKind.WEEK}.get((last - first).days + 1, PeriodKind.MONTH)
     period = Period(kind, block["period"]["name"], (first - EPOCH).days, (last - EPOCH).days + 1)
     return Issue(name, period, package.tables, int(block["protection"]["minimum_publishable_count"]))
 

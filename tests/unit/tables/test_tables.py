@@ -60,6 +60,7 @@ def published(safe, measure="persons"):
     [
         pytest.param("month", "2026-10", 31, id="month"),
         pytest.param("month", "2024-02", 29, id="leap February"),
+        pytest.param("week", "2026-W53", 7, id="the 53rd week"),
         pytest.param("day", "2026-10-05", 1, id="day"),
     ],
 )
@@ -69,7 +70,15 @@ def test_periods(kind, text, days):
 
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [("month", "2026-13"), ("month", "2026-10-01"), ("day", "2026-10"), ("day", "2026-02-30"), ("month", "")],
+    [
+        ("month", "2026-13"),
+        ("month", "2026-10-01"),
+        ("day", "2026-10"),
+        ("week", "2025-W53"),
+        ("week", "2026-41"),
+        ("day", "2026-02-30"),
+        ("month", ""),
+    ],
 )
 def test_wrong_periods_are_refused(kind, text):
     with pytest.raises(InputError, match="a period of this release is"):
