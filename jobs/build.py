@@ -18,10 +18,12 @@ from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
+from anonymization.policy.protection import CellKey
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
 from anonymization.release.package import write_package
+from anonymization.tables.cellkey import perturbed
 from anonymization.tables.facts import conflicts_sql
-from anonymization.tables.model import CONFIDENTIAL, SafeTable
+from anonymization.tables.model import CONFIDENTIAL, SafeTable, Table
 from anonymization.tables.period import Period, parse_period
 from anonymization.tables.spec import Plan, resolve
 from anonymization.tables.suppression import protect
@@ -127,7 +129,7 @@ def build(
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
         tables = tabulate(opened, plan, events)
         conflicts = _links_in_conflict(opened, plan, events)
-    safe = protect(tables, plan.minimum_count, withheld=plan.withheld)
+    safe = _protected(plan, tables)
     stage = new_stage(setting.home)
     try:
         digest = write_package(stage / "package", plan, safe, clauses)
@@ -150,6 +152,13 @@ def build(
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:
         discard(stage)
+
+
+def _protected(plan: Plan, tables: tuple[Table, ...]) -> tuple[SafeTable, ...]:
+    protection = plan.release.protection
+    if isinstance(protection, CellKey):
+        return perturbed(tables, protection, withheld=plan.withheld)
+    return protect(tables, plan.minimum_count, withheld=plan.withheld)
 
 
 def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:

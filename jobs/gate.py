@@ -14,6 +14,7 @@ import pandas as pd
 
 from anonymization.errors import GateRefusal, IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
 from anonymization.release.ledger import EntryKind, Publication
@@ -21,6 +22,7 @@ from anonymization.release.package import Package, read_package
 from anonymization.release.publish import linked
 from anonymization.release.verdict import record_verdict
 from anonymization.tables.audit import Finding, audit, differences, margins
+from anonymization.tables.cellkey import expected
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
 from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
@@ -95,7 +97,7 @@ def _frames(
 ) -> CandidateFrames:
     # The recount always runs on DuckDB: also a candidate that Spark built is checked by the other engine.
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
-        recounted = recount(engine, plan, events)
+        recounted = expected(plan, recount(engine, plan, events))
     cells, complete, covering = _against_recount(plan, package.tables, recounted)
     with setting.ledger.transaction() as transaction:
         published = transaction.publications()
@@ -129,12 +131,13 @@ def _against_recount(
         for measure in table.measures:
             persons = table.persons_of(measure)
             counts = _counts(table, persons_frame, persons.name).rename(columns={"recounted": "_persons"})
+            counts = counts.drop(columns="expected")
             values = _counts(table, persons_frame, measure.name)
             columns = [*table.keys, measure.name, f"{measure.name}_status"]
             frame = (
                 table.frame[columns].merge(counts, on=table.keys, how="left").merge(values, on=table.keys, how="left")
             )
-            frame[["_persons", "recounted"]] = frame[["_persons", "recounted"]].fillna(0).astype("int64")
+            frame[["_persons", "expected"]] = frame[["_persons", "expected"]].fillna(0).astype("int64")
             free = frame[f"{measure.name}_status"] == FREE
             value = frame[measure.name]
             cells.append(
@@ -145,7 +148,7 @@ def _against_recount(
                         "status": frame[f"{measure.name}_status"],
                         "empty_where_hidden": (value.isna() == ~free).astype(bool),
                         "enough_persons": ~free | (frame["_persons"] == 0) | (frame["_persons"] >= plan.minimum_count),
-                        "equals_recount": (~free | (value.fillna(-1) == frame["recounted"])).astype(bool),
+                        "equals_recount": (~free | (value.fillna(-1) == frame["expected"])).astype(bool),
                     }
                 )
             )
@@ -153,7 +156,7 @@ def _against_recount(
             present = listed["listed"].fillna(False).astype(bool) | table.withheld  # noqa: FBT003 - pandas
             present |= _rightly_unlisted(table, listed)
             complete.append(pd.DataFrame({"table": table.name, "measure": measure.name, "listed": present}))
-            if measure is persons and not stands_alone(tables, measure):
+            if measure is persons and table.method is Method.SUPPRESSION and not stands_alone(tables, measure):
                 covering.append(_covering_unlisted(table, measure.name, values))
     covering.append(pd.DataFrame(columns=["table", "measure", "cell"]))
     return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]
@@ -192,7 +195,7 @@ def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
 
 
 def _counts(table: SafeTable, recounted: pd.DataFrame, measure: str) -> pd.DataFrame:
-    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted"]]
+    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted", "expected"]]
 
 
 def _covering_unlisted(table: SafeTable, measure: str, counts: pd.DataFrame) -> pd.DataFrame:

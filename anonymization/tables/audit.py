@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from anonymization.errors import GateRefusal
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable, cell_text
 
@@ -68,7 +69,12 @@ def audit(tables: Sequence[SafeTable]) -> tuple[Finding, ...]:
     Raises:
         GateRefusal: the bounds still move after many rounds, or contradict each other; both close the gate.
     """
-    return tuple(finding for table in tables for finding in _audit_table(table))
+    return tuple(finding for table in exact(tables) for finding in _audit_table(table))
+
+
+def exact(tables: Sequence[SafeTable]) -> list[SafeTable]:
+    """Return the tables whose figures are exact: noisy ones do not add up, and no relation holds between them."""
+    return [table for table in tables if table.method is Method.SUPPRESSION]
 
 
 def relations(table: SafeTable, measure: Measure) -> list[_Relations]:
@@ -211,7 +217,7 @@ def margins(tables: Sequence[SafeTable]) -> pd.DataFrame:
     its parent and all its children are published.
     """
     rows = []
-    for table in tables:
+    for table in exact(tables):
         for measure in table.measures:
             value = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
             for relation in relations(table, measure):
@@ -245,8 +251,8 @@ def differences(earlier: Sequence[SafeTable], later: Sequence[SafeTable]) -> pd.
     found = []
     for table in later:
         old = known.get(table.name)
-        if old is None or old.keys != table.keys:
-            continue
+        if old is None or old.keys != table.keys or table.method is Method.DIFFERENTIAL_PRIVACY:
+            continue  # what two draws of noise tell together is what the budget counts
         both = old.frame.merge(table.frame, on=table.keys, how="outer", suffixes=("_old", "_new"))
         for measure in {m.name for m in table.measures} & {m.name for m in old.measures}:
             status = both[[f"{measure}_status_old", f"{measure}_status_new"]].fillna(FREE)

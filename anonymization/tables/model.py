@@ -8,6 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 
 TOTAL = "_T"
@@ -100,7 +101,8 @@ class Table:
     """A table of true values: inside only, and no longer than the build.
 
     Attributes:
-        frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared.
+        frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared; for
+            cell keys, a column a measure with the sum of its persons' record keys.
     """
 
     name: str
@@ -125,6 +127,7 @@ class SafeTable:
             column, empty where confidential, and `<measure>_status`; `days` where declared.
         minimum_count: the minimum publishable count of persons.
         withheld: hidden cells are not listed, so that nobody can tell them from cells without anybody.
+        method: how it was protected; only figures protected by suppression are exact, and add up.
     """
 
     name: str
@@ -135,6 +138,7 @@ class SafeTable:
     minimum_count: int
     days: bool = False
     withheld: bool = False
+    method: Method = Method.SUPPRESSION
 
     @property
     def keys(self) -> list[str]:

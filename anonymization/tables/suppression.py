@@ -27,7 +27,7 @@ import pandas as pd
 
 from anonymization.errors import IntegrityError
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.audit import exposed
+from anonymization.tables.audit import exact, exposed
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table, cell_text
 from anonymization.tables.spec import with_codes
 
@@ -155,6 +155,7 @@ def uncovered(tables: Sequence[SafeTable]) -> pd.DataFrame:
 
     Columns: table, measure, cell (the coordinates as text).
     """
+    tables = exact(tables)
     cube = _dimensions(tables)
     names = [dimension.name for dimension in cube]
     cells: dict[str, pd.DataFrame] = {}
