@@ -18,14 +18,16 @@ from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
+from anonymization.policy.protection import CellKey
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
 from anonymization.release.package import write_package
+from anonymization.tables.cellkey import perturbed
 from anonymization.tables.facts import conflicts_sql
 from anonymization.tables.model import CONFIDENTIAL, Table
 from anonymization.tables.period import Period, parse_period
 from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan, resolve
-from anonymization.tables.suppression import Protected, protect
+from anonymization.tables.suppression import Protected, alone, protect
 from anonymization.tables.tabulate import tabulate
 from anonymization.tables.unsafe import Rules
 from anonymization.tables.withheld import withhold
@@ -167,9 +169,11 @@ def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) ->
 
 def protected_tables(setting: Setting, plan: Plan, tables: tuple[Table, ...]) -> Protected:
     """Return the tables as they may be published, beside everything that shares persons and is out."""
+    protection, period = plan.release.protection, plan.period
+    if isinstance(protection, CellKey):
+        return alone(perturbed(tables, protection, withheld=plan.withheld))
     if plan.withheld:
-        return Protected(withhold(tables, plan.minimum_count), 0, 0, 0, optimal=False)
-    period = plan.period
+        return alone(withhold(tables, plan.minimum_count))
     earlier = earlier_issues(setting, plan.release.sources, period.first, period.past)
     return protect(tables, Issue(CANDIDATE, period, tables, plan.minimum_count), rules_of(plan), earlier)
 

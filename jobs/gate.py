@@ -13,11 +13,13 @@ import pandas as pd
 
 from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
 from anonymization.release.package import Package, issue_of, read_package
 from anonymization.release.verdict import record_verdict
 from anonymization.tables.audit import margins
+from anonymization.tables.cellkey import expected
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
 from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
@@ -93,7 +95,7 @@ def _plan(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
 def _recount(setting: Setting, plan: Plan, inputs: Inputs) -> pd.DataFrame:
     """Count again, on DuckDB always: also a candidate that Spark built is checked by the other engine."""
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
-        return recount(engine, plan, events)
+        return expected(plan, recount(engine, plan, events))
 
 
 def _frames(
@@ -125,12 +127,13 @@ def _against_recount(
         for measure in table.measures:
             persons = table.persons_of(measure)
             counts = _counts(table, persons_frame, persons.name).rename(columns={"recounted": "_persons"})
+            counts = counts.drop(columns="expected")
             values = _counts(table, persons_frame, measure.name)
             columns = [*table.keys, measure.name, f"{measure.name}_status"]
             frame = (
                 table.frame[columns].merge(counts, on=table.keys, how="left").merge(values, on=table.keys, how="left")
             )
-            frame[["_persons", "recounted"]] = frame[["_persons", "recounted"]].fillna(0).astype("int64")
+            frame[["_persons", "expected"]] = frame[["_persons", "expected"]].fillna(0).astype("int64")
             free = frame[f"{measure.name}_status"] == FREE
             value = frame[measure.name]
             cells.append(
@@ -141,7 +144,7 @@ def _against_recount(
                         "status": frame[f"{measure.name}_status"],
                         "empty_where_hidden": (value.isna() == ~free).astype(bool),
                         "enough_persons": ~free | (frame["_persons"] == 0) | (frame["_persons"] >= plan.minimum_count),
-                        "equals_recount": (~free | (value.fillna(-1) == frame["recounted"])).astype(bool),
+                        "equals_recount": (~free | (value.fillna(-1) == frame["expected"])).astype(bool),
                     }
                 )
             )
@@ -188,7 +191,7 @@ def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
 
 
 def _counts(table: SafeTable, recounted: pd.DataFrame, measure: str) -> pd.DataFrame:
-    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted"]]
+    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted", "expected"]]
 
 
 def _covering_unlisted(table: SafeTable, measure: str, counts: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
+from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 
 
 class PeriodKind(StrEnum):
@@ -133,31 +134,12 @@ class TableSpec(Declared):
         return self
 
 
-class Zeros(StrEnum):
-    """Whether a reader may tell a class without anybody from a hidden one."""
-
-    PUBLISHED = "published"
-    """Hidden cells are listed as confidential: somebody is there."""
-    WITHHELD = "withheld"
-    """Hidden cells are not listed: a class that is not listed has few persons, or none."""
-
-
-class Protection(Declared):
-    """How the tables are protected."""
-
-    method: str = Field(pattern=r"^suppression$")
-    minimum_count: int = Field(ge=2)
-    """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
-    zeros: Zeros = Zeros.PUBLISHED
-    suppression_limit: float | None = Field(default=None, ge=0, le=1)
-    """Share of a table's persons, at most, in classes of 1..N-1 persons by its person dimensions at their finest
-    levels. The levels are pinned here, by what `noren profile` proposed; the gate checks that they still fit."""
-
-
 ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 """A release's name: a folder, a file, and the start of its tables' names in the mart."""
 RESERVED = frozenset({"release", "period", "version", "days"})
 """Columns that published tables and the mart's tables have of their own."""
+BOUNDED = "_bounded"
+"""How the name of a measure ends whose contributions are bounded: it is never equated with one that is not."""
 LONGEST_IDENTIFIER = 63
 """PostgreSQL's, in bytes; it cuts longer ones silently."""
 
@@ -200,6 +182,15 @@ class Release(Declared):
         return self
 
     @model_validator(mode="after")
+    def _measures_fit_the_method(self) -> Self:
+        for name, table in self.tables.items():
+            for label, measure in table.measures.items():
+                fault = _fault_of_measure(self.protection, label, measure)
+                if fault is not None:
+                    raise ValueError(f"table {name!r}, measure {label!r}: {fault}")
+        return self
+
+    @model_validator(mode="after")
     def _fit_for_the_mart(self) -> Self:
         for name, table in self.tables.items():
             in_mart = f"{self.release}__{name}__latest"
@@ -208,3 +199,18 @@ class Release(Declared):
             if taken := sorted(RESERVED & {*table.dimensions, *table.measures}):
                 raise ValueError(f"table {name!r} uses the reserved column names {taken}: name them otherwise")
         return self
+
+
+def _fault_of_measure(protection: Protection, name: str, measure: MeasureSpec) -> str | None:
+    """Return why a measure cannot be protected by the release's method, if it cannot."""
+    if isinstance(protection, CellKey) and measure.kind is not MeasureKind.PERSONS:
+        return "`cell_key` protects numbers of persons alone; declare `suppression` or `differential_privacy`"
+    if not isinstance(protection, DifferentialPrivacy):
+        return None
+    if measure.kind is MeasureKind.PERSON_DAYS:
+        return "`differential_privacy` protects persons and totals, not person-days"
+    if measure.kind is MeasureKind.TOTAL and protection.max_per_cell is None:
+        return "a total needs `protection.max_per_cell`, the most that a person contributes to one finest cell"
+    if not name.endswith(BOUNDED):
+        return f"its contributions are bounded, and its name says so: end it in {BOUNDED!r}"
+    return None

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 from anonymization.errors import IntegrityError
 from anonymization.home import private_folder
 from anonymization.policy.decide import Clause
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
-from anonymization.release.texts import notice, readme
+from anonymization.release.texts import notice, protection_block, readme
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.period import EPOCH, Period
 from anonymization.tables.sheets import Issue
@@ -56,7 +57,7 @@ def write_package(folder: Path, plan: Plan, tables: Sequence[SafeTable], clauses
     descriptor = _descriptor(plan, tables)
     files["datapackage.json"] = _json(descriptor)
     files["data-dictionary.csv"] = _dictionary(tables)
-    files["NOTICE.md"] = notice(plan.release, plan.period, plan.minimum_count, clauses).encode()
+    files["NOTICE.md"] = notice(plan.release, plan.period, clauses).encode()
     files["README.md"] = readme(plan.release, plan.period, tables).encode()
     files[MANIFEST] = _json({"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}})
     for name, content in files.items():
@@ -185,7 +186,7 @@ def _descriptor(plan: Plan, tables: Sequence[SafeTable]) -> dict[str, Any]:
                 "first_day": plan.period.first_date.isoformat(),
                 "last_day": plan.period.last_date.isoformat(),
             },
-            "protection": {"method": release.protection.method, "minimum_publishable_count": plan.minimum_count},
+            "protection": protection_block(release.protection),
             "tables": {table.name: _audit_block(table) for table in tables},
         },
     }
@@ -260,8 +261,11 @@ def read_package(folder: Path) -> Package:
     try:
         descriptor = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
         block = descriptor["noren"]
-        least = int(block["protection"]["minimum_publishable_count"])
-        tables = tuple(_read_table(folder, name, table, least) for name, table in block["tables"].items())
+        least = int(block["protection"].get("minimum_publishable_count", 1))
+        method = Method(block["protection"]["method"])
+        tables = tuple(
+            replace(_read_table(folder, name, table, least), method=method) for name, table in block["tables"].items()
+        )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise IntegrityError(f"the package cannot be read back: {type(error).__name__}") from None
     return Package(digest, descriptor, tables)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 
 TOTAL = "_T"
@@ -104,7 +105,8 @@ class Table:
     """A table of true values: inside only, and no longer than the build.
 
     Attributes:
-        frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared.
+        frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared; for
+            cell keys, a column a measure with the sum of its persons' record keys.
         largest: of each `total` that is judged by its contributions, the two largest ones of single persons: int64
             columns `first` >= `second`, 0 where there are fewer persons, rows as in `frame`.
         contributors: of a `total` beside which no persons are published, the number of its contributors.
@@ -134,6 +136,7 @@ class SafeTable:
             column, empty where confidential, and `<measure>_status`; `days` where declared.
         minimum_count: the minimum publishable count of persons.
         withheld: hidden cells are not listed, so that nobody can tell them from cells without anybody.
+        method: how it was protected; only figures protected by suppression are exact, and add up.
     """
 
     name: str
@@ -144,6 +147,7 @@ class SafeTable:
     minimum_count: int
     days: bool = False
     withheld: bool = False
+    method: Method = Method.SUPPRESSION
 
     @property
     def keys(self) -> list[str]:

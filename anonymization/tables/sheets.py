@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from anonymization.disclosure.system import Floats
+from anonymization.policy.protection import Method
 from anonymization.tables.model import FREE, Dimension, Measure, SafeTable, Table, cell_text
 from anonymization.tables.period import Period
 
@@ -54,9 +55,11 @@ class Sheet:
 
 
 def sheets_of(issue: Issue) -> list[Sheet]:
-    """Return the sheets of an issue: one a table and measure."""
+    """Return the sheets of an issue: one a table and measure of exact figures; noisy ones satisfy no relation."""
     found = []
     for table in issue.tables:
+        if isinstance(table, SafeTable) and table.method is not Method.SUPPRESSION:
+            continue
         for measure in table.measures:
             value = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
             withheld = isinstance(table, SafeTable) and table.withheld

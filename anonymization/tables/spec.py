@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from anonymization.errors import InputError
 from anonymization.policy.crosscheck import BY_DAY, DAY, DAY_TYPE, MESH, WEEK
 from anonymization.policy.load import Policies
-from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, Zeros
+from anonymization.policy.protection import Method, Zeros
+from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release
 from anonymization.policy.sources import NOT_SPECIFIED
 from anonymization.tables.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
 from anonymization.tables.model import TOTAL, Dimension, Measure
@@ -54,6 +55,11 @@ class Plan:
     recodes: Mapping[str, Mapping[str, str]]
     minimum_count: int
     withheld: bool
+
+    @property
+    def method(self) -> Method:
+        """How the release is protected."""
+        return Method(self.release.protection.method)
 
     def code_of_day(self, column: str, day: int) -> str:
         """Return the code of a day in a dimension that partitions the days."""

@@ -18,8 +18,10 @@ import pandas as pd
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
 from anonymization.policy.crosscheck import DAY, DAY_TYPE, MESH, WEEK
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.calendar import DAY_OFF, WEEKDAY, iso_day, iso_week
+from anonymization.tables.cellkey import key_column, record_key
 from anonymization.tables.facts import (
     DAYS_BEFORE_MONDAY,
     MESH_DIVISORS,
@@ -91,6 +93,8 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
         engine.drop(facts.name)
         cells = _coded(plan, table.dimensions, raw)
         names = {f"v{i}": measure.name for i, measure in enumerate(measures)}
+        if plan.method is Method.CELL_KEY:
+            names |= {f"v{i}_key": key_column(measure) for i, measure in enumerate(measures)}
         frames.append(_roll_up(table.dimensions, cells, list(names)).rename(columns=names).set_index(keys))
     frame = pd.concat(frames, axis=1).fillna(0).astype("int64").reset_index()
     dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in table.dimensions)
@@ -151,6 +155,8 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
         MeasureKind.PERSON_DAYS: "CAST(sum(BIT_COUNT(g.days)) AS BIGINT)",
     }
     measured = [f"{values.get(m.kind, f'CAST(sum(g.m{i}) AS BIGINT)')} AS v{i}" for i, m in enumerate(measures)]
+    if plan.method is Method.CELL_KEY:
+        measured += [f"CAST(sum({record_key('g.p')}) AS BIGINT) AS v{i}_key" for i in range(len(measures))]
     by_name = {dimension.name: dimension for dimension in dimensions}
     persons = [recoded(plan, by_name[name], f"COALESCE(a{i}.value, '{UNKNOWN}')") for i, name in enumerate(people)]
     joins = "".join(f" LEFT JOIN attribute_{name} AS a{i} ON g.p = a{i}.p" for i, name in enumerate(people))
@@ -250,5 +256,7 @@ def _completed(dimensions: tuple[Dimension, ...], frame: pd.DataFrame) -> pd.Dat
     keys = [dimension.name for dimension in dimensions]
     if all(dimension.complete or dimension.open for dimension in dimensions):
         every = pd.MultiIndex.from_product([d.codes for d in dimensions], names=keys)
-        frame = frame.set_index(keys).reindex(every, fill_value=0).reset_index()
+        values = frame.drop(columns=keys)
+        values.index = pd.MultiIndex.from_frame(frame[keys])  # of one level too: a plain one matches none of `every`
+        frame = values.reindex(every, fill_value=0).reset_index()
     return frame.sort_values(keys, kind="stable", ignore_index=True)
