@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -140,6 +140,14 @@ class Zeros(StrEnum):
     """Hidden cells are not listed: a class that is not listed has few persons, or none."""
 
 
+class Dominance(Declared):
+    """(n,k)-dominance: a total of which the n largest contributors hold more than k percent gives them away."""
+
+    persons: Literal[2] = 2
+    percent: int = Field(default=85, ge=1, le=85)
+    """k; a smaller one is stricter, and none may be laxer than the default."""
+
+
 class Protection(Declared):
     """How the tables are protected."""
 
@@ -147,9 +155,18 @@ class Protection(Declared):
     minimum_count: int = Field(ge=2)
     """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
     zeros: Zeros = Zeros.PUBLISHED
+    dominance: Dominance = Dominance()
+    p_percent: int = Field(default=10, ge=10, le=100)
+    """p: whoever contributes most to a total may not be known to within p percent by the one who contributes second
+    most; a greater one is stricter."""
     suppression_limit: float | None = Field(default=None, ge=0, le=1)
     """Share of a table's persons, at most, in classes of 1..N-1 persons by its person dimensions at their finest
     levels. The levels are pinned here, by what `noren profile` proposed; the gate checks that they still fit."""
+
+    @property
+    def judges_contributions(self) -> bool:
+        """Whether totals are judged by their largest contributions (dominance and p%): where cells are suppressed."""
+        return self.method == "suppression"
 
 
 ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]

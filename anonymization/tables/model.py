@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -101,6 +101,8 @@ class Table:
 
     Attributes:
         frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared.
+        largest: of each `total` that is judged by its contributions, the two largest ones of single persons: int64
+            columns `first` >= `second`, 0 where there are fewer persons, rows as in `frame`.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Table:
     measures: tuple[Measure, ...]
     frame: pd.DataFrame
     days: bool = False
+    largest: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:
