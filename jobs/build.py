@@ -18,7 +18,7 @@ from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
-from anonymization.policy.protection import CellKey
+from anonymization.policy.protection import CellKey, Suppression
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
 from anonymization.release.package import write_package
 from anonymization.tables.cellkey import perturbed
@@ -181,6 +181,8 @@ def protected_tables(setting: Setting, plan: Plan, tables: tuple[Table, ...]) ->
 def rules_of(plan: Plan) -> Rules:
     """Return what makes a cell of a release unsafe."""
     protection = plan.release.protection
+    if not isinstance(protection, Suppression):
+        return Rules(plan.minimum_count, None, None)
     dominance = (protection.dominance.persons, protection.dominance.percent)
     return Rules(plan.minimum_count, dominance, protection.p_percent)
 

@@ -13,7 +13,6 @@ import pandas as pd
 
 from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
-from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
 from anonymization.release.package import Package, issue_of, read_package

@@ -170,6 +170,7 @@ INTRINSICS: dict[str, Intrinsic] = {
     "URL_HOST": _both(1, _url_host()),
     "REGEX_REPLACE_ALL": Intrinsic(3, "regexp_replace({0}, {1}, {2}, 'g')", "regexp_replace({0}, {1}, {2})"),
     "BIT_COUNT": _both(1, "CAST(bit_count({0}) AS BIGINT)"),
+    "LARGEST_TWO": Intrinsic(1, "max({0}, 2)", "max_by({0}, {0}, 2)"),
     "BIT_OR_AGG": _both(1, "bit_or({0})"),
     "SHIFT_LEFT": Intrinsic(
         2, "CAST({0} AS BIGINT) << CAST({1} AS BIGINT)", "shiftleft(CAST({0} AS BIGINT), CAST({1} AS INT))"

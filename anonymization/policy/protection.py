@@ -42,10 +42,22 @@ class Thresholded(Declared):
     levels. The levels are pinned here, by what `noren profile` proposed; the gate checks that they still fit."""
 
 
+class Dominance(Declared):
+    """(n,k)-dominance: a total of which the n largest contributors hold more than k percent gives them away."""
+
+    persons: Literal[2] = 2
+    percent: int = Field(default=85, ge=1, le=85)
+    """k; a smaller one is stricter, and none may be laxer than the default."""
+
+
 class Suppression(Thresholded):
     """Exact figures; unsafe cells are hidden, and whatever gives them away with them."""
 
     method: Literal["suppression"]
+    dominance: Dominance = Dominance()
+    p_percent: int = Field(default=10, ge=10, le=100)
+    """p: whoever contributes most to a total may not be known to within p percent by the one who contributes second
+    most; a greater one is stricter."""
 
 
 class CellKey(Thresholded):

@@ -21,6 +21,7 @@ from anonymization.tables.cellkey import RECORD_KEYS, record_key
 from anonymization.tables.model import TOTAL, Dimension, Measure
 from anonymization.tables.spec import Plan
 
+CONTRIBUTIONS = ("first", "second")
 PAIR = 64
 """Days of a period fit below this, so that person and day make one text apart from any other pair."""
 
@@ -28,8 +29,9 @@ PAIR = 64
 def recount(engine: Engine, plan: Plan, events: Mapping[str, str]) -> pd.DataFrame:
     """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
 
-    With cell keys there is `cell_key` too: the sum of the record keys of its persons, modulo 2**32.
-    Dimensions that a table lacks are the total. Classes without anybody are not listed.
+    With cell keys there is `cell_key` too: the sum of the record keys of its persons, modulo 2**32. Rows of totals
+    have beside it `first` and `second`, the two largest contributions of single persons (nullable Int64; 0 where
+    there is no second person). Dimensions that a table lacks are the total. Classes without anybody are not listed.
     """
     made = []
     if plan.linking is not None:
@@ -50,8 +52,13 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str]) -> pd.DataFra
             engine.drop("recount_rows")
     for name in made:
         engine.drop(name)
-    counted: pd.DataFrame = pd.concat(frames, ignore_index=True)
-    return counted
+    counted: pd.DataFrame = pd.concat(frames, ignore_index=True).reindex(columns=_columns(plan))
+    return counted.astype(dict.fromkeys(CONTRIBUTIONS, "Int64"))
+
+
+def _columns(plan: Plan) -> list[str]:
+    names = dict.fromkeys(dimension.name for table in plan.tables for dimension in table.dimensions)
+    return ["table", "measure", *names, "recounted", *CONTRIBUTIONS]
 
 
 def _days(plan: Plan) -> str:
@@ -163,9 +170,12 @@ def _recoded(plan: Plan, dimension: Dimension, value: str) -> str:
 def _margins(dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool) -> Iterator[tuple[list[str], str]]:
     """Yield each margin: the dimensions that it keeps, and its SQL."""
     counted = {
-        MeasureKind.PERSONS: "count(DISTINCT person)",
-        MeasureKind.PERSON_DAYS: f"count(DISTINCT CAST(person AS VARCHAR) || ' ' || CAST(day + {PAIR} AS VARCHAR))",
-        MeasureKind.TOTAL: "CAST(sum(amount) AS BIGINT)",
+        MeasureKind.PERSONS: "count(DISTINCT person) AS recounted",
+        MeasureKind.PERSON_DAYS: f"count(DISTINCT CAST(person AS VARCHAR) || ' ' || CAST(day + {PAIR} AS VARCHAR))"
+        " AS recounted",
+        MeasureKind.TOTAL: "CAST(sum(q.amount) AS BIGINT) AS recounted,"
+        " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 1), 0) AS BIGINT) AS first,"
+        " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 2), 0) AS BIGINT) AS second",
     }[measure.kind]
     keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
     choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
@@ -180,4 +190,14 @@ def _margins(dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool
         if keyed:  # each person once: two persons may have equal record keys
             rows = f"(SELECT DISTINCT {', '.join([*(column for _, column in kept), 'person'])} FROM recount_rows) AS d"
         groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
-        yield [name for name, _ in kept], f"SELECT {codes}{counted} AS recounted{keys} FROM {rows}{groups}"
+        if measure.kind is MeasureKind.TOTAL:
+            rows = _ranked([column for _, column in kept])
+        yield [name for name, _ in kept], f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
+
+
+def _ranked(columns: list[str]) -> str:
+    """Of each class, what each person contributes, and their places by it; equal contributions in any order."""
+    persons = f"SELECT {', '.join([*columns, 'person', 'sum(amount) AS amount'])} FROM recount_rows"
+    persons += f" GROUP BY {', '.join([*columns, 'person'])}"
+    within = f"PARTITION BY {', '.join(columns)} " if columns else ""
+    return f"(SELECT p.*, row_number() OVER ({within}ORDER BY p.amount DESC) AS place FROM ({persons}) AS p) AS q"

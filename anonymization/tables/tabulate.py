@@ -33,10 +33,13 @@ from anonymization.tables.facts import (
     links_statement,
     recoded,
 )
+from anonymization.tables.largest import LARGEST, first_of, largest_of_unions, second_of, taken_out
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 from anonymization.tables.spec import Plan, TablePlan, with_codes
 
 FACTS = "facts"
+VALUES = ("v", "x", "y")
+"""What the columns of `cells_sql` that hold values begin with."""
 
 
 def tabulate(engine: Engine, plan: Plan, events: Mapping[str, str]) -> tuple[Table, ...]:
@@ -92,16 +95,32 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
         raw = engine.fetch(cells_sql(plan, table.dimensions, measures)).to_pandas()
         engine.drop(facts.name)
         cells = _coded(plan, table.dimensions, raw)
-        names = {f"v{i}": measure.name for i, measure in enumerate(measures)}
+        names = _value_names(plan, measures)
         if plan.method is Method.CELL_KEY:
             names |= {f"v{i}_key": key_column(measure) for i, measure in enumerate(measures)}
         frames.append(_roll_up(table.dimensions, cells, list(names)).rename(columns=names).set_index(keys))
     frame = pd.concat(frames, axis=1).fillna(0).astype("int64").reset_index()
     dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in table.dimensions)
     frame = _completed(dimensions, frame)
+    frame, largest = taken_out(frame, table.measures)
     if table.days:
         frame["days"] = _denominators(plan, table, frame)
-    return Table(table.name, table.title, dimensions, table.measures, frame, days=table.days)
+    return Table(table.name, table.title, dimensions, table.measures, frame, days=table.days, largest=largest)
+
+
+def _value_names(plan: Plan, measures: Sequence[Measure]) -> dict[str, str]:
+    """The columns of `cells_sql` that hold values, and what they are called in a table's frame."""
+    names = {f"v{i}": measure.name for i, measure in enumerate(measures)}
+    for i in _judged(plan, measures):
+        names |= {f"x{i}": first_of(measures[i].name), f"y{i}": second_of(measures[i].name)}
+    return names
+
+
+def _judged(plan: Plan, measures: Sequence[Measure]) -> list[int]:
+    """Positions of the totals of which the largest contributions are asked for."""
+    if plan.method is not Method.SUPPRESSION:
+        return []
+    return [i for i, measure in enumerate(measures) if measure.kind is MeasureKind.TOTAL]
 
 
 def _denominators(plan: Plan, table: TablePlan, frame: pd.DataFrame) -> pd.Series:
@@ -134,7 +153,10 @@ def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple
 
 
 def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[Measure]) -> str:
-    """Return the SQL of one population's cells: levels, `gid`, person dimensions, and `v<i>` a measure."""
+    """Return the SQL of one population's cells: levels, `gid`, person dimensions, and `v<i>` a measure.
+
+    Of a total that is judged by its contributions also `x<i>` and `y<i>`, the two largest ones of single persons.
+    """
     levels = [level_columns(plan, d, i) for i, d in enumerate(event_dimensions(dimensions))]
     columns = [name for of_dimension in levels for name, _ in of_dimension]
     people = [d.name for d in dimensions if d.kind is DimensionKind.PERSON]
@@ -157,6 +179,11 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
     measured = [f"{values.get(m.kind, f'CAST(sum(g.m{i}) AS BIGINT)')} AS v{i}" for i, m in enumerate(measures)]
     if plan.method is Method.CELL_KEY:
         measured += [f"CAST(sum({record_key('g.p')}) AS BIGINT) AS v{i}_key" for i in range(len(measures))]
+    measured += [
+        f"CAST(COALESCE(LIST_ITEM(LARGEST_TWO(g.m{i}), {place}), 0) AS BIGINT) AS {name}{i}"
+        for i in _judged(plan, measures)
+        for place, name in ((1, "x"), (2, "y"))
+    ]
     by_name = {dimension.name: dimension for dimension in dimensions}
     persons = [recoded(plan, by_name[name], f"COALESCE(a{i}.value, '{UNKNOWN}')") for i, name in enumerate(people)]
     joins = "".join(f" LEFT JOIN attribute_{name} AS a{i} ON g.p = a{i}.p" for i, name in enumerate(people))
@@ -188,7 +215,7 @@ def _grouping_order(levels: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
 
 def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> pd.DataFrame:
     """From level columns and `gid` to one text column a dimension, with the total's code where it is rolled up."""
-    cells = raw[[column for column in raw.columns if column.startswith("v")]].copy()
+    cells = raw[[column for column in raw.columns if column.startswith(VALUES)]].copy()
     event = [level_columns(plan, d, i) for i, d in enumerate(event_dimensions(dimensions))]
     order = _grouping_order(event)
     at, people = 0, 0
@@ -245,10 +272,22 @@ def _roll_up(dimensions: tuple[Dimension, ...], cells: pd.DataFrame, values: lis
             level = level[below].assign(**{dimension.name: codes[below]})
             if level.empty:
                 break
-            level = level.groupby(keys, as_index=False, sort=False)[values].sum()
+            level = _unions(level, keys, values)
             frames.append(level)
         cells = pd.concat(frames, ignore_index=True)
     return cells
+
+
+def _unions(cells: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
+    """Cells of equal coordinates as one: their persons are apart, so figures add up and the largest stay largest."""
+    groups = cells.groupby(keys, as_index=False, sort=False)
+    merged: pd.DataFrame = groups[[value for value in values if not value.startswith(LARGEST)]].sum()
+    number = np.asarray(groups.ngroup(), dtype=np.int64)
+    for first in (value for value in values if value.startswith(LARGEST[0])):
+        second = LARGEST[1] + first[1:]
+        pair = largest_of_unions(cells[first].to_numpy(), cells[second].to_numpy(), number)
+        merged[first], merged[second] = pair
+    return merged[[*keys, *values]]
 
 
 def _completed(dimensions: tuple[Dimension, ...], frame: pd.DataFrame) -> pd.DataFrame:

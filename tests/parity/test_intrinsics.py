@@ -108,6 +108,14 @@ def test_bits_are_merged(engine):
     assert {row["k"]: row["y"] for row in rows} == {"a": 5, "b": 2}
 
 
+def test_the_two_largest_are_taken(engine):
+    kinds = [("a", 5), ("a", 7), ("a", 7), ("b", 3), ("b", None), ("c", None)]
+    engine.register("given", pa.table({"k": [k for k, _ in kinds], "x": pa.array([x for _, x in kinds], pa.int64())}))
+    items = ", ".join(f"LIST_ITEM(LARGEST_TWO(x), {place}) AS y{place}" for place in (1, 2))
+    rows = engine.fetch(f"SELECT k, {items} FROM given GROUP BY k").to_pylist()
+    assert {row["k"]: (row["y1"], row["y2"]) for row in rows} == {"a": (7, 7), "b": (3, None), "c": (None, None)}
+
+
 def test_mesh(engine):
     places = {(35.658581, 139.745433): 533_935_992, (35.0, 139.0): 523_940_001, (43.068, 141.351): 644_142_881}
     table = pa.table({"lat": [p[0] for p in places], "lon": [p[1] for p in places]})
