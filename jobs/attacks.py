@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from anonymization.errors import GateRefusal
+from anonymization.policy.protection import CellKey, Method
 from anonymization.release.package import Package, issue_of
 from anonymization.tables.audit import audit
 from anonymization.tables.findings import Finding
@@ -53,13 +54,15 @@ def attack_candidate(plan: Plan, package: Package, recounted: pd.DataFrame, earl
         earlier: releases that share persons and are out.
     """
     issue = issue_of(package, CANDIDATE)
+    if isinstance(plan.release.protection, CellKey):
+        issue = replace(issue, noise=plan.release.protection)
     attacked = Attacked()
     try:
         attacked.alone = audit([issue])
         if earlier:
             known = set(attacked.alone)
             attacked.together = tuple(f for f in audit([issue, *earlier]) if f not in known)
-        if not plan.withheld:
+        if not plan.withheld and plan.method is Method.SUPPRESSION:
             true = [with_true_figures(table, recounted) for table in package.tables]
             attacked.inside = unmet_needs(issue, true, rules_of(plan), earlier)
     except GateRefusal as error:  # contradictory or endless: closed, and the other checks tell more

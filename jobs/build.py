@@ -15,11 +15,13 @@ from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError, PolicyRefusal
 from anonymization.home import Home
+from anonymization.keys import PeriodKeys
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
 from anonymization.policy.protection import CellKey, Suppression
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
+from anonymization.release.methods import claim, require_one_method
 from anonymization.release.package import write_package
 from anonymization.tables.cellkey import perturbed
 from anonymization.tables.facts import conflicts_sql
@@ -132,6 +134,7 @@ def build(
     """
     started = time.perf_counter()
     plan, clauses = plan_release(setting.policies, name, period_text)
+    claimed = _claim(setting, plan)
     inputs = find_inputs(setting.home, plan.release.sources, plan.period)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
         tables = tabulate(opened, plan, events)
@@ -156,10 +159,21 @@ def build(
             "inputs": {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()},
             "figures": _figures(protected) | {"links in conflict": conflicts},
             "seconds": round(time.perf_counter() - started, 3),
+            **claimed,
         }
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:
         discard(stage)
+
+
+def _claim(setting: Setting, plan: Plan) -> dict[str, object]:
+    """How the release protects whom, if nothing that is out protects them in another way."""
+    recipient = setting.policies.recipients[plan.release.recipient]
+    claimed = claim(plan.release, plan.period, recipient, PeriodKeys(setting.home))
+    with setting.ledger.transaction() as transaction:
+        days = {"first_day": plan.period.first, "past_day": plan.period.past}
+        require_one_method(claimed | days, transaction)
+    return claimed
 
 
 def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:

@@ -140,7 +140,9 @@ def declared(setting, policy_folder):
     def declare(based_on, name, **changes):
         content = yaml.safe_load((POLICIES / "releases" / f"{based_on}.yaml").read_text())
         content |= {"release": name, **changes}
-        (policy_folder / "releases" / f"{name}.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+        (policy_folder / "releases" / f"{name}.yaml").write_text(
+            yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+        )
         return replace(setting, policies=load_policies(policy_folder))
 
     return declare

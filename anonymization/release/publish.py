@@ -21,6 +21,7 @@ from anonymization.keys import public_text, publisher_key, sign
 from anonymization.release.candidate import Candidate, load_candidate
 from anonymization.release.decision import DecisionSource, SignedDecision, SignedFile, check_approval
 from anonymization.release.ledger import Entry, EntryKind, Ledger, Publication, Transaction, canonical, now
+from anonymization.release.methods import claim_of, require_one_method
 from anonymization.release.verdict import require_open
 
 ENVELOPE, SIGNATURE = "envelope.json", "SIGNATURE.json"
@@ -93,6 +94,7 @@ def _publish(
                 raise Refusal(f"this content is out already, as {_name(publication)}")
         check_approval(transaction, candidate, signed, officers)
         _check_fresh(transaction, candidate, gate, policy_digest)
+        require_one_method(claim_of(request), transaction)
         publication = Publication(
             identity, request.release, request.period, max((p.version for p in earlier), default=0) + 1, request.digest
         )
@@ -113,9 +115,8 @@ def _publish(
             EntryKind.PUBLICATION,
             identity,
             {
-                "release": request.release, "period": request.period, "version": publication.version,
-                "digest": request.digest, "envelope_sha256": envelope, "sources": request.sources,
-                "first_day": request.first_day, "past_day": request.past_day,
+                **claim_of(request), "version": publication.version, "digest": request.digest,
+                "envelope_sha256": envelope,
             },
         )  # fmt: skip
         step("commit")

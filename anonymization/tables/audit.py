@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from anonymization.disclosure.attack import Exposure, attack
+from anonymization.disclosure.propagation import propagated
 from anonymization.errors import GateRefusal
 from anonymization.tables.findings import Finding
 from anonymization.tables.linked import Linked, link, require_one_state
@@ -52,9 +53,12 @@ def audit(issues: Sequence[Issue], *, seconds: float = SECONDS) -> tuple[Finding
 def exposures(linked: Linked, *, deadline: float | None = None) -> Iterator[Exposure]:
     """Yield the cells that are given away, by what is published alone."""
     seen = seen_by_readers(linked)
+    at_least = propagated(seen).low
     for exposure in attack(seen, public_needs(linked), deadline=deadline):
-        enough = linked.minimum[exposure.cell]
-        if exposure.high > 0 and (not linked.persons[exposure.cell] or exposure.low < enough):
+        cell = exposure.cell
+        people = exposure.low if linked.persons[cell] else at_least[linked.counted[cell]]
+        alone = linked.counted[cell] < 0
+        if exposure.high > 0 and (alone or people < linked.minimum[cell]):
             yield exposure
 
 

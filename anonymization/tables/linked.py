@@ -31,6 +31,8 @@ class Linked:
 
     Attributes:
         value: of each cell; NaN where nobody published it.
+        low, high: what noisy figures say of a cell; 0 and infinite where none does.
+        noisy: cells that a table with noise lists.
         conflict: cells with two values: the figures are of two states of the logs.
         listed: cells that a table lists, hidden or not; the others follow from what is listed.
         zeros_shown: cells of which everybody knows, when they are hidden, that somebody is there.
@@ -43,6 +45,9 @@ class Linked:
     sheets: tuple[Sheet, ...]
     relations: Relations
     value: Floats
+    low: Floats
+    high: Floats
+    noisy: Booleans
     conflict: Integers
     listed: Booleans
     zeros_shown: Booleans
@@ -104,6 +109,7 @@ def _filled(
     cells = relations.cells
     value, other = np.full(cells, np.nan), np.full(cells, np.nan)
     listed, zeros_shown = np.zeros(cells, dtype=bool), np.zeros(cells, dtype=bool)
+    noisy, low, high = np.zeros(cells, dtype=bool), np.zeros(cells), np.full(cells, np.inf)
     unlimited = np.iinfo(np.int64).max
     minimum = np.full(cells, unlimited, dtype=np.int64)
     for sheet, at in zip(sheets, places, strict=True):
@@ -114,6 +120,10 @@ def _filled(
         value[told] = sheet.value[shown]
         listed[at] = True
         zeros_shown[at] |= sheet.zeros_shown
+        if sheet.low is not None and sheet.high is not None:
+            np.maximum.at(low, at, sheet.low)
+            np.minimum.at(high, at, sheet.high)
+            noisy[at] = True
         np.minimum.at(minimum, at, sheet.minimum_count)
     persons = np.zeros(cells, dtype=bool)
     counted = np.full(cells, -1, dtype=np.int64)
@@ -127,9 +137,21 @@ def _filled(
             if people is not None:
                 counted[at] = people.locate(family.keys)
     return Linked(
-        sheets, relations, value, np.flatnonzero(~np.isnan(other)), listed, zeros_shown, persons, counted, minimum,
-        tuple(places), cubes,
-    )  # fmt: skip
+        sheets=sheets,
+        relations=relations,
+        value=value,
+        low=low,
+        high=high,
+        noisy=noisy,
+        conflict=np.flatnonzero(~np.isnan(other)),
+        listed=listed,
+        zeros_shown=zeros_shown,
+        persons=persons,
+        counted=counted,
+        minimum=minimum,
+        places=tuple(places),
+        cubes=cubes,
+    )
 
 
 def _between_measures(cube: Cube, cells: int) -> list[Relations]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from anonymization.disclosure.system import Floats
-from anonymization.policy.protection import Method
+from anonymization.policy.protection import CellKey, Method
+from anonymization.tables.cellkey import bounds
 from anonymization.tables.model import FREE, Dimension, Measure, SafeTable, Table, cell_text
 from anonymization.tables.period import Period
 
@@ -20,12 +21,14 @@ class Issue:
     Attributes:
         name: release, period and version, for messages.
         minimum_count: its minimum publishable count.
+        noise: what the house knows of the noise of its cell keys; without, noisy figures are left out.
     """
 
     name: str
     period: Period
     tables: tuple[Table, ...] | tuple[SafeTable, ...]
     minimum_count: int
+    noise: CellKey | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Sheet:
     """The figures of one measure of one table.
 
     Attributes:
-        value: the figures, NaN where hidden.
+        value: the figures, NaN where hidden or noisy.
+        low, high: what a noisy figure, or its being hidden, says of the true one; null for exact figures.
         unlisted: whether classes that are not listed may have persons.
         zeros_shown: whether every class without anybody is published as such, so that a hidden one has somebody.
     """
@@ -48,6 +52,8 @@ class Sheet:
     minimum_count: int
     unlisted: bool
     zeros_shown: bool = True
+    low: Floats | None = None
+    high: Floats | None = None
 
     def text(self, row: int) -> str:
         """Return the coordinates of a row as text."""
@@ -55,19 +61,33 @@ class Sheet:
 
 
 def sheets_of(issue: Issue) -> list[Sheet]:
-    """Return the sheets of an issue: one a table and measure of exact figures; noisy ones satisfy no relation."""
-    found = []
-    for table in issue.tables:
-        if isinstance(table, SafeTable) and table.method is not Method.SUPPRESSION:
-            continue
-        for measure in table.measures:
-            value = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-            withheld = isinstance(table, SafeTable) and table.withheld
-            if isinstance(table, SafeTable):
-                value = np.where(table.frame[f"{measure.name}_status"] == FREE, value, np.nan)
-            sheet = Sheet(
-                issue.name, table.name, measure, table.dimensions, table.frame[table.keys], np.asarray(value),
-                issue.period, issue.minimum_count, withheld,
-            )  # fmt: skip
-            found.append(sheet)
-    return found
+    """Return the sheets of an issue: one a table and measure.
+
+    Noisy figures do not add up; where the noise is known, each is a span around the true one.
+    """
+    return [
+        _sheet(issue, table, measure)
+        for table in issue.tables
+        if isinstance(table, Table) or table.method is Method.SUPPRESSION or _spans(issue, table)
+        for measure in table.measures
+    ]
+
+
+def _spans(issue: Issue, table: SafeTable) -> bool:
+    return table.method is Method.CELL_KEY and issue.noise is not None
+
+
+def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure) -> Sheet:
+    value = np.asarray(table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan))
+    low = high = None
+    withheld = False
+    if isinstance(table, SafeTable):
+        withheld = table.withheld
+        value = np.where(table.frame[f"{measure.name}_status"] == FREE, value, np.nan)
+        if issue.noise is not None and table.method is Method.CELL_KEY:
+            low, high = bounds(table, measure, issue.noise)
+            value = np.where(value == 0, 0.0, np.nan) if issue.noise.deviation < issue.minimum_count else value * np.nan
+    return Sheet(
+        issue.name, table.name, measure, table.dimensions, table.frame[table.keys], value,
+        issue.period, issue.minimum_count, withheld, low=low, high=high,
+    )  # fmt: skip
