@@ -198,7 +198,7 @@ def rules_of(plan: Plan) -> Rules:
     if not isinstance(protection, Suppression):
         return Rules(plan.minimum_count, None, None)
     dominance = (protection.dominance.persons, protection.dominance.percent)
-    return Rules(plan.minimum_count, dominance, protection.p_percent)
+    return Rules(plan.minimum_count, dominance, protection.p_percent, frozenset(protection.sensitive))
 
 
 def _figures(protected: Protected) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from anonymization.policy.declared import Declared
+from anonymization.policy.declared import Declared, Name
 
 
 class Method(StrEnum):
@@ -58,6 +58,9 @@ class Suppression(Thresholded):
     p_percent: int = Field(default=10, ge=10, le=100)
     """p: whoever contributes most to a total may not be known to within p percent by the one who contributes second
     most; a greater one is stricter."""
+    sensitive: tuple[Name, ...] = ()
+    """Dimensions of which nobody may learn that all persons of a group share one class. Then classes without anybody
+    may be hidden as well."""
 
 
 class CellKey(Thresholded):

@@ -182,6 +182,13 @@ class Release(Declared):
         return self
 
     @model_validator(mode="after")
+    def _sensitive_dimensions_are_declared(self) -> Self:
+        sensitive = getattr(self.protection, "sensitive", ())
+        if unknown := sorted(set(sensitive) - set(self.dimensions)):
+            raise ValueError(f"`sensitive` names unknown dimensions {unknown}; known: {sorted(self.dimensions)}")
+        return self
+
+    @model_validator(mode="after")
     def _measures_fit_the_method(self) -> Self:
         for name, table in self.tables.items():
             for label, measure in table.measures.items():

@@ -247,6 +247,7 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
             for m in table.measures
         },
         "days": table.days,
+        "confidential": "somebody" if table.zeros_shown else "somebody or nobody",
         "not_listed": "fewer persons than the minimum publishable count, or none" if table.withheld else "none",
     }
 
@@ -314,6 +315,7 @@ def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -
     table = SafeTable(
         name, block["title"], dimensions, measures, frame, least,
         days=block["days"], withheld=block["not_listed"] != "none",
+        zeros_shown=block["confidential"] == "somebody",
     )  # fmt: skip
     if table_csv(table) != (folder / f"tables/{name}.csv").read_bytes():
         raise IntegrityError(f"tables/{name}.csv and tables/{name}.parquet do not say the same")

@@ -136,6 +136,7 @@ class SafeTable:
             column, empty where confidential, and `<measure>_status`; `days` where declared.
         minimum_count: the minimum publishable count of persons.
         withheld: hidden cells are not listed, so that nobody can tell them from cells without anybody.
+        zeros_shown: every cell without anybody is published as such, so that somebody is in a hidden one.
         method: how it was protected; only figures protected by suppression are exact, and add up.
     """
 
@@ -147,6 +148,7 @@ class SafeTable:
     minimum_count: int
     days: bool = False
     withheld: bool = False
+    zeros_shown: bool = True
     method: Method = Method.SUPPRESSION
 
     @property

@@ -80,14 +80,14 @@ def _spans(issue: Issue, table: SafeTable) -> bool:
 def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure) -> Sheet:
     value = np.asarray(table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan))
     low = high = None
-    withheld = False
+    withheld, zeros_shown = False, True
     if isinstance(table, SafeTable):
-        withheld = table.withheld
+        withheld, zeros_shown = table.withheld, table.zeros_shown
         value = np.where(table.frame[f"{measure.name}_status"] == FREE, value, np.nan)
         if issue.noise is not None and table.method is Method.CELL_KEY:
             low, high = bounds(table, measure, issue.noise)
             value = np.where(value == 0, 0.0, np.nan) if issue.noise.deviation < issue.minimum_count else value * np.nan
     return Sheet(
-        issue.name, table.name, measure, table.dimensions, table.frame[table.keys], value,
-        issue.period, issue.minimum_count, withheld, low=low, high=high,
+        issue.name, table.name, measure, table.dimensions, table.frame[table.keys], np.asarray(value, dtype=np.float64),
+        issue.period, issue.minimum_count, withheld, zeros_shown, low=low, high=high,
     )  # fmt: skip

@@ -75,7 +75,7 @@ def protect(
     hidden = alone = int(found.cells[own].sum())
     if len(linked.sheets) > _sheets(tables):
         alone = int(_hidden(link([issue]), tables, issue, rules, deadline).cells.sum())
-    safe = _safe_tables(tables, linked, found.cells, rules.minimum_count)
+    safe = _safe_tables(tables, linked, found.cells, rules)
     return Protected(safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal)
 
 
@@ -110,20 +110,31 @@ def _hidden(linked: Linked, tables: Sequence[Table], issue: Issue, rules: Rules,
     hidden[unsafe.cells] = True
     if not (hidden & linked.listed).any():
         return _Hidden(hidden & linked.listed, unsafe, optimal=True)
+    shown = linked.zeros_shown & ~_may_be_empty(linked, tables, rules)
     if (published := out[unsafe.cells]).any():
         raise _error(linked, unsafe.cells[published], "an earlier release published it, and it is unsafe now")
     problem = Problem(
         relations=linked.relations,
         value=value,
-        least=np.where(linked.listed & linked.zeros_shown, 1.0, 0.0),
+        least=(linked.listed & shown).astype(np.float64),
         most=np.full(linked.cells, np.inf),
         cost=np.where(linked.counted >= 0, value[linked.counted], value),
-        open=own & ~out & (value > 0),
+        open=own & ~out & ((value > 0) | ~shown),
         hidden=hidden,
         needs=unsafe.needs,
         insiders=unsafe.insiders,
     )
     return _solved(linked, problem, unsafe, deadline)
+
+
+def _may_be_empty(linked: Linked, tables: Sequence[Table], rules: Rules) -> Booleans:
+    """Cells of tables with a sensitive dimension: a hidden one may be without anybody."""
+    empty = np.zeros(linked.cells, dtype=bool)
+    measures = [table for table in tables for _ in table.measures]
+    for table, places in zip(measures, linked.places, strict=False):
+        if rules.sensitive & set(table.keys):
+            empty[places] = True
+    return empty
 
 
 def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -> _Hidden:
@@ -134,7 +145,8 @@ def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -
             pattern = suppress(problem, watch=unsafe.watch, deadline=deadline)
         except ProtectionError as error:
             raise _error(linked, error.cells, "what is out already gives it away") from None
-        published = replace(linked, value=np.where(pattern.hidden, np.nan, problem.value))
+        value = np.where(pattern.hidden, np.nan, problem.value)
+        published = replace(linked, value=value, zeros_shown=problem.least > 0)
         found = np.array([e.cell for e in exposures(published, deadline=deadline)], dtype=np.int64)
         fresh = np.setdiff1d(found, given)
         if not len(found):
@@ -177,9 +189,7 @@ def _error(linked: Linked, cells: Integers, why: str) -> ProtectionError:
     return ProtectionError(f"{len(cells)} cells cannot be protected: {why}; {'; '.join(names)}", cells)
 
 
-def _safe_tables(
-    tables: Sequence[Table], linked: Linked, hidden: Booleans, minimum_count: int
-) -> tuple[SafeTable, ...]:
+def _safe_tables(tables: Sequence[Table], linked: Linked, hidden: Booleans, rules: Rules) -> tuple[SafeTable, ...]:
     number = 0
     found = []
     for table in tables:
@@ -191,9 +201,9 @@ def _safe_tables(
             frame[f"{measure.name}_status"] = np.where(at, CONFIDENTIAL, FREE)
         if table.days:
             frame["days"] = table.frame["days"]
-        found.append(
-            SafeTable(table.name, table.title, table.dimensions, table.measures, frame, minimum_count, days=table.days)
-        )
+        shown = not rules.sensitive & set(table.keys)
+        safe = SafeTable(table.name, table.title, table.dimensions, table.measures, frame, rules.minimum_count)
+        found.append(replace(safe, days=table.days, zeros_shown=shown))
     return tuple(found)
 
 
