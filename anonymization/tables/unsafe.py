@@ -140,7 +140,7 @@ def _disclosing(table: Table, measure: Measure, dimension: Dimension) -> tuple[B
     sizes = np.zeros(int(inner.sum()), dtype=np.int64)
     group = table.frame.loc[inner, others].groupby(others).ngroup().to_numpy(dtype=np.int64) if others else sizes
     rows = np.flatnonzero(inner)
-    full[rows] = group_disclosure(persons[rows], group)
+    full[rows] = group_disclosure(persons[rows], np.asarray(group, dtype=np.int64))
     weight = pd.Series(persons[rows]).groupby(codes[rows]).transform("sum").to_numpy()
     candidates = np.isin(group, group[full[rows]]) & (persons[rows] == 0)
     order = np.lexsort((codes[rows].astype(str), -weight))
