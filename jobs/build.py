@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -19,13 +19,16 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
-from anonymization.policy.protection import CellKey
+from anonymization.policy.protection import CellKey, DifferentialPrivacy
+from anonymization.release.budget import price, require_left
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
+from anonymization.release.draws import draw_digest, store_draw, stored_draw
 from anonymization.release.methods import claim, require_one_method
 from anonymization.release.package import write_package
 from anonymization.tables.cellkey import perturbed
 from anonymization.tables.facts import conflicts_sql
 from anonymization.tables.model import CONFIDENTIAL, SafeTable, Table
+from anonymization.tables.noise import drawn, require_bounds
 from anonymization.tables.period import Period, parse_period
 from anonymization.tables.spec import Plan, resolve
 from anonymization.tables.suppression import protect
@@ -127,12 +130,14 @@ def build(
     """
     started = time.perf_counter()
     plan, clauses = plan_release(setting.policies, name, period_text)
+    require_bounds(plan)
     claimed = _claim(setting, plan)
     inputs = find_inputs(setting.home, plan.release.sources, plan.period)
+    logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
+    privacy = _privacy(setting, plan, logs)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
-        tables = tabulate(opened, plan, events)
+        safe = _protected(setting, plan, privacy, lambda: tabulate(opened, plan, events))
         conflicts = _links_in_conflict(opened, plan, events)
-    safe = _protected(plan, tables)
     stage = new_stage(setting.home)
     try:
         digest = write_package(stage / "package", plan, safe, clauses)
@@ -148,10 +153,11 @@ def build(
             "digest": digest,
             "policy_digest": setting.policies.digest,
             "engine": engine,
-            "inputs": {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()},
+            "inputs": logs,
             "figures": _figures(safe) | {"links in conflict": conflicts},
             "seconds": round(time.perf_counter() - started, 3),
             **claimed,
+            "privacy": privacy,
         }
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:
@@ -168,11 +174,30 @@ def _claim(setting: Setting, plan: Plan) -> dict[str, object]:
     return claimed
 
 
-def _protected(plan: Plan, tables: tuple[Table, ...]) -> tuple[SafeTable, ...]:
+def _privacy(setting: Setting, plan: Plan, logs: Mapping[str, list[str]]) -> dict[str, str]:
+    """What the release would spend, if enough is left of the budget; nothing without differential privacy."""
+    protection, budget = plan.release.protection, setting.policies.policy.house_rules.privacy_budget
+    if not isinstance(protection, DifferentialPrivacy):
+        return {}
+    if budget is None:
+        raise PolicyRefusal("the house rules declare no `privacy_budget`: nothing can be spent")
+    privacy = price(protection, budget, plan.period, draw_digest(plan, logs))
+    with setting.ledger.transaction() as transaction:
+        require_left(transaction, plan.release.sources, privacy)
+    return privacy
+
+
+def _protected(
+    setting: Setting, plan: Plan, privacy: Mapping[str, str], tables: Callable[[], tuple[Table, ...]]
+) -> tuple[SafeTable, ...]:
+    """The tables as they may be published; noise that was drawn before is not drawn again."""
     protection = plan.release.protection
+    if isinstance(protection, DifferentialPrivacy):
+        stored = stored_draw(setting.home, plan, privacy["draw"])
+        return stored or store_draw(setting.home, plan, privacy["draw"], drawn(tables(), protection))
     if isinstance(protection, CellKey):
-        return perturbed(tables, protection, withheld=plan.withheld)
-    return protect(tables, plan.minimum_count, withheld=plan.withheld)
+        return perturbed(tables(), protection, withheld=plan.withheld)
+    return protect(tables(), plan.minimum_count, withheld=plan.withheld)
 
 
 def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:

@@ -17,6 +17,7 @@ from anonymization.policy.crosscheck import check_release
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
+from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.ledger import EntryKind, Publication
 from anonymization.release.package import Package, read_package
 from anonymization.release.publish import linked
@@ -31,6 +32,7 @@ from anonymization.tables.suppression import closure, stands_alone, uncovered
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.build import Inputs, find_inputs, one_key_period, opened_events
+from jobs.gate_noise import against_draw
 from jobs.intake import intake_frames
 from jobs.setting import Setting
 
@@ -98,7 +100,12 @@ def _frames(
     # The recount always runs on DuckDB: also a candidate that Spark built is checked by the other engine.
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
         recounted = expected(plan, recount(engine, plan, events))
-    cells, complete, covering = _against_recount(plan, package.tables, recounted)
+    if plan.method is Method.DIFFERENTIAL_PRIVACY:
+        stored = stored_draw(setting.home, plan, draw_digest(plan, candidate.request.inputs))
+        cells, complete = against_draw(plan, package.tables, stored, recounted)
+        covering = pd.DataFrame(columns=["table", "measure", "cell"])
+    else:
+        cells, complete, covering = _against_recount(plan, package.tables, recounted)
     with setting.ledger.transaction() as transaction:
         published = transaction.publications()
         others = [
