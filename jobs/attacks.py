@@ -17,7 +17,7 @@ from anonymization.tables.inside import unmet_needs
 from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan
-from jobs.build import CANDIDATE, rules_of
+from jobs.protection import CANDIDATE, rules_of
 
 COLUMNS = ["release", "table", "measure", "cell", "low", "high", "derived_from"]
 

@@ -15,30 +15,21 @@ from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError, PolicyRefusal
 from anonymization.home import Home
-from anonymization.keys import PeriodKeys
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
-from anonymization.policy.protection import CellKey, Suppression
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
-from anonymization.release.methods import claim, require_one_method
 from anonymization.release.package import write_package
-from anonymization.tables.cellkey import perturbed
 from anonymization.tables.facts import conflicts_sql
-from anonymization.tables.model import CONFIDENTIAL, Table
+from anonymization.tables.model import CONFIDENTIAL
+from anonymization.tables.noise import require_bounds
 from anonymization.tables.period import Period, parse_period
-from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan, resolve
-from anonymization.tables.suppression import Protected, alone, protect
+from anonymization.tables.suppression import Protected
 from anonymization.tables.tabulate import tabulate
-from anonymization.tables.unsafe import Rules
-from anonymization.tables.withheld import withhold
-from jobs.history import earlier_issues
 from jobs.intake import known_files
+from jobs.protection import claimed_by, privacy_of, protected_tables
 from jobs.setting import Setting
-
-CANDIDATE = "this candidate"
-"""What messages call the release that is being built or gated."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +125,17 @@ def build(
     """
     started = time.perf_counter()
     plan, clauses = plan_release(setting.policies, name, period_text)
-    claimed = _claim(setting, plan)
+    require_bounds(plan)
+    claimed = claimed_by(setting, plan)
     inputs = find_inputs(setting.home, plan.release.sources, plan.period)
+    logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
+    privacy = privacy_of(setting, plan, logs)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
-        tables = tabulate(opened, plan, events)
+        protected = protected_tables(setting, plan, privacy, lambda: tabulate(opened, plan, events))
         conflicts = _links_in_conflict(opened, plan, events)
-    protected = protected_tables(setting, plan, tables)
-    safe = protected.tables
     stage = new_stage(setting.home)
     try:
-        digest = write_package(stage / "package", plan, safe, clauses)
+        digest = write_package(stage / "package", plan, protected.tables, clauses)
         known: dict[str, object] = {
             "release": name,
             "period": plan.period.name,
@@ -156,49 +148,20 @@ def build(
             "digest": digest,
             "policy_digest": setting.policies.digest,
             "engine": engine,
-            "inputs": {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()},
+            "inputs": logs,
             "figures": _figures(protected) | {"links in conflict": conflicts},
             "seconds": round(time.perf_counter() - started, 3),
             **claimed,
+            "privacy": privacy,
         }
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:
         discard(stage)
 
 
-def _claim(setting: Setting, plan: Plan) -> dict[str, object]:
-    """How the release protects whom, if nothing that is out protects them in another way."""
-    recipient = setting.policies.recipients[plan.release.recipient]
-    claimed = claim(plan.release, plan.period, recipient, PeriodKeys(setting.home))
-    with setting.ledger.transaction() as transaction:
-        days = {"first_day": plan.period.first, "past_day": plan.period.past}
-        require_one_method(claimed | days, transaction)
-    return claimed
-
-
 def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:
     sql = conflicts_sql(plan, events)
     return 0 if sql is None else int(engine.fetch(sql).column("n")[0].as_py())
-
-
-def protected_tables(setting: Setting, plan: Plan, tables: tuple[Table, ...]) -> Protected:
-    """Return the tables as they may be published, beside everything that shares persons and is out."""
-    protection, period = plan.release.protection, plan.period
-    if isinstance(protection, CellKey):
-        return alone(perturbed(tables, protection, withheld=plan.withheld))
-    if plan.withheld:
-        return alone(withhold(tables, plan.minimum_count))
-    earlier = earlier_issues(setting, plan.release.sources, period.first, period.past)
-    return protect(tables, Issue(CANDIDATE, period, tables, plan.minimum_count), rules_of(plan), earlier)
-
-
-def rules_of(plan: Plan) -> Rules:
-    """Return what makes a cell of a release unsafe."""
-    protection = plan.release.protection
-    if not isinstance(protection, Suppression):
-        return Rules(plan.minimum_count, None, None)
-    dominance = (protection.dominance.persons, protection.dominance.percent)
-    return Rules(plan.minimum_count, dominance, protection.p_percent, frozenset(protection.sensitive))
 
 
 def _figures(protected: Protected) -> dict[str, int]:

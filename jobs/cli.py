@@ -272,16 +272,20 @@ def mart() -> None:
 
 @main.command()
 def releases() -> None:
-    """List what was published."""
+    """List what was published, and what is spent of privacy budgets."""
+    from anonymization.release.budget import account_lines  # noqa: PLC0415
     from anonymization.release.ledger import EntryKind  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting, setting.ledger.transaction() as transaction:
         found = transaction.publications()
         gone = {entry.subject for entry in transaction.entries(kind=EntryKind.WITHDRAWAL)}
+        spent = account_lines(transaction, setting.policies.policy.house_rules.privacy_budget)
     for p in found:
         state = "withdrawn" if p.candidate in gone else "out"
         OUT.print(f"{p.release}  {p.period}  v{p.version}  {state}  {p.digest[:16]}", highlight=False)
+    for line in spent:
+        OUT.print(line, highlight=False)
     if not found:
         OUT.print("nothing was published yet")
 

@@ -13,8 +13,10 @@ import pandas as pd
 
 from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
+from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.package import Package, issue_of, read_package
 from anonymization.release.verdict import record_verdict
 from anonymization.tables.audit import margins
@@ -27,9 +29,11 @@ from anonymization.tables.withheld import closure
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.attacks import Attacked, as_frame, attack_candidate
-from jobs.build import CANDIDATE, Inputs, find_inputs, one_key_period, opened_events
+from jobs.build import Inputs, find_inputs, one_key_period, opened_events
+from jobs.gate_noise import against_draw
 from jobs.history import earlier_issues
 from jobs.intake import intake_frames
+from jobs.protection import CANDIDATE
 from jobs.setting import Setting
 
 FINDINGS = "findings.json"
@@ -100,7 +104,12 @@ def _recount(setting: Setting, plan: Plan, inputs: Inputs) -> pd.DataFrame:
 def _frames(
     setting: Setting, candidate: Candidate, plan: Plan, package: Package, recounted: pd.DataFrame, attacked: Attacked
 ) -> CandidateFrames:
-    cells, complete, covering = _against_recount(plan, package.tables, recounted)
+    if plan.method is Method.DIFFERENTIAL_PRIVACY:
+        stored = stored_draw(setting.home, plan, draw_digest(plan, candidate.request.inputs))
+        cells, complete = against_draw(plan, package.tables, stored, recounted)
+        covering = pd.DataFrame(columns=["table", "measure", "cell"])
+    else:
+        cells, complete, covering = _against_recount(plan, package.tables, recounted)
     return CandidateFrames(
         schema=_schema(plan, package.tables),
         cells=cells,

@@ -191,6 +191,8 @@ class Release(Declared):
     @model_validator(mode="after")
     def _measures_fit_the_method(self) -> Self:
         for name, table in self.tables.items():
+            if table.days and isinstance(self.protection, DifferentialPrivacy):
+                raise ValueError(f"table {name!r}: `days` divide person-days, which `differential_privacy` has not")
             for label, measure in table.measures.items():
                 fault = _fault_of_measure(self.protection, label, measure)
                 if fault is not None:

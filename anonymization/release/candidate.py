@@ -30,6 +30,7 @@ class Request:
         inputs: source to the digests of the log files that its events came from.
         figures: counts that the officer may want: persons hidden, links in conflict, and the like.
         method, parameters, populations, outside: how whom it counts is protected (see `methods.claim`).
+        privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Request:
     parameters: str = ""
     populations: list[Mapping[str, Any]] = field(default_factory=list)
     outside: bool = True
+    privacy: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 from anonymization.errors import IntegrityError, Refusal, StaleCandidate
 from anonymization.home import Home, private_folder
 from anonymization.keys import public_text, publisher_key, sign
+from anonymization.release.budget import require_left, spend
 from anonymization.release.candidate import Candidate, load_candidate
 from anonymization.release.decision import DecisionSource, SignedDecision, SignedFile, check_approval
 from anonymization.release.ledger import Entry, EntryKind, Ledger, Publication, Transaction, canonical, now
@@ -95,6 +96,7 @@ def _publish(
         check_approval(transaction, candidate, signed, officers)
         _check_fresh(transaction, candidate, gate, policy_digest)
         require_one_method(claim_of(request), transaction)
+        require_left(transaction, request.sources, request.privacy)
         publication = Publication(
             identity, request.release, request.period, max((p.version for p in earlier), default=0) + 1, request.digest
         )
@@ -111,12 +113,13 @@ def _publish(
         step("ledger")
         envelope = hashlib.sha256((folder / "envelope" / ENVELOPE).read_bytes()).hexdigest()
         transaction.publish(publication, signed.digest)
+        spend(transaction, identity, request.sources, request.privacy)
         transaction.append(
             EntryKind.PUBLICATION,
             identity,
             {
-                **claim_of(request), "version": publication.version, "digest": request.digest,
-                "envelope_sha256": envelope,
+                **claim_of(request), "privacy": dict(request.privacy), "version": publication.version,
+                "digest": request.digest, "envelope_sha256": envelope,
             },
         )  # fmt: skip
         step("commit")

@@ -22,9 +22,10 @@ def plant(monkeypatch, change):
 
     honest = jobs.build.protected_tables
 
-    def leaky(setting, plan, tables):
-        done = honest(setting, plan, tables)
-        pairs = zip(done.tables, tables, strict=True)
+    def leaky(setting, plan, privacy, tables):
+        true = tables()
+        done = honest(setting, plan, privacy, lambda: true)
+        pairs = zip(done.tables, true, strict=True)
         return replace(done, tables=tuple(replace(s, frame=change(s.frame.copy(), t.frame)) for s, t in pairs))
 
     monkeypatch.setattr(jobs.build, "protected_tables", leaky)
