@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-import jobs.build
+import jobs.protection
 from anonymization.errors import DeclarationError
 from anonymization.release.decision import Outcome, decide
 from anonymization.release.package import read_package
@@ -16,7 +16,7 @@ from anonymization.release.publish import publish
 from anonymization.release.verify import verify
 from anonymization.tables.cellkey import perturbed
 from anonymization.tables.model import FREE, TOTAL
-from anonymization.tables.suppression import protect
+from anonymization.tables.withheld import withhold
 from jobs.audit import attack
 from jobs.build import build
 from jobs.gate import gate
@@ -102,7 +102,7 @@ def plant(monkeypatch, change):
         safe = perturbed(tables, protection, withheld=withheld)
         return tuple(replace(s, frame=change(s.frame.copy(), t.frame)) for s, t in zip(safe, tables, strict=True))
 
-    monkeypatch.setattr(jobs.build, "perturbed", leaky)
+    monkeypatch.setattr(jobs.protection, "perturbed", leaky)
 
 
 def shown_small(frame, true):
@@ -133,7 +133,7 @@ def test_a_planted_fault_closes_the_gate(noisy, monkeypatch, change):
 
 def test_exact_figures_under_the_name_of_cell_keys_close_the_gate(noisy, monkeypatch):
     monkeypatch.setattr(
-        jobs.build, "perturbed", lambda tables, protection, **_: protect(tables, protection.minimum_count)
+        jobs.protection, "perturbed", lambda tables, protection, **_: withhold(tables, protection.minimum_count)
     )
     assert not gate(noisy, build(noisy, NAME, PERIOD).id).opened
 

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import jobs.build
+import jobs.protection
 from anonymization.errors import DeclarationError, InputError, IntegrityError, PolicyRefusal
 from anonymization.policy.load import load_policies
 from anonymization.release.decision import Outcome, decide
@@ -94,7 +95,7 @@ def test_a_draw_is_drawn_once(noisy, monkeypatch):
     first = build(noisy, NAME, PERIOD)
     (draw,) = noisy.home.draws.iterdir()
     assert draw.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(jobs.build, "drawn", None)  # whoever draws again fails
+    monkeypatch.setattr(jobs.protection, "drawn", None)  # whoever draws again fails
     assert build(noisy, NAME, PERIOD).request.digest == first.request.digest
 
 
@@ -169,14 +170,14 @@ def test_a_draw_that_was_changed_or_lost_closes_the_gate(noisy):
 )
 def test_figures_that_noise_does_not_explain_close_the_gate(noisy, monkeypatch, changes, column):
     def wrong(tables, protection):
-        made = jobs.build._drawn_rightly(tables, protection)
+        made = jobs.protection._drawn_rightly(tables, protection)
         frame = made[0].frame
         at = (frame[made[0].keys] == TOTAL).all(axis=1)
         frame.loc[at, column] += changes[column]
         return made
 
-    monkeypatch.setattr(jobs.build, "_drawn_rightly", jobs.build.drawn, raising=False)
-    monkeypatch.setattr(jobs.build, "drawn", wrong)
+    monkeypatch.setattr(jobs.protection, "_drawn_rightly", jobs.protection.drawn, raising=False)
+    monkeypatch.setattr(jobs.protection, "drawn", wrong)
     result = gate(noisy, build(noisy, NAME, PERIOD).id)
     assert {r.name for r in result.results if not r.success} == {"candidate_cells"}
 
