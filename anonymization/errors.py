@@ -56,3 +56,7 @@ class StaleCandidate(Refusal):
 
 class IntegrityError(Refusal):
     """A digest, a signature or the ledger's chain does not hold."""
+
+
+class AuditUnfinished(GateRefusal):
+    """The attack on a candidate ended before it was done: nothing is known, so the gate stays closed."""
