@@ -24,6 +24,7 @@ from anonymization.tables.audit import Finding, audit, differences, margins
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
 from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
+from anonymization.tables.recount_rests import must_be_listed
 from anonymization.tables.spec import Plan, resolve, with_codes
 from anonymization.tables.suppression import closure, stands_alone, uncovered
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
@@ -95,7 +96,7 @@ def _frames(
 ) -> CandidateFrames:
     # The recount always runs on DuckDB: also a candidate that Spark built is checked by the other engine.
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
-        recounted = recount(engine, plan, events)
+        recounted = recount(engine, plan, events, package.tables)
     cells, complete, covering = _against_recount(plan, package.tables, recounted)
     with setting.ledger.transaction() as transaction:
         published = transaction.publications()
@@ -151,9 +152,12 @@ def _against_recount(
             )
             listed = values.merge(table.frame[table.keys].assign(listed=True), on=table.keys, how="left")
             present = listed["listed"].fillna(False).astype(bool) | table.withheld  # noqa: FBT003 - pandas
+            if measure is persons:
+                present &= listed["listed"].notna() | ~must_be_listed(table, listed)
             present |= _rightly_unlisted(table, listed)
             complete.append(pd.DataFrame({"table": table.name, "measure": measure.name, "listed": present}))
-            if measure is persons and not stands_alone(tables, measure):
+            merged = any(dimension.merged for dimension in table.dimensions)  # what is unlisted is in a rest
+            if measure is persons and not stands_alone(tables, measure) and not merged:
                 covering.append(_covering_unlisted(table, measure.name, values))
     covering.append(pd.DataFrame(columns=["table", "measure", "cell"]))
     return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]

@@ -155,6 +155,9 @@ class Protection(Declared):
     minimum_count: int = Field(ge=2)
     """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
     zeros: Zeros = Zeros.PUBLISHED
+    merge: Name | None = None
+    """A hierarchical event dimension, such as a mesh: what is unsafe at a fine level is merged into the rest of the
+    code above it, instead of hiding that code too."""
     dominance: Dominance = Dominance()
     p_percent: int = Field(default=10, ge=10, le=100)
     """p: whoever contributes most to a total may not be known to within p percent by the one who contributes second
@@ -212,6 +215,27 @@ class Release(Declared):
             for measure in table.measures.values():
                 if measure.source not in self.sources:
                     raise ValueError(f"table {name!r} reads source {measure.source!r}, which `sources` omits")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_merged(self) -> Self:
+        name = self.protection.merge
+        if name is None:
+            return self
+        merged = self.dimensions.get(name)
+        if merged is None or merged.kind is not DimensionKind.EVENT or merged.hierarchy is None:
+            raise ValueError(f"`merge` names an `event` dimension with a `hierarchy`, which {name!r} is not")
+        if self.protection.zeros is not Zeros.WITHHELD:
+            raise ValueError("`merge` goes with `zeros: withheld`: what is merged may hold nobody")
+        (table, *others) = self.tables.values()
+        populations = {(m.source, tuple(sorted(m.where.items()))) for m in table.measures.values()}
+        kinds = {self.dimensions[d].kind for d in table.dimensions if d in self.dimensions}
+        if others or name not in table.dimensions or len(populations) > 1 or kinds != {DimensionKind.EVENT}:
+            raise ValueError(f"`merge` is for one table by {name!r} and other `event` dimensions, of one population")
+        if any(m.kind is MeasureKind.TOTAL for m in table.measures.values()):
+            raise ValueError("`merge` is for persons and person-days: totals of what is merged follow by subtraction")
+        if any(self.dimensions[d].open for d in table.dimensions):
+            raise ValueError("`merge` is for dimensions with known codes, none of them `open`")
         return self
 
     @model_validator(mode="after")

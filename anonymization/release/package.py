@@ -24,7 +24,7 @@ from anonymization.home import private_folder
 from anonymization.policy.decide import Clause
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.texts import notice, readme
-from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
+from anonymization.tables.model import REST, TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.spec import Plan
 
 MANIFEST = "MANIFEST.json"
@@ -221,6 +221,11 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
                 "by_day": d.by_day,
                 "concept": d.concept,
                 **(
+                    {"merged": f"{REST} after a code: everything below it that is not listed at the same coordinates"}
+                    if d.merged
+                    else {}
+                ),
+                **(
                     {"open": "codes of fewer persons than the minimum publishable count are not listed"}
                     if d.open
                     else {}
@@ -309,6 +314,7 @@ def _read_dimension(folder: Path, name: str, spec: Mapping[str, Any]) -> Dimensi
         by_day=bool(spec["by_day"]),
         open="open" in spec,
         concept=spec["concept"],
+        merged="merged" in spec,
     )
 
 
