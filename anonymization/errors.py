@@ -56,3 +56,11 @@ class StaleCandidate(Refusal):
 
 class IntegrityError(Refusal):
     """A digest, a signature or the ledger's chain does not hold."""
+
+
+class ProtectionError(Refusal):
+    """Some cells cannot be protected."""
+
+    def __init__(self, message: str, cells: object = ()) -> None:
+        super().__init__(message)
+        self.cells = cells

@@ -16,6 +16,7 @@ FOLDERS = (
     "candidates",
     "releases",
     "microdata",
+    "draws",
     "keys",
     "metrics",
     "temporary",
@@ -89,6 +90,11 @@ class Home:
     def microdata(self) -> Path:
         """k-anonymous rows: `<name>/<period>/`; personal in law, inside only."""
         return self.root / "microdata"
+
+    @property
+    def draws(self) -> Path:
+        """Noise that was drawn, with its figures: `<digest>.json` (statistics zone)."""
+        return self.root / "draws"
 
     @property
     def keys(self) -> Path:

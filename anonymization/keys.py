@@ -65,6 +65,10 @@ class PeriodKeys:
         digest = hmac.new(self._use(period, b"pseudonym"), message.encode(), hashlib.sha256).hexdigest()
         return int(digest[:PSEUDONYM_DIGITS], 16)
 
+    def commitment(self, period: str, text: str) -> str:
+        """Return what is equal for equal texts of a period, and tells nothing of them to whoever lacks its key."""
+        return hmac.new(self._use(period, b"commitment"), text.encode(), hashlib.sha256).hexdigest()
+
     def destroy(self, period: str) -> None:
         """Destroy a period's key for good; a tombstone keeps it from being made anew."""
         path = self._path(period)

@@ -22,12 +22,13 @@ class CandidateFrames:
         cells: table, measure, status, empty_where_hidden, enough_persons, equals_recount.
         complete: table, measure, listed; one row a class that the events hold.
         margins: table, measure, relation, kind, consistent.
-        audit: one row a finding.
-        covering: one row a published cell that covers a hidden one.
+        audit: one row a finding by the candidate alone.
+        together: one row a finding by the candidate with earlier releases that share persons.
+        inside: one row an unsafe cell without the interval that it needs.
+        covering: one row a published cell that covers one that is not listed because of too few persons.
         identifiers: file, text.
-        versions: one row a cell that differs from an earlier version by a few persons.
         levels: one row a table and measure of persons whose levels are pinned: within_limit.
-        policy: permitted, one_key_period, policy_unchanged, apart_from_others.
+        policy: permitted, one_key_period, policy_unchanged.
     """
 
     schema: pd.DataFrame
@@ -35,9 +36,10 @@ class CandidateFrames:
     complete: pd.DataFrame
     margins: pd.DataFrame
     audit: pd.DataFrame
+    together: pd.DataFrame
+    inside: pd.DataFrame
     covering: pd.DataFrame
     identifiers: pd.DataFrame
-    versions: pd.DataFrame
     levels: pd.DataFrame
     policy: pd.DataFrame
 

@@ -21,12 +21,14 @@ from anonymization.policy.load import Policies
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
 from anonymization.release.package import write_package
 from anonymization.tables.facts import conflicts_sql
-from anonymization.tables.model import CONFIDENTIAL, SafeTable
+from anonymization.tables.model import CONFIDENTIAL
+from anonymization.tables.noise import require_bounds
 from anonymization.tables.period import Period, parse_period
 from anonymization.tables.spec import Plan, resolve
-from anonymization.tables.suppression import protect
+from anonymization.tables.suppression import Protected
 from anonymization.tables.tabulate import tabulate
 from jobs.intake import known_files
+from jobs.protection import claimed_by, privacy_of, protected_tables
 from jobs.setting import Setting
 
 
@@ -123,14 +125,17 @@ def build(
     """
     started = time.perf_counter()
     plan, clauses = plan_release(setting.policies, name, period_text)
+    require_bounds(plan)
+    claimed = claimed_by(setting, plan)
     inputs = find_inputs(setting.home, plan.release.sources, plan.period)
+    logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
+    privacy = privacy_of(setting, plan, logs)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
-        tables = tabulate(opened, plan, events)
+        protected = protected_tables(setting, plan, privacy, lambda: tabulate(opened, plan, events))
         conflicts = _links_in_conflict(opened, plan, events)
-    safe = protect(tables, plan.minimum_count, withheld=plan.withheld)
     stage = new_stage(setting.home)
     try:
-        digest = write_package(stage / "package", plan, safe, clauses)
+        digest = write_package(stage / "package", plan, protected.tables, clauses)
         known: dict[str, object] = {
             "release": name,
             "period": plan.period.name,
@@ -143,9 +148,11 @@ def build(
             "digest": digest,
             "policy_digest": setting.policies.digest,
             "engine": engine,
-            "inputs": {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()},
-            "figures": _figures(safe) | {"links in conflict": conflicts},
+            "inputs": logs,
+            "figures": _figures(protected) | {"links in conflict": conflicts},
             "seconds": round(time.perf_counter() - started, 3),
+            **claimed,
+            "privacy": privacy,
         }
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:
@@ -157,12 +164,14 @@ def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) ->
     return 0 if sql is None else int(engine.fetch(sql).column("n")[0].as_py())
 
 
-def _figures(tables: tuple[SafeTable, ...]) -> dict[str, int]:
+def _figures(protected: Protected) -> dict[str, int]:
     """What the officer may want to know of the tables: cells listed, and of them confidential, a measure."""
     figures = {}
-    for table in tables:
+    for table in protected.tables:
         figures[f"{table.name}: cells"] = len(table.frame)
         for measure in table.measures:
             hidden = int((table.frame[f"{measure.name}_status"] == CONFIDENTIAL).sum())
             figures[f"{table.name}.{measure.name}: confidential"] = hidden
+    figures["cells unsafe by themselves"] = protected.unsafe
+    figures["cells confidential because of earlier releases alone"] = protected.for_earlier
     return figures

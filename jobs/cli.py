@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from datetime import date, datetime
@@ -15,7 +14,7 @@ from rich.markdown import Markdown
 
 from anonymization.errors import InputError, NorenError, Refusal
 from anonymization.home import Home
-from jobs.cli_microdata import VERBS
+from jobs import cli_microdata, cli_tables
 
 OUT = Console(soft_wrap=True)
 DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -120,7 +119,7 @@ def intake(source: str | None, day: datetime | None) -> None:
 
 @main.command()
 @click.argument("release")
-@click.option("--period", required=True, help="YYYY-MM, or YYYY-MM-DD for a daily release.")
+@click.option("--period", required=True, help="YYYY-MM, YYYY-Www or YYYY-MM-DD, as the release declares.")
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
 @click.option("--master", help="Spark's master, such as spark://host:7077; default local[*].")
 def build(release: str, period: str, engine: str, master: str | None) -> None:
@@ -273,16 +272,20 @@ def mart() -> None:
 
 @main.command()
 def releases() -> None:
-    """List what was published."""
+    """List what was published, and what is spent of privacy budgets."""
+    from anonymization.release.budget import account_lines  # noqa: PLC0415
     from anonymization.release.ledger import EntryKind  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting, setting.ledger.transaction() as transaction:
         found = transaction.publications()
         gone = {entry.subject for entry in transaction.entries(kind=EntryKind.WITHDRAWAL)}
+        spent = account_lines(transaction, setting.policies.policy.house_rules.privacy_budget)
     for p in found:
         state = "withdrawn" if p.candidate in gone else "out"
         OUT.print(f"{p.release}  {p.period}  v{p.version}  {state}  {p.digest[:16]}", highlight=False)
+    for line in spent:
+        OUT.print(line, highlight=False)
     if not found:
         OUT.print("nothing was published yet")
 
@@ -301,27 +304,6 @@ def verify(directory: Path) -> None:
     if result.envelope["mark"]:
         OUT.print(result.envelope["mark"], highlight=False)
     OUT.print("verified" + ("; this version was WITHDRAWN" if result.withdrawn else ""))
-
-
-@main.command()
-@click.argument("directories", type=DIRECTORY, nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def audit(directories: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag
-    """Attack release DIRECTORIES from what was published alone; exit 1 if anything is found.
-
-    Each release is attacked by subtraction over its margins, and two versions of one release by their
-    differences.
-    """
-    from jobs.audit import attack  # noqa: PLC0415
-
-    findings = attack(directories)
-    if as_json:
-        click.echo(json.dumps(findings, indent=1, ensure_ascii=False))
-    else:
-        for finding in findings:
-            OUT.print("; ".join(f"{key}: {value}" for key, value in finding.items()), highlight=False)
-        OUT.print(f"{len(findings)} finding(s)", highlight=False)
-    sys.exit(1 if findings else 0)
 
 
 @main.command()
@@ -397,7 +379,7 @@ def doctor() -> None:
     sys.exit(1 if any(fault is not None for _, fault in findings) else 0)
 
 
-for verb in VERBS:
+for verb in (*cli_microdata.VERBS, *cli_tables.VERBS):
     main.add_command(verb)
 
 

@@ -15,7 +15,7 @@ METRICS = ("loss", "loss-arithmetic", "discernibility", "entropy")
 DISTANCES = ("equal", "ordered", "hierarchical")
 
 
-class _Names(click.ParamType[tuple[str, ...]]):
+class Names(click.ParamType[tuple[str, ...]]):
     """Columns with commas between; a name that holds a comma stands in double quotes."""
 
     name = "columns"
@@ -26,7 +26,7 @@ class _Names(click.ParamType[tuple[str, ...]]):
         return tuple(next(csv.reader([value]), ())) if isinstance(value, str) else tuple(value)
 
 
-class _Pair(click.ParamType[tuple[float, float]]):
+class Pair(click.ParamType[tuple[float, float]]):
     """Two numbers with a comma between."""
 
     name = "pair"
@@ -44,7 +44,7 @@ class _Pair(click.ParamType[tuple[float, float]]):
 
 @click.command()
 @click.argument("data", type=FILE)
-@click.option("--quasi-identifiers", type=_Names(), required=True, help="Columns that an attacker may know: A,B.")
+@click.option("--quasi-identifiers", type=Names(), required=True, help="Columns that an attacker may know: A,B.")
 @click.option("--hierarchies", type=FILE, required=True, help="Folder of <attribute>.csv (or .rule) files.")
 @click.option("--k", type=int, required=True, help="Rows of the smallest class, at least.")
 @click.option("--suppression-limit", type=float, default=0.0, show_default=True, help="Share of rows, at most.")
@@ -59,7 +59,7 @@ class _Pair(click.ParamType[tuple[float, float]]):
 @click.option("--sensitive", help="Column that nobody is to learn of a person.")
 @click.option("--l", type=int, help="Distinct sensitive values of a class, at least.")
 @click.option("--entropy-l", type=float, help="exp(entropy) of a class's sensitive values, at least.")
-@click.option("--recursive-cl", type=_Pair(), help="Recursive (c, l)-diversity: C,L.")
+@click.option("--recursive-cl", type=Pair(), help="Recursive (c, l)-diversity: C,L.")
 @click.option("--t", type=float, help="Distance of a class's sensitive values from those of all rows, at most.")
 @click.option(
     "--t-distance",
@@ -68,7 +68,7 @@ class _Pair(click.ParamType[tuple[float, float]]):
 )
 @click.option("--population", type=FILE, help="CSV or Parquet, one row a person of the population.")
 @click.option("--k-map", type=int, help="Persons of the population in a class, at least.")
-@click.option("--delta-presence", type=_Pair(), help="Share of the population's class that is in the data: MIN,MAX.")
+@click.option("--delta-presence", type=Pair(), help="Share of the population's class that is in the data: MIN,MAX.")
 @click.option("--out", type=FILE, required=True, help="CSV or Parquet, by the suffix; is overwritten.")
 @click.option("--report", type=FILE, help="Where the report goes, as JSON.")
 @click.option("--shuffle", is_flag=True, help="Put the rows in a random order, so that it says nothing.")
@@ -98,7 +98,7 @@ def anonymize(umask: int | None, /, **given: Any) -> None:
 
 @click.command()
 @click.argument("data", type=FILE)
-@click.option("--quasi-identifiers", type=_Names(), required=True, help="Columns that an attacker may know: A,B.")
+@click.option("--quasi-identifiers", type=Names(), required=True, help="Columns that an attacker may know: A,B.")
 @click.option("--sensitive", help="Column that an attacker wants to learn.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def risk(data: Path, quasi_identifiers: tuple[str, ...], sensitive: str | None, *, as_json: bool) -> None:
@@ -115,7 +115,7 @@ def risk(data: Path, quasi_identifiers: tuple[str, ...], sensitive: str | None, 
 
 @click.command()
 @click.argument("release")
-@click.option("--period", required=True, help="YYYY-MM, or YYYY-MM-DD for a daily release.")
+@click.option("--period", required=True, help="YYYY-MM, YYYY-Www or YYYY-MM-DD, as the release declares.")
 @click.option(
     "--suppression-limit",
     "limit",
@@ -139,7 +139,7 @@ def profile(release: str, period: str, limit: float, engine: str, master: str | 
 
 @click.command()
 @click.argument("name")
-@click.option("--period", required=True, help="YYYY-MM, or YYYY-MM-DD for daily rows.")
+@click.option("--period", required=True, help="YYYY-MM, YYYY-Www or YYYY-MM-DD, as declared.")
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
 @click.option("--master", help="Spark's master, such as spark://host:7077; default local[*].")
 def microdata(name: str, period: str, engine: str, master: str | None) -> None:

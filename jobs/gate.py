@@ -5,35 +5,41 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from anonymization.errors import GateRefusal, IntegrityError, PolicyRefusal, Refusal
+from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
-from anonymization.release.ledger import EntryKind, Publication
-from anonymization.release.package import Package, read_package
-from anonymization.release.publish import linked
+from anonymization.release.draws import draw_digest, stored_draw
+from anonymization.release.package import Package, issue_of, read_package
 from anonymization.release.verdict import record_verdict
-from anonymization.tables.audit import Finding, audit, differences, margins
+from anonymization.tables.audit import margins
+from anonymization.tables.cellkey import expected
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
 from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
 from anonymization.tables.recount_rests import must_be_listed
 from anonymization.tables.spec import Plan, resolve, with_codes
-from anonymization.tables.suppression import closure, stands_alone, uncovered
+from anonymization.tables.withheld import closure
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
+from jobs.attacks import Attacked, as_frame, attack_candidate
 from jobs.build import Inputs, find_inputs, one_key_period, opened_events
+from jobs.gate_noise import against_draw
+from jobs.history import earlier_issues
 from jobs.intake import intake_frames
+from jobs.protection import CANDIDATE
 from jobs.setting import Setting
 
 FINDINGS = "findings.json"
+TOLD = 20
+"""Findings that stand in the reasons; all of them stand in the evidence."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +60,23 @@ def gate(setting: Setting, identity: str) -> GateResult:
     """
     candidate = load_candidate(setting.home, setting.ledger, identity)
     results: tuple[SuiteResult, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    unsettled: list[str] = []
+    attacked = Attacked()
     try:
         plan, inputs = _plan(setting, candidate)
         package = read_package(candidate.package)
-        try:
-            findings = audit(package.tables)
-        except GateRefusal as error:  # contradictory or endless: closed, and the other checks tell more
-            unsettled.append(str(error))
-        frames = _frames(setting, candidate, plan, inputs, package, findings)
+        recounted = _recount(setting, plan, inputs, package)
+        request = candidate.request
+        earlier = earlier_issues(setting, request.sources, request.first_day, request.past_day)
+        attacked = attack_candidate(plan, package, recounted, earlier)
+        frames = _frames(setting, candidate, plan, package, recounted, attacked)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         results = (*check_intake(*intake_frames(taken, setting.policies)), *check_candidate(frames))
-        closed = [*unsettled, *reasons(results)]
+        closed = [*attacked.unsettled, *reasons(results)]
     except Refusal as error:
-        closed = [*unsettled, str(error)]
-    closed += [f"{f.table}.{f.measure}, {f.cell}: {f.low} to {f.high} persons, by {f.derived_from}" for f in findings]
+        closed = [*attacked.unsettled, str(error)]
+    closed += [str(finding) for finding in attacked.findings[:TOLD]]
     opened = bool(results) and not closed
-    content = [vars(finding) for finding in findings]
+    content = [asdict(finding) for finding in attacked.findings]
     write_private(candidate.evidence / FINDINGS, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     record_verdict(
         setting.ledger, candidate, opened=opened, suites=[result.as_dict() for result in results], reasons=closed
@@ -91,32 +96,33 @@ def _plan(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
     return plan, inputs
 
 
-def _frames(
-    setting: Setting, candidate: Candidate, plan: Plan, inputs: Inputs, package: Package, findings: tuple[Finding, ...]
-) -> CandidateFrames:
-    # The recount always runs on DuckDB: also a candidate that Spark built is checked by the other engine.
+def _recount(setting: Setting, plan: Plan, inputs: Inputs, package: Package) -> pd.DataFrame:
+    """Count again, on DuckDB always: also a candidate that Spark built is checked by the other engine."""
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
-        recounted = recount(engine, plan, events, package.tables)
-    cells, complete, covering = _against_recount(plan, package.tables, recounted)
-    with setting.ledger.transaction() as transaction:
-        published = transaction.publications()
-        others = [
-            entry.payload
-            for entry in transaction.entries(kind=EntryKind.PUBLICATION)
-            if linked(candidate, entry.payload)
-        ]
-    earlier = [p for p in published if (p.release, p.period) == (candidate.request.release, candidate.request.period)]
+        return expected(plan, recount(engine, plan, events, package.tables))
+
+
+def _frames(
+    setting: Setting, candidate: Candidate, plan: Plan, package: Package, recounted: pd.DataFrame, attacked: Attacked
+) -> CandidateFrames:
+    if plan.method is Method.DIFFERENTIAL_PRIVACY:
+        stored = stored_draw(setting.home, plan, draw_digest(plan, candidate.request.inputs))
+        cells, complete = against_draw(plan, package.tables, stored, recounted)
+        covering = pd.DataFrame(columns=["table", "measure", "cell"])
+    else:
+        cells, complete, covering = _against_recount(plan, package.tables, recounted)
     return CandidateFrames(
         schema=_schema(plan, package.tables),
         cells=cells,
         complete=complete,
-        margins=margins(package.tables),
-        audit=pd.DataFrame([vars(finding) for finding in findings], columns=["table", "measure", "cell"]),
-        covering=pd.concat([uncovered(package.tables), covering], ignore_index=True),
+        margins=margins(issue_of(package, CANDIDATE)),
+        audit=as_frame(attacked.alone),
+        together=as_frame(attacked.together),
+        inside=as_frame(attacked.inside),
+        covering=covering,
         identifiers=texts(candidate.package),
-        versions=_versions(setting, earlier, package.tables),
         levels=levels(plan, recounted),
-        policy=_policy(setting, candidate, plan, others),
+        policy=_policy(setting, candidate, plan),
     )
 
 
@@ -130,12 +136,13 @@ def _against_recount(
         for measure in table.measures:
             persons = table.persons_of(measure)
             counts = _counts(table, persons_frame, persons.name).rename(columns={"recounted": "_persons"})
+            counts = counts.drop(columns="expected")
             values = _counts(table, persons_frame, measure.name)
             columns = [*table.keys, measure.name, f"{measure.name}_status"]
             frame = (
                 table.frame[columns].merge(counts, on=table.keys, how="left").merge(values, on=table.keys, how="left")
             )
-            frame[["_persons", "recounted"]] = frame[["_persons", "recounted"]].fillna(0).astype("int64")
+            frame[["_persons", "expected"]] = frame[["_persons", "expected"]].fillna(0).astype("int64")
             free = frame[f"{measure.name}_status"] == FREE
             value = frame[measure.name]
             cells.append(
@@ -146,7 +153,7 @@ def _against_recount(
                         "status": frame[f"{measure.name}_status"],
                         "empty_where_hidden": (value.isna() == ~free).astype(bool),
                         "enough_persons": ~free | (frame["_persons"] == 0) | (frame["_persons"] >= plan.minimum_count),
-                        "equals_recount": (~free | (value.fillna(-1) == frame["recounted"])).astype(bool),
+                        "equals_recount": (~free | (value.fillna(-1) == frame["expected"])).astype(bool),
                     }
                 )
             )
@@ -157,7 +164,7 @@ def _against_recount(
             present |= _rightly_unlisted(table, listed)
             complete.append(pd.DataFrame({"table": table.name, "measure": measure.name, "listed": present}))
             merged = any(dimension.merged for dimension in table.dimensions)  # what is unlisted is in a rest
-            if measure is persons and not stands_alone(tables, measure) and not merged:
+            if measure is persons and table.withheld and not merged:
                 covering.append(_covering_unlisted(table, measure.name, values))
     covering.append(pd.DataFrame(columns=["table", "measure", "cell"]))
     return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]
@@ -196,7 +203,7 @@ def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
 
 
 def _counts(table: SafeTable, recounted: pd.DataFrame, measure: str) -> pd.DataFrame:
-    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted"]]
+    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted", "expected"]]
 
 
 def _covering_unlisted(table: SafeTable, measure: str, counts: pd.DataFrame) -> pd.DataFrame:
@@ -244,30 +251,12 @@ def texts(package: Path) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows), columns=["file", "text"])
 
 
-def _versions(setting: Setting, earlier: Sequence[Publication], tables: Sequence[SafeTable]) -> pd.DataFrame:
-    frames = [pd.DataFrame(columns=["table", "measure", "cell"])]
-    for publication in earlier:
-        folder = setting.home.releases / publication.release / publication.period / f"v{publication.version}"
-        frames.append(differences(read_package(folder / "package").tables, tables))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _policy(setting: Setting, candidate: Candidate, plan: Plan, others: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _policy(setting: Setting, candidate: Candidate, plan: Plan) -> pd.DataFrame:
     policies, request = setting.policies, candidate.request
     try:
         check_release(plan.release, policies.policy, policies.sources, policies.links, policies.recipients)
         permitted = True
     except PolicyRefusal:
         permitted = False
-    # Until differences across releases are attacked as a whole, a population is counted by one release a period.
-    counted = {m.population for table in plan.tables for m in table.measures if m.kind is MeasureKind.PERSONS}
-    overlapping = [o for o in others if (o["release"], o["period"]) != (request.release, request.period)]
-    shared = [o for o in overlapping if counted & _populations(setting, o)]
-    row = (permitted, one_key_period(plan.period), request.policy_digest == policies.digest, not shared)
-    return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged", "apart_from_others"])
-
-
-def _populations(setting: Setting, other: Mapping[str, Any]) -> set[str]:
-    folder = setting.home.releases / str(other["release"]) / str(other["period"]) / f"v{other['version']}"
-    tables = read_package(folder / "package").tables
-    return {m.population for table in tables for m in table.measures if m.kind is MeasureKind.PERSONS}
+    row = (permitted, one_key_period(plan.period), request.policy_digest == policies.digest)
+    return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged"])

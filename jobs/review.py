@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from anonymization.deidentify.intake import Taken
 from anonymization.errors import GateRefusal
 from anonymization.policy.crosscheck import check_release
+from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 from anonymization.policy.releases import MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, write_private
 from anonymization.release.package import read_package
+from anonymization.release.texts import protection_block
 from anonymization.release.verdict import require_open
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable
 from jobs.build import find_inputs, plan_release
@@ -39,7 +41,6 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
     recipient = policies.recipients[request.recipient]
     clauses = check_release(release, policies.policy, policies.sources, policies.links, policies.recipients)
     joined = ", ".join(link.source for link in policies.links if link.source in request.sources)
-    least = release.protection.minimum_count
     return [
         f"# {release.title.en}, {request.period}: for decision",
         "",
@@ -49,12 +50,23 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
         f"**To whom.** {recipient.title.en} ({recipient.recipient_class}), contract {recipient.contract}.",
         f"**For what.** {policies.policy.purposes[request.purpose].text}",
         f"**Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
-        f"**Protection.** Nothing about 1 to {least - 1} persons is published, nor any sum over such a class.",
+        f"**Protection.** {_protection(release.protection)}",
         "",
         "Allowed by:",
         *(f"- {clause}" for clause in clauses),
         "",
     ]
+
+
+def _protection(protection: Protection) -> str:
+    if isinstance(protection, DifferentialPrivacy):
+        block = protection_block(protection)
+        stated = ", ".join(f"{name} {block[name]}" for name in block if name not in ("method", "mechanism"))
+        return f"Differential privacy ({protection.mechanism} noise): {stated}."
+    least = protection.minimum_count
+    if isinstance(protection, CellKey):
+        return f"Cell keys: nothing about 1 to {least - 1} persons is published; all other figures carry noise."
+    return f"Nothing about 1 to {least - 1} persons is published, nor any sum over such a class."
 
 
 def _built(candidate: Candidate) -> str:

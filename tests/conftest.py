@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -131,6 +131,21 @@ def setting(world, policies, tmp_path):
     ledger = Ledger.of(place)
     yield Setting(place, policies, ledger)
     ledger.close()
+
+
+@pytest.fixture
+def declared(setting, policy_folder):
+    """Declares one more release, a shipped one with changes, and gives the setting that knows it."""
+
+    def declare(based_on, name, **changes):
+        content = yaml.safe_load((POLICIES / "releases" / f"{based_on}.yaml").read_text())
+        content |= {"release": name, **changes}
+        (policy_folder / "releases" / f"{name}.yaml").write_text(
+            yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+        )
+        return replace(setting, policies=load_policies(policy_folder))
+
+    return declare
 
 
 @pytest.fixture

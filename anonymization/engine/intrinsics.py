@@ -142,6 +142,11 @@ INTRINSICS: dict[str, Intrinsic] = {
         _hmac("sha256({})", "unhex({})", "CAST('0x' || substr({}, 1, 15) AS BIGINT)", "encode({2})"),
         _hmac("sha2({}, 256)", "unhex({})", "CAST(conv(substr({}, 1, 15), 16, 10) AS BIGINT)", "encode({2}, 'UTF-8')"),
     ),
+    "TEXT_HASH": Intrinsic(
+        1,
+        "CAST('0x' || substr(sha256({0}), 1, 15) AS BIGINT)",
+        "CAST(conv(substr(sha2(encode({0}, 'UTF-8'), 256), 1, 15), 16, 10) AS BIGINT)",
+    ),
     "MESH4": _mesh4(),
     "EPOCH_OF": _parsed(
         ISO_8601,

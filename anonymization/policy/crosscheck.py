@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from anonymization.errors import PolicyRefusal
 from anonymization.policy.decide import Clause, Decision, Permitted, decide
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import InformationClass, Kind, Link, PolicyDocument, Recipient
+from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import DimensionSpec, MeasureKind, Release
 from anonymization.policy.sources import Source, Treatment
 
@@ -58,12 +60,35 @@ def check_release_spec(
     for name, dimension in release.dimensions.items():
         errors += _check_dimension(name, dimension, hierarchies, codelists)
     errors += _check_keywords(release, sources)
+    if isinstance(release.protection, DifferentialPrivacy):
+        return errors + _check_privacy(release, release.protection, policy)
     least = policy.minimum_count(tuple(sources[source].information_type for source in release.sources))
     if any(dimension.open for dimension in release.dimensions.values()):
         least = max(least, policy.house_rules.minimum_publishable_counts.search_keywords)
     if release.protection.minimum_count < least:
         errors.append(f"protection.minimum_count: {release.protection.minimum_count} is below the house rule, {least}")
     return errors
+
+
+def _check_privacy(release: Release, protection: DifferentialPrivacy, policy: PolicyDocument) -> list[str]:
+    """What is wrong with what a release spends; a rule on true counts has no place beside drawn noise."""
+    errors = [
+        f"dimensions.{name}: what was typed is held back by a threshold alone; `differential_privacy` has none"
+        for name, dimension in release.dimensions.items()
+        if dimension.open
+    ]
+    budget = policy.house_rules.privacy_budget
+    if budget is None:
+        return [
+            *errors,
+            "protection: `differential_privacy` spends `house_rules.privacy_budget`: declare one",
+        ]
+    spent = {"rho": (protection.cost, budget.rho), "delta": (protection.delta or Decimal(0), budget.delta)}
+    return errors + [
+        f"protection.{name}: {cost:f} is more than the house's whole budget of a month, {most:f}"
+        for name, (cost, most) in spent.items()
+        if cost > most
+    ]
 
 
 def _check_parties(

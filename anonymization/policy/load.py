@@ -156,14 +156,21 @@ def _problems(path: str, error: ValidationError, model: type[Declared]) -> Itera
 def _fields_at(model: type[Declared], location: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at a location, as far as the models' own fields tell."""
     current: object = model
-    for part in location:
+    for part, tag in zip(location, (*location[1:], None), strict=False):
         field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
         annotation = field.annotation if field is not None else current
-        current = next((t for t in _types(annotation) if isinstance(t, type) and issubclass(t, Declared)), None)
+        models = [t for t in _types(annotation) if isinstance(t, type) and issubclass(t, Declared)]
+        current = next((t for t in models if _method(t) == tag), models[0] if models else None)
         if current is None:
             return []
     fields = getattr(current, "model_fields", {})
     return [field.alias or name for name, field in fields.items()]
+
+
+def _method(model: type[Declared]) -> str | None:
+    """The value of `method` that chooses a model among several, if it is one of several."""
+    field = model.model_fields.get("method")
+    return next(iter(getattr(field.annotation, "__args__", ())), None) if field is not None else None
 
 
 def _types(annotation: object) -> Iterator[object]:

@@ -6,6 +6,7 @@ Every entry of the policy carries the clause of the text it encodes; a house rul
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
@@ -125,6 +126,15 @@ class MinimumCounts(Declared):
     search_keywords: int = Field(ge=2)
 
 
+class PrivacyBudget(Declared):
+    """What may be spent on one source and month, over all recipients: they can put releases together."""
+
+    rho: Decimal = Field(gt=0, max_digits=20)
+    """Zero-concentrated differential privacy; epsilon of Laplace noise counts as epsilon**2 / 2."""
+    delta: Decimal = Field(gt=0, lt=1, max_digits=40)
+    """Of the selection of classes, on top of it."""
+
+
 class HouseRules(Declared):
     """The house's own rules."""
 
@@ -132,6 +142,7 @@ class HouseRules(Declared):
     k_anonymous_rows_stay_inside: HouseRule
     pseudonymous_is_personal: HouseRule
     minimum_publishable_counts: MinimumCounts
+    privacy_budget: PrivacyBudget | None = None
 
 
 class PolicyDocument(Declared):

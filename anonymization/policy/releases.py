@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
+from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
 
 
 class PeriodKind(StrEnum):
     """How long one issue of a release covers."""
 
     MONTH = "month"
+    WEEK = "week"
+    """ISO 8601; one that lies in two months is in two key periods, and refused."""
     DAY = "day"
 
 
@@ -131,51 +134,12 @@ class TableSpec(Declared):
         return self
 
 
-class Zeros(StrEnum):
-    """Whether a reader may tell a class without anybody from a hidden one."""
-
-    PUBLISHED = "published"
-    """Hidden cells are listed as confidential: somebody is there."""
-    WITHHELD = "withheld"
-    """Hidden cells are not listed: a class that is not listed has few persons, or none."""
-
-
-class Dominance(Declared):
-    """(n,k)-dominance: a total of which the n largest contributors hold more than k percent gives them away."""
-
-    persons: Literal[2] = 2
-    percent: int = Field(default=85, ge=1, le=85)
-    """k; a smaller one is stricter, and none may be laxer than the default."""
-
-
-class Protection(Declared):
-    """How the tables are protected."""
-
-    method: str = Field(pattern=r"^suppression$")
-    minimum_count: int = Field(ge=2)
-    """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
-    zeros: Zeros = Zeros.PUBLISHED
-    merge: Name | None = None
-    """A hierarchical event dimension, such as a mesh: what is unsafe at a fine level is merged into the rest of the
-    code above it, instead of hiding that code too."""
-    dominance: Dominance = Dominance()
-    p_percent: int = Field(default=10, ge=10, le=100)
-    """p: whoever contributes most to a total may not be known to within p percent by the one who contributes second
-    most; a greater one is stricter."""
-    suppression_limit: float | None = Field(default=None, ge=0, le=1)
-    """Share of a table's persons, at most, in classes of 1..N-1 persons by its person dimensions at their finest
-    levels. The levels are pinned here, by what `noren profile` proposed; the gate checks that they still fit."""
-
-    @property
-    def judges_contributions(self) -> bool:
-        """Whether totals are judged by their largest contributions (dominance and p%): where cells are suppressed."""
-        return self.method == "suppression"
-
-
 ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 """A release's name: a folder, a file, and the start of its tables' names in the mart."""
 RESERVED = frozenset({"release", "period", "version", "days"})
 """Columns that published tables and the mart's tables have of their own."""
+BOUNDED = "_bounded"
+"""How the name of a measure ends whose contributions are bounded: it is never equated with one that is not."""
 LONGEST_IDENTIFIER = 63
 """PostgreSQL's, in bytes; it cuts longer ones silently."""
 
@@ -219,7 +183,7 @@ class Release(Declared):
 
     @model_validator(mode="after")
     def _can_be_merged(self) -> Self:
-        name = self.protection.merge
+        name = getattr(self.protection, "merge", None)
         if name is None:
             return self
         merged = self.dimensions.get(name)
@@ -239,6 +203,24 @@ class Release(Declared):
         return self
 
     @model_validator(mode="after")
+    def _sensitive_dimensions_are_declared(self) -> Self:
+        sensitive = getattr(self.protection, "sensitive", ())
+        if unknown := sorted(set(sensitive) - set(self.dimensions)):
+            raise ValueError(f"`sensitive` names unknown dimensions {unknown}; known: {sorted(self.dimensions)}")
+        return self
+
+    @model_validator(mode="after")
+    def _measures_fit_the_method(self) -> Self:
+        for name, table in self.tables.items():
+            if table.days and isinstance(self.protection, DifferentialPrivacy):
+                raise ValueError(f"table {name!r}: `days` divide person-days, which `differential_privacy` has not")
+            for label, measure in table.measures.items():
+                fault = _fault_of_measure(self.protection, label, measure)
+                if fault is not None:
+                    raise ValueError(f"table {name!r}, measure {label!r}: {fault}")
+        return self
+
+    @model_validator(mode="after")
     def _fit_for_the_mart(self) -> Self:
         for name, table in self.tables.items():
             in_mart = f"{self.release}__{name}__latest"
@@ -247,3 +229,18 @@ class Release(Declared):
             if taken := sorted(RESERVED & {*table.dimensions, *table.measures}):
                 raise ValueError(f"table {name!r} uses the reserved column names {taken}: name them otherwise")
         return self
+
+
+def _fault_of_measure(protection: Protection, name: str, measure: MeasureSpec) -> str | None:
+    """Return why a measure cannot be protected by the release's method, if it cannot."""
+    if isinstance(protection, CellKey) and measure.kind is not MeasureKind.PERSONS:
+        return "`cell_key` protects numbers of persons alone; declare `suppression` or `differential_privacy`"
+    if not isinstance(protection, DifferentialPrivacy):
+        return None
+    if measure.kind is MeasureKind.PERSON_DAYS:
+        return "`differential_privacy` protects persons and totals, not person-days"
+    if measure.kind is MeasureKind.TOTAL and protection.max_per_cell is None:
+        return "a total needs `protection.max_per_cell`, the most that a person contributes to one finest cell"
+    if not name.endswith(BOUNDED):
+        return f"its contributions are bounded, and its name says so: end it in {BOUNDED!r}"
+    return None

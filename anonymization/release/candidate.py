@@ -8,11 +8,13 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from anonymization.errors import InputError, IntegrityError
 from anonymization.home import Home, private_folder
+from anonymization.policy.protection import Method
 from anonymization.release.ledger import EntryKind, Ledger, canonical
 from anonymization.release.package import check_manifest
 
@@ -27,6 +29,8 @@ class Request:
         first_day, past_day: the period, in days since 1970-01-01.
         inputs: source to the digests of the log files that its events came from.
         figures: counts that the officer may want: persons hidden, links in conflict, and the like.
+        method, parameters, populations, outside: how whom it counts is protected (see `methods.claim`).
+        privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
 
     number: int
@@ -45,6 +49,11 @@ class Request:
     inputs: Mapping[str, list[str]]
     figures: Mapping[str, int]
     seconds: float
+    method: str = Method.SUPPRESSION.value
+    parameters: str = ""
+    populations: list[Mapping[str, Any]] = field(default_factory=list)
+    outside: bool = True
+    privacy: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

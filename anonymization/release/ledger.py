@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from anonymization.errors import IntegrityError, NorenError
 from anonymization.home import Home
 
 GENESIS = "0" * 64
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 
 
 class EntryKind(StrEnum):
@@ -53,6 +54,11 @@ PUBLICATIONS = sa.Table(
     sa.Column("candidate", sa.String), sa.Column("release", sa.String), sa.Column("period", sa.String),
     sa.Column("version", sa.Integer), sa.Column("digest", sa.String),
 )  # fmt: skip
+SPENT = sa.Table(
+    "privacy_spent", _META,
+    sa.Column("source", sa.String), sa.Column("month", sa.String), sa.Column("draw", sa.String),
+    sa.Column("candidate", sa.String), sa.Column("rho", sa.String), sa.Column("delta", sa.String),
+)  # fmt: skip
 USED = sa.Table("used_decisions", _META, sa.Column("digest", sa.String))
 
 
@@ -78,6 +84,23 @@ class Publication:
     period: str
     version: int
     digest: str
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a draw of noise cost the persons of one source and month.
+
+    Attributes:
+        draw: digest of the draw; publishing the same draw again costs nothing.
+        rho, delta: exact decimals.
+    """
+
+    source: str
+    month: str
+    draw: str
+    candidate: str
+    rho: Decimal
+    delta: Decimal
 
 
 def canonical(content: object) -> str:
@@ -149,6 +172,19 @@ class Transaction:
         self._connection.execute(
             sa.insert(PUBLICATIONS).values((p.candidate, p.release, p.period, p.version, p.digest))
         )
+
+    def spent(self) -> list[Spending]:
+        """Return what was spent of privacy budgets, in order of source, month and draw."""
+        found = [
+            Spending(r.source, r.month, r.draw, r.candidate, Decimal(r.rho), Decimal(r.delta))
+            for r in self._connection.execute(sa.select(SPENT))
+        ]
+        return sorted(found, key=lambda one: (one.source, one.month, one.draw))  # databases order texts otherwise
+
+    def spend(self, one: Spending) -> None:
+        """Record what a publication spends; a draw is spent once on a source and month."""
+        values = (one.source, one.month, one.draw, one.candidate, f"{one.rho:f}", f"{one.delta:f}")
+        self._connection.execute(sa.insert(SPENT).values(values))
 
     def decision_used(self, digest: str) -> bool:
         """Whether a decision was used up."""

@@ -11,7 +11,8 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ import pyarrow.parquet as pq
 from anonymization.errors import IntegrityError
 from anonymization.home import private_folder
 from anonymization.policy.decide import Clause
-from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.release.texts import notice, readme
-from anonymization.tables.model import REST, TOTAL, Dimension, Measure, SafeTable
+from anonymization.policy.protection import Method
+from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
+from anonymization.release.texts import notice, protection_block, readme
+from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure, SafeTable
+from anonymization.tables.period import EPOCH, Period
+from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan
 
 MANIFEST = "MANIFEST.json"
@@ -53,7 +57,7 @@ def write_package(folder: Path, plan: Plan, tables: Sequence[SafeTable], clauses
     descriptor = _descriptor(plan, tables)
     files["datapackage.json"] = _json(descriptor)
     files["data-dictionary.csv"] = _dictionary(tables)
-    files["NOTICE.md"] = notice(plan.release, plan.period, plan.minimum_count, clauses).encode()
+    files["NOTICE.md"] = notice(plan.release, plan.period, clauses).encode()
     files["README.md"] = readme(plan.release, plan.period, tables).encode()
     files[MANIFEST] = _json({"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}})
     for name, content in files.items():
@@ -182,7 +186,7 @@ def _descriptor(plan: Plan, tables: Sequence[SafeTable]) -> dict[str, Any]:
                 "first_day": plan.period.first_date.isoformat(),
                 "last_day": plan.period.last_date.isoformat(),
             },
-            "protection": {"method": release.protection.method, "minimum_publishable_count": plan.minimum_count},
+            "protection": protection_block(release.protection),
             "tables": {table.name: _audit_block(table) for table in tables},
         },
     }
@@ -248,6 +252,7 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
             for m in table.measures
         },
         "days": table.days,
+        "confidential": "somebody" if table.zeros_shown else "somebody or nobody",
         "not_listed": "fewer persons than the minimum publishable count, or none" if table.withheld else "none",
     }
 
@@ -262,11 +267,34 @@ def read_package(folder: Path) -> Package:
     try:
         descriptor = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
         block = descriptor["noren"]
-        least = int(block["protection"]["minimum_publishable_count"])
-        tables = tuple(_read_table(folder, name, table, least) for name, table in block["tables"].items())
+        least = int(block["protection"].get("minimum_publishable_count", 1))
+        method = Method(block["protection"]["method"])
+        tables = tuple(
+            replace(_read_table(folder, name, table, least), method=method) for name, table in block["tables"].items()
+        )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise IntegrityError(f"the package cannot be read back: {type(error).__name__}") from None
     return Package(digest, descriptor, tables)
+
+
+def issue_of(package: Package, name: str) -> Issue:
+    """Return what a package tells of its period, as the audit reads it.
+
+    Args:
+        package: the package.
+        name: what messages call it: release, period and version.
+
+    Raises:
+        IntegrityError: its description does not say of which days it is.
+    """
+    block = package.descriptor["noren"]
+    try:
+        first, last = (date.fromisoformat(block["period"][key]) for key in ("first_day", "last_day"))
+    except (KeyError, ValueError):
+        raise IntegrityError(f"{name}: the description does not name the first and last day") from None
+    kind = {1: PeriodKind.DAY, 7: PeriodKind.WEEK}.get((last - first).days + 1, PeriodKind.MONTH)
+    period = Period(kind, block["period"]["name"], (first - EPOCH).days, (last - EPOCH).days + 1)
+    return Issue(name, period, package.tables, int(block["protection"]["minimum_publishable_count"]))
 
 
 def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -> SafeTable:
@@ -292,6 +320,7 @@ def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -
     table = SafeTable(
         name, block["title"], dimensions, measures, frame, least,
         days=block["days"], withheld=block["not_listed"] != "none",
+        zeros_shown=block["confidential"] == "somebody",
     )  # fmt: skip
     if table_csv(table) != (folder / f"tables/{name}.csv").read_bytes():
         raise IntegrityError(f"tables/{name}.csv and tables/{name}.parquet do not say the same")
@@ -315,6 +344,7 @@ def _read_dimension(folder: Path, name: str, spec: Mapping[str, Any]) -> Dimensi
         open="open" in spec,
         concept=spec["concept"],
         merged="merged" in spec,
+        rests=frozenset(row["code"] for row in rows if "merged" in spec and row["level"] == REST_LEVEL),
     )
 
 

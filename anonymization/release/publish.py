@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from typing import Any
 from anonymization.errors import IntegrityError, Refusal, StaleCandidate
 from anonymization.home import Home, private_folder
 from anonymization.keys import public_text, publisher_key, sign
+from anonymization.release.budget import require_left, spend
 from anonymization.release.candidate import Candidate, load_candidate
 from anonymization.release.decision import DecisionSource, SignedDecision, SignedFile, check_approval
 from anonymization.release.ledger import Entry, EntryKind, Ledger, Publication, Transaction, canonical, now
+from anonymization.release.methods import claim_of, require_one_method
 from anonymization.release.verdict import require_open
 
 ENVELOPE, SIGNATURE = "envelope.json", "SIGNATURE.json"
@@ -93,6 +95,8 @@ def _publish(
                 raise Refusal(f"this content is out already, as {_name(publication)}")
         check_approval(transaction, candidate, signed, officers)
         _check_fresh(transaction, candidate, gate, policy_digest)
+        require_one_method(claim_of(request), transaction)
+        require_left(transaction, request.sources, request.privacy)
         publication = Publication(
             identity, request.release, request.period, max((p.version for p in earlier), default=0) + 1, request.digest
         )
@@ -109,13 +113,13 @@ def _publish(
         step("ledger")
         envelope = hashlib.sha256((folder / "envelope" / ENVELOPE).read_bytes()).hexdigest()
         transaction.publish(publication, signed.digest)
+        spend(transaction, identity, request.sources, request.privacy)
         transaction.append(
             EntryKind.PUBLICATION,
             identity,
             {
-                "release": request.release, "period": request.period, "version": publication.version,
-                "digest": request.digest, "envelope_sha256": envelope, "sources": request.sources,
-                "first_day": request.first_day, "past_day": request.past_day,
+                **claim_of(request), "privacy": dict(request.privacy), "version": publication.version,
+                "digest": request.digest, "envelope_sha256": envelope,
             },
         )  # fmt: skip
         step("commit")
@@ -141,12 +145,15 @@ def _check_fresh(transaction: Transaction, candidate: Candidate, gate: Entry, po
 
 
 def linked(candidate: Candidate, other: Mapping[str, Any]) -> bool:
-    """Whether a published release shares persons with a candidate: a source, and days."""
+    """Whether a published release shares persons with a candidate."""
     request = candidate.request
+    return shares_persons(request.sources, request.first_day, request.past_day, other)
+
+
+def shares_persons(sources: Sequence[str], first_day: int, past_day: int, other: Mapping[str, Any]) -> bool:
+    """Whether a published release shares persons with one of these sources and days: a source, and days."""
     return (
-        bool(set(request.sources) & set(other["sources"]))
-        and other["first_day"] < request.past_day
-        and request.first_day < other["past_day"]
+        bool(set(sources) & set(other["sources"])) and other["first_day"] < past_day and first_day < other["past_day"]
     )
 
 

@@ -1,260 +1,105 @@
-"""The audit: what a reader can derive from the published tables alone.
+"""The audit: what a reader can derive from everything that is published, solved exactly.
 
-Every suppressed cell is an unknown between its known bounds. Relations between cells (margins, hierarchies,
-persons and person-days) narrow the bounds until nothing moves. A finding is a suppressed number of persons
-whose feasible maximum stays below the minimum publishable count, or that is pinned within less than 3.
-
-This is interval propagation: it finds whatever one relation after another gives away (every subtraction),
-not what only several relations solved together give. With upward closure nothing of that kind is left.
+Every figure of every release that shares persons is a cell of one linear system; a suppressed figure, and a
+population that two published figures imply by their difference, is an unknown. A finding is a number of
+persons whose feasible maximum stays below the minimum publishable count, or that is pinned within less than
+three while it may be that small; and a suppressed total that is pinned likewise over such persons. What is
+built here comes from the published metadata alone: anybody can run it.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from anonymization.disclosure.attack import Exposure, attack
+from anonymization.disclosure.propagation import propagated
 from anonymization.errors import GateRefusal
-from anonymization.policy.releases import MeasureKind
-from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable, cell_text
+from anonymization.tables.findings import Finding
+from anonymization.tables.linked import Linked, link, require_one_state
+from anonymization.tables.readers import public_needs, seen_by_readers
+from anonymization.tables.sheets import Issue
+from anonymization.tables.versions import differences, states
 
-WIDTH = 3
-"""The least width of a feasible interval that does not count as pinned down."""
-ROUNDS = 200
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A suppressed cell that the published figures give away.
-
-    Attributes:
-        low: feasible minimum of the number of persons.
-        high: feasible maximum.
-        derived_from: the relation that narrowed it last.
-    """
-
-    table: str
-    measure: str
-    cell: str
-    low: int
-    high: int
-    derived_from: str
+SECONDS = 1800.0
+"""An audit that takes longer has not passed."""
 
 
-@dataclass(frozen=True)
-class _Relations:
-    """Relations over one dimension: a parent and its children, by row of the table.
+def audit(issues: Sequence[Issue], *, seconds: float = SECONDS) -> tuple[Finding, ...]:
+    """Return what some releases together give away, in order of cell; nothing found is an empty tuple.
 
-    Attributes:
-        whole: whether all children of each parent are listed; else a parent may be more than their sum.
-    """
-
-    name: str
-    parent: Integers
-    child: Integers
-    group: Integers
-    additive: bool
-    whole: bool
-
-
-def audit(tables: Sequence[SafeTable]) -> tuple[Finding, ...]:
-    """Return what the tables give away, in order of table and cell.
+    Releases that tell different figures of the same cell are of two states of the logs: each state is solved
+    as a whole, and the states are subtracted from each other.
 
     Raises:
-        GateRefusal: the bounds still move after many rounds, or contradict each other; both close the gate.
+        GateRefusal: figures contradict each other, or the audit did not end in time: both close the gate.
     """
-    return tuple(finding for table in tables for finding in _audit_table(table))
+    deadline = time.monotonic() + seconds
+    found: list[Finding] = []
+    of_states = states(issues)
+    for state in of_states:
+        linked = link(state)
+        require_one_state(linked)
+        found += [finding_of(linked, exposure) for exposure in exposures(linked, deadline=deadline)]
+    for at, one in enumerate(of_states):
+        for other in of_states[at + 1 :]:
+            found += differences(one, other)
+    return tuple(found)
 
 
-def relations(table: SafeTable, measure: Measure) -> list[_Relations]:
-    """Return a measure's relations, one entry a dimension."""
-    return [_over(table, measure, dimension) for dimension in table.dimensions]
+def exposures(linked: Linked, *, deadline: float | None = None) -> Iterator[Exposure]:
+    """Yield the cells that are given away, by what is published alone."""
+    seen = seen_by_readers(linked)
+    at_least = propagated(seen).low
+    for exposure in attack(seen, public_needs(linked), deadline=deadline):
+        cell = exposure.cell
+        people = exposure.low if linked.persons[cell] else at_least[linked.counted[cell]]
+        alone = linked.counted[cell] < 0
+        if exposure.high > 0 and (alone or people < linked.minimum[cell]):
+            yield exposure
 
 
-def _over(table: SafeTable, measure: Measure, dimension: Dimension) -> _Relations:
-    keys = table.keys
-    codes = table.frame[keys].astype(object)
-    below = (codes[dimension.name] != TOTAL).to_numpy()
-    up = codes[below].copy()
-    up[dimension.name] = up[dimension.name].map(dimension.parents)
-    rows = pd.MultiIndex.from_frame(codes)
-    parent = rows.get_indexer(pd.MultiIndex.from_frame(up))
-    child = np.flatnonzero(below)
-    there = parent >= 0
-    parents, group = np.unique(parent[there], return_inverse=True)
-    return _Relations(
-        dimension.name, parents, child[there], group, measure.additive_over(dimension), not dimension.open
+def finding_of(linked: Linked, exposure: Exposure) -> Finding:
+    """Return an exposed cell as a finding, by the names that its figures are published under."""
+    release, table, measure, cell = linked.name(exposure.cell)
+    sources = [linked.name(int(known)) for known in exposure.published]
+    texts = tuple(
+        f"{r}, {t}.{m}, {c}: {int(linked.value[k])}"
+        for (r, t, m, c), k in zip(sources, exposure.published, strict=True)
     )
+    high = -1 if np.isinf(exposure.high) else int(exposure.high)
+    return Finding(release, table, measure, cell, int(exposure.low), high, texts or ("the figure's own bounds",))
 
 
-def _withheld_remainders(table: SafeTable) -> Iterator[Finding]:
-    """Where hidden cells are not listed: margins that exceed their listed children by a few persons."""
-    for measure in table.measures:
-        if measure.kind is not MeasureKind.PERSONS:
-            continue
-        value = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-        for relation in relations(table, measure):
-            if not relation.additive or len(relation.parent) == 0:
-                continue
-            total = np.bincount(relation.group, weights=value[relation.child], minlength=len(relation.parent))
-            rest = value[relation.parent] - total
-            for at in np.flatnonzero((rest >= 1) & (rest < table.minimum_count)):
-                cell = cell_text(table.keys, list(table.frame[table.keys].iloc[relation.parent[at]]))
-                left = int(rest[at])
-                yield Finding(table.name, measure.name, f"rest of {cell}", left, left, f"margins over {relation.name}")
+def margins(issue: Issue) -> pd.DataFrame:
+    """Return whether an issue's published figures fit each other, one row a relation that can be checked.
 
-
-def _audit_table(table: SafeTable) -> Iterator[Finding]:
-    if table.withheld:  # only published figures are listed: there is no unknown to bound, but margins have rests
-        yield from _withheld_remainders(table)
-        return
-    for persons, low, high, source, rows in _exposed(table):
-        for row in rows:
-            codes = list(table.frame[table.keys].iloc[row])
-            yield Finding(
-                table.name, persons.name, cell_text(table.keys, codes), int(low[row]), int(high[row]),
-                source[row] or "the figure's own bounds",
-            )  # fmt: skip
-
-
-def exposed(table: SafeTable) -> list[tuple[Measure, Integers]]:
-    """Return, of each population of a table, its measure of persons and the rows in which it is exposed."""
-    return [] if table.withheld else [(persons, rows) for persons, _, _, _, rows in _exposed(table) if len(rows)]
-
-
-def _exposed(table: SafeTable) -> Iterator[tuple[Measure, Floats, Floats, list[str], Integers]]:
-    """Of each population: its persons, their bounds, what narrowed them last, and the exposed rows."""
-    for population in sorted({measure.population for measure in table.measures}):
-        measures = [measure for measure in table.measures if measure.population == population]
-        lows, highs, source = _bounds(table, measures)
-        persons = next(m for m in measures if m.kind is MeasureKind.PERSONS)
-        low, high = lows[measures.index(persons)], highs[measures.index(persons)]
-        hidden = (table.frame[f"{persons.name}_status"] != FREE).to_numpy()
-        least = table.minimum_count
-        rows = np.flatnonzero(hidden & ((high < least) | ((high - low < WIDTH) & (low < least))))
-        yield persons, low, high, source, rows
-
-
-def _bounds(table: SafeTable, measures: list[Measure]) -> tuple[Floats, Floats, list[str]]:
-    """Feasible bounds of every cell, a row a measure; and what narrowed each cell's persons last."""
-    values = [table.frame[m.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan) for m in measures]
-    # Zeros are published, so somebody is in every hidden cell.
-    low = np.array([np.where(np.isnan(v), 1.0, v) for v in values])
-    high = np.array([np.where(np.isnan(v), np.inf, v) for v in values])
-    linked = [relations(table, measure) for measure in measures]
-    source = [""] * len(table.frame)
-    at = next(i for i, m in enumerate(measures) if m.kind is MeasureKind.PERSONS)
-    days = table.frame["days"].to_numpy(dtype=float) if table.days else None
-    for _ in range(ROUNDS):
-        before = (low.copy(), high.copy())
-        for row in range(len(measures)):
-            for relation in linked[row]:
-                was = high[row].copy()
-                _narrow(relation, low[row], high[row])
-                if row == at:
-                    for cell in np.flatnonzero(high[row] < was):
-                        source[cell] = f"margins over {relation.name}"
-        _between_measures(measures, at, days, low, high)
-        if np.any(low > high + 0.5):
-            raise GateRefusal(f"table {table.name!r}: its margins contradict each other")
-        if np.array_equal(before[0], low) and np.array_equal(before[1], high):
-            return low, high, source
-    raise GateRefusal(f"table {table.name!r}: the audit did not come to an end in {ROUNDS} rounds")
-
-
-def _narrow(relation: _Relations, low: Floats, high: Floats) -> None:
-    """Narrow parents by their children and children by their parents, in place."""
-    number = len(relation.parent)
-    if number == 0:
-        return
-    child, group, parent = relation.child, relation.group, relation.parent
-    summed = low[child]
-    lows = np.bincount(group, weights=summed, minlength=number)
-    infinite = np.isinf(high[child])
-    open_ends = np.bincount(group, weights=infinite, minlength=number)
-    highs = np.bincount(group, weights=np.where(infinite, 0.0, high[child]), minlength=number)
-    total_high = np.where((open_ends > 0) | (not relation.whole), np.inf, highs)
-    least = lows.astype(np.float64) if relation.additive else np.zeros(number)
-    if not relation.additive:
-        np.maximum.at(least, group, low[child])
-    low[parent] = np.maximum(low[parent], least)
-    high[parent] = np.minimum(high[parent], total_high)
-    others_high = np.where(open_ends[group] - infinite > 0, np.inf, highs[group] - np.where(infinite, 0.0, high[child]))
-    if relation.whole:
-        low[child] = np.maximum(low[child], low[parent][group] - others_high)
-    others_low = lows[group] - summed if relation.additive else 0.0
-    high[child] = np.minimum(high[child], high[parent][group] - others_low)
-
-
-def _between_measures(measures: list[Measure], at: int, days: Floats | None, low: Floats, high: Floats) -> None:
-    """Persons <= contributions; person-days <= persons x days."""
-    for row, measure in enumerate(measures):
-        if row == at:
-            continue
-        if measure.column is None:  # events and person-days: each person has one at least
-            high[at] = np.minimum(high[at], high[row])
-            low[row] = np.maximum(low[row], low[at])
-        if measure.kind is MeasureKind.PERSON_DAYS and days is not None:
-            low[at] = np.maximum(low[at], np.ceil(low[row] / days))
-            high[row] = np.minimum(high[row], high[at] * days)
-
-
-def margins(tables: Sequence[SafeTable]) -> pd.DataFrame:
-    """Return whether published margins fit their published children, one row a relation that can be checked.
-
-    Columns: table, measure, relation, kind (`additive` or `event`), consistent. A relation is checked where
-    its parent and all its children are published.
+    Columns: table, measure, relation, consistent. A relation is checked where all its figures are published.
     """
-    rows = []
-    for table in tables:
-        for measure in table.measures:
-            value = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-            for relation in relations(table, measure):
-                number = len(relation.parent)
-                total = np.bincount(relation.group, weights=value[relation.child], minlength=number)
-                largest = np.zeros(number)
-                np.fmax.at(largest, relation.group, value[relation.child])
-                parent = value[relation.parent]
-                whole = ~np.isnan(total) & ~np.isnan(parent)
-                unlisted = table.withheld or not relation.whole
-                if relation.additive:
-                    fits = total <= parent if unlisted else parent == total
-                else:
-                    fits = (largest <= parent) & (unlisted | (parent <= total))
-                kind = "additive" if relation.additive else "event"
-                rows += [
-                    (table.name, measure.name, f"{relation.name}:{relation.parent[i]}", kind, bool(fits[i]))
-                    for i in np.flatnonzero(whole)
-                ]
-    return pd.DataFrame(rows, columns=["table", "measure", "relation", "kind", "consistent"])
+    linked = link([issue])
+    known = ~np.isnan(linked.value)
+    matrix = linked.relations.matrix
+    whole = (abs(matrix) @ (~known).astype(np.int64)) == 0
+    sums = matrix @ np.where(known, linked.value, 0.0)
+    fits = (sums >= linked.relations.low) & (sums <= linked.relations.high)
+    rows = np.flatnonzero(whole)
+    first = matrix.indices[matrix.indptr[rows]]
+    names = [(f.kind.value, f.first, f.past) for cube in linked.cubes for f in cube.families]
+    kind = np.empty(len(rows), dtype=object)
+    for name, start, past in names:
+        kind[(first >= start) & (first < past)] = name
+    return pd.DataFrame({"kind": kind, "relation": rows, "consistent": fits[rows]})
 
 
-def differences(earlier: Sequence[SafeTable], later: Sequence[SafeTable]) -> pd.DataFrame:
-    """Return the cells whose two versions give a few persons away.
+def require_consistent(issue: Issue) -> None:
+    """Refuse figures that contradict each other.
 
-    Two versions may differ, in each published figure, by nothing or by at least the minimum publishable
-    count; a figure published in one and hidden in the other counts as given away, and so does a table,
-    measure or cell of only one version. Columns: table, measure, cell.
+    Raises:
+        GateRefusal: how many relations do not hold.
     """
-    known = {table.name: table for table in earlier}
-    found = []
-    for table in later:
-        old = known.get(table.name)
-        if old is None or old.keys != table.keys:
-            continue
-        both = old.frame.merge(table.frame, on=table.keys, how="outer", suffixes=("_old", "_new"))
-        for measure in {m.name for m in table.measures} & {m.name for m in old.measures}:
-            status = both[[f"{measure}_status_old", f"{measure}_status_new"]].fillna(FREE)
-            changed = status.iloc[:, 0] != status.iloc[:, 1]
-            values = both[[f"{measure}_old", f"{measure}_new"]].fillna(0).astype("int64")
-            apart = (values.iloc[:, 0] - values.iloc[:, 1]).abs()
-            given = changed | apart.between(1, table.minimum_count - 1)
-            found += [
-                (table.name, measure, cell_text(table.keys, row)) for row in both.loc[given, table.keys].to_numpy()
-            ]
-    return pd.DataFrame(sorted(found), columns=["table", "measure", "cell"])
+    wrong = ~margins(issue)["consistent"]
+    if wrong.any():
+        raise GateRefusal(f"{issue.name}: {int(wrong.sum())} relations between published figures do not hold")

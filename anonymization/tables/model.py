@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 
 TOTAL = "_T"
@@ -35,6 +38,7 @@ class Dimension:
             code below the parent that is not listed at the same other coordinates.
         concept: what it is a classification of, as text: dimensions of one concept in several tables and
             releases classify alike. Empty for a table of its own.
+        rests: codes of merged places: what of a parent is not listed at the same other coordinates.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Dimension:
     open: bool = False
     concept: str = ""
     merged: bool = False
+    rests: frozenset[str] = frozenset()
 
     def ancestors(self, code: str) -> tuple[str, ...]:
         """Return a code's ancestors, nearest first, the total last."""
@@ -105,9 +110,11 @@ class Table:
     """A table of true values: inside only, and no longer than the build.
 
     Attributes:
-        frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared.
+        frame: one row a cell; a text column a dimension, an int64 column a measure, `days` where declared; for
+            cell keys, a column a measure with the sum of its persons' record keys.
         largest: of each `total` that is judged by its contributions, the two largest ones of single persons: int64
             columns `first` >= `second`, 0 where there are fewer persons, rows as in `frame`.
+        contributors: of a `total` beside which no persons are published, the number of its contributors.
     """
 
     name: str
@@ -117,6 +124,7 @@ class Table:
     frame: pd.DataFrame
     days: bool = False
     largest: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    contributors: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:
@@ -133,6 +141,8 @@ class SafeTable:
             column, empty where confidential, and `<measure>_status`; `days` where declared.
         minimum_count: the minimum publishable count of persons.
         withheld: hidden cells are not listed, so that nobody can tell them from cells without anybody.
+        zeros_shown: every cell without anybody is published as such, so that somebody is in a hidden one.
+        method: how it was protected; only figures protected by suppression are exact, and add up.
     """
 
     name: str
@@ -143,6 +153,8 @@ class SafeTable:
     minimum_count: int
     days: bool = False
     withheld: bool = False
+    zeros_shown: bool = True
+    method: Method = Method.SUPPRESSION
 
     @property
     def keys(self) -> list[str]:

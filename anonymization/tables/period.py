@@ -10,7 +10,12 @@ from anonymization.errors import InputError
 from anonymization.policy.releases import PeriodKind
 
 EPOCH = date(1970, 1, 1)
-SHAPES = {PeriodKind.MONTH: r"\d{4}-\d{2}", PeriodKind.DAY: r"\d{4}-\d{2}-\d{2}"}
+SHAPES = {
+    PeriodKind.MONTH: r"\d{4}-\d{2}",
+    PeriodKind.WEEK: r"\d{4}-W\d{2}",
+    PeriodKind.DAY: r"\d{4}-\d{2}-\d{2}",
+}
+WRITTEN = {PeriodKind.MONTH: "YYYY-MM", PeriodKind.WEEK: "YYYY-Www", PeriodKind.DAY: "YYYY-MM-DD"}
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Period:
     """A half-open span of days, in the sources' own zones.
 
     Attributes:
-        name: `2026-10` or `2026-10-05`.
+        name: `2026-10`, `2026-W41` or `2026-10-05`.
         first: its first day, in days since 1970-01-01.
         past: the day after its last.
     """
@@ -50,11 +55,14 @@ def parse_period(kind: PeriodKind, text: str) -> Period:
     Raises:
         InputError: the text names no period of this kind.
     """
-    wanted = "YYYY-MM" if kind is PeriodKind.MONTH else "YYYY-MM-DD"
     first = _first_day(kind, text)
     if first is None:
-        raise InputError(f"--period {text!r}: a period of this release is a {kind.value}, written {wanted}")
-    past = (first + timedelta(days=32)).replace(day=1) if kind is PeriodKind.MONTH else first + timedelta(days=1)
+        raise InputError(f"--period {text!r}: a period of this release is a {kind.value}, written {WRITTEN[kind]}")
+    past = {
+        PeriodKind.MONTH: (first + timedelta(days=32)).replace(day=1),
+        PeriodKind.WEEK: first + timedelta(days=7),
+        PeriodKind.DAY: first + timedelta(days=1),
+    }[kind]
     return Period(kind, text, (first - EPOCH).days, (past - EPOCH).days)
 
 
@@ -62,6 +70,6 @@ def _first_day(kind: PeriodKind, text: str) -> date | None:
     if re.fullmatch(SHAPES[kind], text) is None:
         return None
     try:
-        return date.fromisoformat(f"{text}-01" if kind is PeriodKind.MONTH else text)
+        return date.fromisoformat({PeriodKind.MONTH: f"{text}-01", PeriodKind.WEEK: f"{text}-1"}.get(kind, text))
     except ValueError:
         return None

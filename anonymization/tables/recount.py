@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from anonymization.disclosure.cellkey import KEYS
 from anonymization.engine.base import Engine
 from anonymization.engine.portable import literal
 from anonymization.policy.crosscheck import BY_DAY, MESH
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
+from anonymization.tables.cellkey import RECORD_KEYS, record_key
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.recount_rests import LISTED, rest_margins
 from anonymization.tables.spec import Plan
@@ -37,9 +40,10 @@ COUNTED = {
 def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Sequence[SafeTable] = ()) -> pd.DataFrame:
     """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
 
-    Rows of totals have beside it `first` and `second`, the two largest contributions of single persons (nullable
-    Int64; 0 where there is no second person). Dimensions that a table lacks are the total. Classes without anybody
-    are not listed. Of published tables whose places are merged the rests are counted too, by which places are listed.
+    With cell keys there is `cell_key` too: the sum of the record keys of its persons, modulo 2**32. Rows of totals
+    have beside it `first` and `second`, the two largest contributions of single persons (nullable Int64; 0 where
+    there is no second person). Dimensions that a table lacks are the total. Classes without anybody are not listed.
+    Of published tables whose places are merged the rests are counted too, by which places are listed.
     """
     made = []
     if plan.linking is not None:
@@ -52,7 +56,8 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Se
     for table in plan.tables:
         for measure in table.measures:
             engine.create("recount_rows", _rows(plan, table.dimensions, measure, events))
-            for levels, sql in _margins(table.dimensions, measure):
+            keyed = plan.method is Method.CELL_KEY
+            for levels, sql in _margins(table.dimensions, measure, keyed=keyed):
                 frame = engine.fetch(sql).to_pandas()
                 frame = frame.assign(**{d.name: TOTAL for d in table.dimensions if d.name not in levels})
                 frames.append(frame.assign(table=table.name, measure=measure.name))
@@ -186,9 +191,10 @@ def _recoded(plan: Plan, dimension: Dimension, value: str) -> str:
     return f"CASE {cases} END" if cases else value
 
 
-def _margins(dimensions: tuple[Dimension, ...], measure: Measure) -> Iterator[tuple[list[str], str]]:
+def _margins(dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool) -> Iterator[tuple[list[str], str]]:
     """Yield each margin: the dimensions that it keeps, and its SQL."""
     counted = COUNTED[measure.kind]
+    keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
     choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
     for chosen in itertools.product(*choices):
         kept = [
@@ -197,9 +203,13 @@ def _margins(dimensions: tuple[Dimension, ...], measure: Measure) -> Iterator[tu
             if level is not None
         ]
         codes = "".join(f'{column} AS "{name}", ' for name, column in kept)
+        rows = "recount_rows"
+        if keyed:  # each person once: two persons may have equal record keys
+            rows = f"(SELECT DISTINCT {', '.join([*(column for _, column in kept), 'person'])} FROM recount_rows) AS d"
         groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
-        rows = "recount_rows" if measure.kind is not MeasureKind.TOTAL else _ranked([column for _, column in kept])
-        yield [name for name, _ in kept], f"SELECT {codes}{counted} FROM {rows}{groups}"
+        if measure.kind is MeasureKind.TOTAL:
+            rows = _ranked([column for _, column in kept])
+        yield [name for name, _ in kept], f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
 
 
 def _ranked(columns: list[str]) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from anonymization.errors import InputError
 from anonymization.policy.crosscheck import BY_DAY, DAY, DAY_TYPE, MESH, WEEK
 from anonymization.policy.load import Policies
-from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, Zeros
+from anonymization.policy.protection import Method, Zeros
+from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release
 from anonymization.policy.sources import NOT_SPECIFIED
 from anonymization.tables.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
@@ -55,6 +56,11 @@ class Plan:
     recodes: Mapping[str, Mapping[str, str]]
     minimum_count: int
     withheld: bool
+
+    @property
+    def method(self) -> Method:
+        """How the release is protected."""
+        return Method(self.release.protection.method)
 
     def code_of_day(self, column: str, day: int) -> str:
         """Return the code of a day in a dimension that partitions the days."""
@@ -163,7 +169,7 @@ def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Rele
         by_day=spec.column in BY_DAY,
         open=spec.open,
         concept=_concept(spec, release, period),
-        merged=release.protection.merge == name,
+        merged=getattr(release.protection, "merge", None) == name,
     )
 
 
@@ -225,7 +231,7 @@ def _with_rests(dimension: Dimension, rests: set[str]) -> Dimension:
         english, japanese = ALL_LABELS if above == TOTAL else dimension.labels.get(above, (above, above))
         parents[code], level_of[code] = above, REST_LEVEL
         labels[code] = (f"Rest of {english}", f"{japanese}の残り")
-    return replace(dimension, parents=parents, level_of=level_of, labels=labels)
+    return replace(dimension, parents=parents, level_of=level_of, labels=labels, rests=frozenset(rests))
 
 
 def _with_ancestors(codes: set[str], dimension: Dimension) -> set[str]:

@@ -1,187 +1,212 @@
-"""Protection, first form: the threshold, and what else must be hidden so that nothing hidden can be derived.
+"""Suppression: unsafe cells are hidden, and with them whatever would give them away.
 
-Within a population (source and filter) all tables of the release are one cube; a table that lacks a
-dimension holds its total. A cell with 1 to N - 1 distinct persons is unsafe. What else is hidden with it
-depends on how the measure adds up:
-
-**Where anything adds up** (totals, person-days, persons over a person dimension) every cell that covers an
-unsafe one is hidden with it. The hidden cells are closed upward, so every relation parent = sum of children
-that holds a hidden child has a hidden parent. Raise any hidden cell by any amount, and every hidden cell
-above it by as much: all published figures stay true. So no hidden cell has an upper bound, and no
-combination of published figures says more than that somebody is there.
-
-**Persons over event dimensions alone** do not add up: the only relations are max(children) <= parent <= sum
-of children. A hidden cell may then be as large as the smallest published cell that covers it, which is N at
-least; unsafe cells alone are hidden. The audit bounds each from below too; where an interval is too narrow,
-the cells that cover it are hidden as well.
-
-With `withheld` zeros every population is closed upward, so that no margin tells of an unlisted class.
+All tables of a release are one system of cells, together with every earlier release that shares persons with
+it (`linked.py`). The unsafe cells of it (`unsafe.py`) are hidden; which further ones must be is found in
+`disclosure/secondary.py`, so that every need holds for a reader who solves everything that is published.
+What is out already stays as it is: only figures of this release can be hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import pandas as pd
+import numpy as np
 
-from anonymization.errors import IntegrityError
-from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.audit import exposed
-from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table, cell_text
-from anonymization.tables.spec import with_codes
+from anonymization.disclosure.feasible import feasible_point
+from anonymization.disclosure.secondary import suppress
+from anonymization.disclosure.system import Booleans, Integers, Needs, Problem
+from anonymization.errors import ProtectionError
+from anonymization.tables.audit import exposures
+from anonymization.tables.linked import Linked, link
+from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable, Table
+from anonymization.tables.readers import public_needs, seen_by_readers
+from anonymization.tables.sheets import Issue
+from anonymization.tables.unsafe import Rules, Unsafe, unsafe_cells
+from anonymization.tables.versions import states
+
+SECONDS = 1800.0
 
 
-def protect(tables: Sequence[Table], minimum_count: int, *, withheld: bool = False) -> tuple[SafeTable, ...]:
+@dataclass(frozen=True)
+class Protected:
+    """What may be published, and what it cost.
+
+    Attributes:
+        tables: the protected tables.
+        unsafe: cells that are unsafe by themselves.
+        hidden: cells that are hidden, those among them.
+        for_earlier: of them, cells that are hidden only because of what was published earlier.
+        optimal: whether no pattern costs less.
+    """
+
+    tables: tuple[SafeTable, ...]
+    unsafe: int
+    hidden: int
+    for_earlier: int
+    optimal: bool
+
+
+def protect(
+    tables: Sequence[Table], issue: Issue, rules: Rules, earlier: Sequence[Issue] = (), *, seconds: float = SECONDS
+) -> Protected:
     """Return the tables as they may be published.
 
-    Guarantees that every published persons figure is 0 or at least `minimum_count`, that no published figure
-    that adds up covers a hidden one, and that the audit finds nothing. Deterministic. With `withheld`, cells
-    hidden in every measure are not listed.
+    Guarantees that no figure of 1 to N - 1 persons is published, that the audit finds nothing in the tables
+    together with the earlier releases, and that every unsafe cell's need holds over whole numbers, for
+    somebody who is the only person of a cell as well. Deterministic.
+
+    Args:
+        tables: true tables, every margin; those of `issue`.
+        issue: name, period and minimum publishable count of the release.
+        rules: what makes a cell unsafe.
+        earlier: releases that share persons and are out; those of another state of the logs are left to the
+            comparison of versions.
+        seconds: how long it may take.
+
+    Raises:
+        ProtectionError: what is out already gives a cell away, whatever is hidden here.
     """
-    cube = _dimensions(tables)
-    unsafe: dict[str, pd.DataFrame] = {}
-    for table in tables:
-        for measure in table.measures:
-            if measure.kind is MeasureKind.PERSONS:
-                few = table.frame[table.frame[measure.name].between(1, minimum_count - 1)]
-                _add(unsafe, measure.population, _in_cube(table.frame.loc[few.index, table.keys], cube))
-    closed = {population: closure(cube, cells) for population, cells in unsafe.items()}
-    alone = {population: cells.drop_duplicates() for population, cells in unsafe.items()}
-    while True:
-        hidden = _Hidden(cube, closed, alone, frozenset() if withheld else _standing_alone(tables))
-        safe = tuple(_safe(table, hidden, minimum_count, withheld=withheld) for table in tables)
-        narrow: dict[str, pd.DataFrame] = {}
-        for published in safe:
-            for measure, rows in exposed(published):
-                if hidden.alone_for(measure):
-                    _add(narrow, measure.population, _in_cube(published.frame.loc[rows, published.keys], cube))
-        if not narrow:
-            return safe
-        for population, cells in narrow.items():
-            alone[population] = pd.concat([alone[population], closure(cube, cells)]).drop_duplicates()
-
-
-def _add(frames: dict[str, pd.DataFrame], population: str, cells: pd.DataFrame) -> None:
-    known = frames.get(population)
-    frames[population] = cells if known is None else pd.concat([known, cells])
-
-
-def _standing_alone(tables: Sequence[Table] | Sequence[SafeTable]) -> frozenset[str]:
-    """The populations that are counted over event dimensions alone."""
-    populations = {(m.population, t.name) for t in tables for m in t.measures}
-    mixed = {
-        population
-        for population, name in populations
-        if any(d.kind is DimensionKind.PERSON for t in tables if t.name == name for d in t.dimensions)
-    }
-    return frozenset(population for population, _ in populations) - mixed
+    deadline = time.monotonic() + seconds
+    linked = link([issue, *_of_one_state(issue, earlier)])
+    found = _hidden(linked, tables, issue, rules, deadline)
+    own = np.unique(np.concatenate(linked.places[: _sheets(tables)]))
+    hidden = alone = int(found.cells[own].sum())
+    if len(linked.sheets) > _sheets(tables):
+        alone = int(_hidden(link([issue]), tables, issue, rules, deadline).cells.sum())
+    safe = _safe_tables(tables, linked, found.cells, rules)
+    return Protected(safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal)
 
 
 @dataclass(frozen=True)
 class _Hidden:
-    """Which cells are hidden: the unsafe ones and what covers them, or what the persons' own bounds ask for."""
-
-    cube: Sequence[Dimension]
-    closed: Mapping[str, pd.DataFrame]
-    alone: Mapping[str, pd.DataFrame]
-    populations_alone: frozenset[str]
-
-    def alone_for(self, measure: Measure) -> bool:
-        """Whether a measure's hidden cells need not be closed upward."""
-        return measure.kind is MeasureKind.PERSONS and measure.population in self.populations_alone
-
-    def cells(self, measure: Measure) -> pd.DataFrame:
-        """The hidden cells of a measure, by coordinates in the cube."""
-        return (self.alone if self.alone_for(measure) else self.closed)[measure.population]
+    cells: Booleans
+    unsafe: Unsafe
+    optimal: bool
 
 
-def closure(cube: Sequence[Dimension], cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells and every cell that covers one of them."""
-    cells = cells.drop_duplicates()
-    for dimension in cube:
-        frames = [cells]
-        above = cells
-        while not above.empty:
-            above = above[above[dimension.name] != TOTAL]
-            parents = above[dimension.name].map(dimension.parents)
-            if parents.isna().any():
-                raise IntegrityError(f"dimension {dimension.name!r}: a code has no place in its hierarchy")
-            above = above.assign(**{dimension.name: parents}).drop_duplicates()
-            frames.append(above)
-        cells = pd.concat(frames, ignore_index=True).drop_duplicates()
-    return cells
+def alone(tables: tuple[SafeTable, ...]) -> Protected:
+    """Return tables that another method protected: cells stand for themselves, whatever else is published."""
+    hidden = sum(int((t.frame[f"{m.name}_status"] == CONFIDENTIAL).sum()) for t in tables for m in t.measures)
+    return Protected(tables, hidden, hidden, 0, optimal=False)
 
 
-def _dimensions(tables: Sequence[Table] | Sequence[SafeTable]) -> list[Dimension]:
-    """The dimensions of all tables, each once; a dimension without a code list gets the codes of all its tables."""
-    found: dict[str, Dimension] = {}
-    for table in tables:
-        for dimension in table.dimensions:
-            known = found.get(dimension.name)
-            if known is None or len(dimension.parents) > len(known.parents):
-                found[dimension.name] = dimension
-    return [found[name] for name in sorted(found)]
+def _sheets(tables: Sequence[Table]) -> int:
+    return sum(len(table.measures) for table in tables)
 
 
-def _in_cube(cells: pd.DataFrame, cube: Sequence[Dimension]) -> pd.DataFrame:
-    names = [dimension.name for dimension in cube]
-    return cells.reindex(columns=names, fill_value=TOTAL).astype(object)
+def _of_one_state(issue: Issue, earlier: Sequence[Issue]) -> list[Issue]:
+    """The earlier releases that tell the same figures of the cells that they share with an issue."""
+    return [other for other in earlier if len(states([issue, other])) == 1]
 
 
-def _safe(table: Table, hidden: _Hidden, minimum_count: int, *, withheld: bool) -> SafeTable:
-    names = [dimension.name for dimension in hidden.cube]
-    coordinates = pd.MultiIndex.from_frame(_in_cube(table.frame[table.keys], hidden.cube)[names])
-    columns: dict[str, object] = {key: table.frame[key] for key in table.keys}
-    for measure in table.measures:
-        at = coordinates.isin(pd.MultiIndex.from_frame(hidden.cells(measure)[names]))
-        columns[measure.name] = table.frame[measure.name].astype("Int64").mask(at)
-        columns[f"{measure.name}_status"] = pd.Series(FREE, index=table.frame.index).mask(at, CONFIDENTIAL)
-    if table.days:
-        columns["days"] = table.frame["days"]
-    frame = pd.DataFrame(columns)
-    dimensions = table.dimensions
-    if withheld:
-        listed = pd.concat([frame[f"{m.name}_status"] == FREE for m in table.measures], axis=1).any(axis=1)
-        frame = frame[listed].reset_index(drop=True)
-        dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in dimensions)
-    return SafeTable(
-        table.name, table.title, dimensions, table.measures, frame, minimum_count, days=table.days, withheld=withheld
+def _hidden(linked: Linked, tables: Sequence[Table], issue: Issue, rules: Rules, deadline: float) -> _Hidden:
+    """Which cells are hidden, of all that are linked."""
+    own, out, kept = _states_of(linked, issue)
+    value = _values(linked)
+    unsafe = unsafe_cells(linked, tables, rules, value)
+    hidden = kept | ~linked.listed
+    hidden[unsafe.cells] = True
+    if not (hidden & linked.listed).any():
+        return _Hidden(hidden & linked.listed, unsafe, optimal=True)
+    shown = linked.zeros_shown & ~_may_be_empty(linked, tables, rules)
+    if (published := out[unsafe.cells]).any():
+        raise _error(linked, unsafe.cells[published], "an earlier release published it, and it is unsafe now")
+    problem = Problem(
+        relations=linked.relations,
+        value=value,
+        least=(linked.listed & shown).astype(np.float64),
+        most=np.full(linked.cells, np.inf),
+        cost=np.where(linked.counted >= 0, value[linked.counted], value),
+        open=own & ~out & ((value > 0) | ~shown),
+        hidden=hidden,
+        needs=unsafe.needs,
+        insiders=unsafe.insiders,
     )
+    return _solved(linked, problem, unsafe, deadline)
 
 
-def uncovered(tables: Sequence[SafeTable]) -> pd.DataFrame:
-    """Return published cells of measures that add up which cover a hidden one: none, where protection was kept.
+def _may_be_empty(linked: Linked, tables: Sequence[Table], rules: Rules) -> Booleans:
+    """Cells of tables with a sensitive dimension: a hidden one may be without anybody."""
+    empty = np.zeros(linked.cells, dtype=bool)
+    measures = [table for table in tables for _ in table.measures]
+    for table, places in zip(measures, linked.places, strict=False):
+        if rules.sensitive & set(table.keys):
+            empty[places] = True
+    return empty
 
-    Columns: table, measure, cell (the coordinates as text).
-    """
-    cube = _dimensions(tables)
-    names = [dimension.name for dimension in cube]
-    cells: dict[str, pd.DataFrame] = {}
-    for table, measure in _persons(tables):
-        at = table.frame[f"{measure.name}_status"] == CONFIDENTIAL
-        _add(cells, measure.population, _in_cube(table.frame.loc[at, table.keys], cube))
-    above = {population: closure(cube, hidden) for population, hidden in cells.items()}
+
+def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -> _Hidden:
+    """Hide until nothing is given away by what is published alone either, in what others published as well."""
+    given = np.zeros(0, dtype=np.int64)
+    while True:
+        try:
+            pattern = suppress(problem, watch=unsafe.watch, deadline=deadline)
+        except ProtectionError as error:
+            raise _error(linked, error.cells, "what is out already gives it away") from None
+        value = np.where(pattern.hidden, np.nan, problem.value)
+        published = replace(linked, value=value, zeros_shown=problem.least > 0)
+        found = np.array([e.cell for e in exposures(published, deadline=deadline)], dtype=np.int64)
+        fresh = np.setdiff1d(found, given)
+        if not len(found):
+            return _Hidden(pattern.hidden & linked.listed, unsafe, pattern.optimal)
+        if not len(fresh):
+            raise _error(linked, found, "what is out already gives it away")
+        given = np.union1d(given, fresh)
+        needs = _joined(problem.needs, public_needs(published), fresh)
+        problem = replace(problem, needs=needs, hidden=problem.hidden | np.isin(np.arange(linked.cells), fresh))
+
+
+def _joined(needs: Needs, public: Needs, cells: Integers) -> Needs:
+    """The needs, and those of further cells that readers would be told."""
+    more = public.take(np.isin(public.cell, np.setdiff1d(cells, needs.cell)))
+    return Needs(*(np.concatenate([getattr(n, f) for n in (needs, more)]) for f in ("cell", "reach", "width")))
+
+
+def _states_of(linked: Linked, issue: Issue) -> tuple[Booleans, Booleans, Booleans]:
+    """Which cells are this issue's, which others have published, and which others have hidden."""
+    own, out, kept = (np.zeros(linked.cells, dtype=bool) for _ in range(3))
+    for sheet, places in zip(linked.sheets, linked.places, strict=True):
+        if sheet.issue == issue.name:
+            own[places] = True
+        else:
+            shown = ~np.isnan(sheet.value)
+            out[places[shown]] = True
+            kept[places[~shown]] = True
+    return own, out, kept
+
+
+def _values(linked: Linked) -> Integers:
+    """True values where they are known; else whole numbers that everything published allows."""
+    if not np.isnan(linked.value).any():
+        return linked.value.astype(np.int64)
+    return feasible_point(seen_by_readers(linked))
+
+
+def _error(linked: Linked, cells: Integers, why: str) -> ProtectionError:
+    names = ["{}, {}.{}, {}".format(*linked.name(int(cell))) for cell in cells[:3]]
+    return ProtectionError(f"{len(cells)} cells cannot be protected: {why}; {'; '.join(names)}", cells)
+
+
+def _safe_tables(tables: Sequence[Table], linked: Linked, hidden: Booleans, rules: Rules) -> tuple[SafeTable, ...]:
+    number = 0
     found = []
     for table in tables:
+        frame = table.frame[table.keys].copy()
         for measure in table.measures:
-            if stands_alone(tables, measure):
-                continue
-            published = table.frame.loc[table.frame[f"{measure.name}_status"] == FREE, table.keys]
-            coordinates = pd.MultiIndex.from_frame(_in_cube(published, cube)[names])
-            covering = coordinates.isin(pd.MultiIndex.from_frame(above[measure.population][names]))
-            found += [(table.name, measure.name, cell_text(table.keys, row)) for row in published[covering].to_numpy()]
-    return pd.DataFrame(found, columns=["table", "measure", "cell"])
+            at = hidden[linked.places[number]]
+            number += 1
+            frame[measure.name] = table.frame[measure.name].astype("Int64").mask(at)
+            frame[f"{measure.name}_status"] = np.where(at, CONFIDENTIAL, FREE)
+        if table.days:
+            frame["days"] = table.frame["days"]
+        shown = not rules.sensitive & set(table.keys)
+        safe = SafeTable(table.name, table.title, table.dimensions, table.measures, frame, rules.minimum_count)
+        found.append(replace(safe, days=table.days, zeros_shown=shown))
+    return tuple(found)
 
 
-def stands_alone(tables: Sequence[SafeTable], measure: Measure) -> bool:
-    """Whether a measure's published cells may cover hidden ones: persons over event dimensions alone."""
-    return (
-        measure.kind is MeasureKind.PERSONS
-        and not any(table.withheld for table in tables)
-        and measure.population in _standing_alone(tables)
-    )
-
-
-def _persons(tables: Sequence[SafeTable]) -> list[tuple[SafeTable, Measure]]:
-    return [(table, m) for table in tables for m in table.measures if m.kind is MeasureKind.PERSONS]
+def issue_of(safe: Sequence[SafeTable], issue: Issue) -> Issue:
+    """Return the issue with its tables protected."""
+    return replace(issue, tables=tuple(safe))

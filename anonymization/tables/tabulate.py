@@ -15,8 +15,10 @@ import pandas as pd
 
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables import merged_sql
+from anonymization.tables.cellkey import key_column, record_key
 from anonymization.tables.codes import denominators, texts
 from anonymization.tables.facts import (
     UNKNOWN,
@@ -97,6 +99,8 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
         engine.drop(facts.name)
         cells = _coded(plan, table.dimensions, raw)
         names = _value_names(plan, measures)
+        if plan.method is Method.CELL_KEY:
+            names |= {f"v{i}_key": key_column(measure) for i, measure in enumerate(measures)}
         frames.append(_roll_up(table.dimensions, cells, list(names)).rename(columns=names).set_index(keys))
     frame = pd.concat(frames, axis=1).fillna(0).astype("int64").reset_index()
     dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in table.dimensions)
@@ -117,7 +121,7 @@ def _value_names(plan: Plan, measures: Sequence[Measure]) -> dict[str, str]:
 
 def _judged(plan: Plan, measures: Sequence[Measure]) -> list[int]:
     """Positions of the totals of which the largest contributions are asked for."""
-    if not plan.release.protection.judges_contributions:
+    if plan.method is not Method.SUPPRESSION:
         return []
     return [i for i, measure in enumerate(measures) if measure.kind is MeasureKind.TOTAL]
 
@@ -155,6 +159,8 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
         MeasureKind.PERSON_DAYS: "CAST(sum(BIT_COUNT(g.days)) AS BIGINT)",
     }
     measured = [f"{values.get(m.kind, f'CAST(sum(g.m{i}) AS BIGINT)')} AS v{i}" for i, m in enumerate(measures)]
+    if plan.method is Method.CELL_KEY:
+        measured += [f"CAST(sum({record_key('g.p')}) AS BIGINT) AS v{i}_key" for i in range(len(measures))]
     measured += [
         f"CAST(COALESCE(LIST_ITEM(LARGEST_TWO(g.m{i}), {place}), 0) AS BIGINT) AS {name}{i}"
         for i in _judged(plan, measures)
@@ -252,5 +258,7 @@ def _completed(dimensions: tuple[Dimension, ...], frame: pd.DataFrame) -> pd.Dat
     keys = [dimension.name for dimension in dimensions]
     if all(dimension.complete or dimension.open for dimension in dimensions):
         every = pd.MultiIndex.from_product([d.codes for d in dimensions], names=keys)
-        frame = frame.set_index(keys).reindex(every, fill_value=0).reset_index()
+        values = frame.drop(columns=keys)
+        values.index = pd.MultiIndex.from_frame(frame[keys])  # of one level too: a plain one matches none of `every`
+        frame = values.reindex(every, fill_value=0).reset_index()
     return frame.sort_values(keys, kind="stable", ignore_index=True)

@@ -17,8 +17,8 @@ from anonymization.tables.period import parse_period
 from anonymization.tables.places import Candidates, Rests, asked, decide, safe_places
 from anonymization.tables.recount import recount
 from anonymization.tables.spec import resolve
-from anonymization.tables.suppression import protect
 from anonymization.tables.tabulate import tabulate
+from anonymization.tables.withheld import withhold
 
 MANY = settings(max_examples=400, deadline=None)
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -119,7 +119,7 @@ def check(engine, policies, rows):
     for codes in covers.values():  # every place is in exactly one that is published and has none below it
         leaves = [code for code in codes if not any(other != code and is_below(other, code) for other in codes)]
         assert sorted(mesh for code in leaves for mesh in codes[code]) == codes.get(TOTAL, [])
-    (safe,) = protect([table], LEAST, withheld=True)
+    (safe,) = withhold([table], LEAST)
     assert safe.frame[["persons", "person_days"]].notna().all(axis=None)
     assert len(safe.frame) == len(expected)
     return plan, events, safe

@@ -13,7 +13,7 @@ import pytest
 
 from anonymization.errors import DeclarationError, PolicyRefusal, Refusal
 from anonymization.policy.load import load_policies
-from anonymization.policy.releases import Protection
+from anonymization.policy.protection import Suppression
 from jobs.build import build
 from jobs.gate import gate
 from jobs.microdata import write_microdata
@@ -182,7 +182,7 @@ def test_a_proposal_is_the_best_of_all_levels(setting, policies, engine_name):
 @pytest.mark.parametrize(("limit", "opened"), [(0.9, True), (0.0, False)])
 def test_the_gate_checks_that_pinned_levels_still_fit(setting, policies, limit, opened):
     release = policies.releases["monthly-audience"]
-    protection = Protection(method="suppression", minimum_count=10, suppression_limit=limit)
+    protection = Suppression(method="suppression", minimum_count=10, suppression_limit=limit)
     releases = {**policies.releases, release.release: release.model_copy(update={"protection": protection})}
     own = replace(setting, policies=replace(policies, releases=releases))
     result = gate(own, build(own, "monthly-audience", PERIOD).id)

@@ -1,0 +1,150 @@
+"""How a release's tables are protected: one of three methods, each with its own parameters."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from anonymization.policy.declared import Declared, Name
+
+
+class Method(StrEnum):
+    """The methods; what was protected by one is never published beside what was protected by another."""
+
+    SUPPRESSION = "suppression"
+    """Exact figures; unsafe ones, and those that would give them away, are hidden."""
+    CELL_KEY = "cell_key"
+    """Figures with a noise that the same persons always bring with them; unsafe ones are hidden."""
+    DIFFERENTIAL_PRIVACY = "differential_privacy"
+    """Random noise on bounded contributions, within a budget."""
+
+
+class Zeros(StrEnum):
+    """Whether a reader may tell a class without anybody from a hidden one."""
+
+    PUBLISHED = "published"
+    """Hidden cells are listed as confidential: somebody is there."""
+    WITHHELD = "withheld"
+    """Hidden cells are not listed: a class that is not listed has few persons, or none."""
+
+
+class Thresholded(Declared):
+    """What the methods with a rule on true counts share."""
+
+    minimum_count: int = Field(ge=2)
+    """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
+    zeros: Zeros = Zeros.PUBLISHED
+    suppression_limit: float | None = Field(default=None, ge=0, le=1)
+    """Share of a table's persons, at most, in classes of 1..N-1 persons by its person dimensions at their finest
+    levels. The levels are pinned here, by what `noren profile` proposed; the gate checks that they still fit."""
+
+
+class Dominance(Declared):
+    """(n,k)-dominance: a total of which the n largest contributors hold more than k percent gives them away."""
+
+    persons: Literal[2] = 2
+    percent: int = Field(default=85, ge=1, le=85)
+    """k; a smaller one is stricter, and none may be laxer than the default."""
+
+
+class Suppression(Thresholded):
+    """Exact figures; unsafe cells are hidden, and whatever gives them away with them."""
+
+    method: Literal["suppression"]
+    merge: Name | None = None
+    """A hierarchical event dimension, such as a mesh: what is unsafe at a fine level is merged into the rest of the
+    code above it, instead of hiding that code too."""
+    dominance: Dominance = Dominance()
+    p_percent: int = Field(default=10, ge=10, le=100)
+    """p: whoever contributes most to a total may not be known to within p percent by the one who contributes second
+    most; a greater one is stricter."""
+    sensitive: tuple[Name, ...] = ()
+    """Dimensions of which nobody may learn that all persons of a group share one class. Then classes without anybody
+    may be hidden as well."""
+
+
+class CellKey(Thresholded):
+    """Every figure gets a noise looked up by its true count and by its cell key.
+
+    The parameters beside N are secret: they stand in no package. They are the same for a source and period over
+    all releases, or two figures of the same persons would narrow each other.
+    """
+
+    method: Literal["cell_key"]
+    deviation: int = Field(default=5, ge=1, le=30)
+    """D: a published figure differs from the true one by at most this."""
+    variance: Decimal = Field(default=Decimal(2), gt=0)
+    """V: the variance of the noise."""
+    forbidden: tuple[int, ...] = ()
+    """Figures that are never published, such as 1 and 2."""
+
+    @model_validator(mode="after")
+    def _feasible(self) -> Self:
+        widest = Decimal(self.deviation * (self.deviation + 1)) / 3
+        if self.variance > widest:
+            raise ValueError(f"`variance` is at most {widest:.2f}: noise without any shape over -D..D has no more")
+        if list(self.forbidden) != sorted(set(self.forbidden)) or any(figure < 1 for figure in self.forbidden):
+            raise ValueError("`forbidden` lists figures from 1 on, in order, each once; zero stays zero in any case")
+        run = 0
+        for at, figure in enumerate(self.forbidden):
+            run = run + 1 if at and figure == self.forbidden[at - 1] + 1 else 1
+            if run > self.deviation:
+                raise ValueError(f"`forbidden` holds more than D={self.deviation} figures in a row: none is left near")
+        return self
+
+    @property
+    def parameters(self) -> str:
+        """D, V and the forbidden figures as text: what must be equal over all releases of a source and period."""
+        return f"{self.deviation};{self.variance.normalize():f};{','.join(map(str, self.forbidden))}"
+
+
+class Mechanism(StrEnum):
+    """Where the noise comes from."""
+
+    GAUSSIAN = "gaussian"
+    """Discrete Gaussian; costs rho (zero-concentrated differential privacy)."""
+    LAPLACE = "laplace"
+    """Discrete Laplace; costs epsilon."""
+
+
+Amount = Annotated[Decimal, Field(gt=0, max_digits=20)]
+
+
+class DifferentialPrivacy(Declared):
+    """Noise on bounded contributions. The unit is a person in a key period (a calendar month)."""
+
+    method: Literal["differential_privacy"]
+    mechanism: Mechanism = Mechanism.GAUSSIAN
+    rho: Amount | None = None
+    """What the release costs with Gaussian noise (zCDP)."""
+    epsilon: Amount | None = None
+    """What the release costs with Laplace noise."""
+    delta: Annotated[Decimal, Field(gt=0, lt=1, max_digits=40)] | None = None
+    """The chance, at most, that somebody shows by the mere listing of a class; needed where classes are selected."""
+    max_cells: int = Field(ge=1)
+    """A person counts in at most this many of the finest cells of a table."""
+    max_per_cell: int | None = Field(default=None, ge=1)
+    """A person contributes at most this much to a total of one finest cell; needed where there are totals."""
+
+    minimum_count: ClassVar[int] = 1
+    """No rule on true counts: noise and selection protect, and a rule on top would tell of true counts."""
+    zeros: ClassVar[Zeros] = Zeros.PUBLISHED
+    suppression_limit: ClassVar[float | None] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        gaussian = self.mechanism is Mechanism.GAUSSIAN
+        if (self.rho is None) == gaussian or (self.epsilon is None) != gaussian:
+            raise ValueError("`gaussian` noise costs `rho`, `laplace` noise `epsilon`: declare the one, not the other")
+        return self
+
+    @property
+    def cost(self) -> Decimal:
+        """What the release costs in rho: epsilon-differential privacy is (epsilon**2 / 2)-zCDP (Bun & Steinke 2016)."""
+        return self.rho if self.rho is not None else (self.epsilon or Decimal(0)) ** 2 / 2
+
+
+Protection = Annotated[Suppression | CellKey | DifferentialPrivacy, Field(discriminator="method")]

@@ -1,0 +1,71 @@
+"""The attack from inside: every unsafe cell keeps the interval that it needs, also before its only person.
+
+Who knows the true figures knows which cells are unsafe, by the threshold and by the largest contributions,
+and what each needs. Nothing of the protector's own is taken over: the true tables are a recount.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from anonymization.disclosure.attack import Exposure, attack, insiders_attack
+from anonymization.errors import GateRefusal
+from anonymization.tables.audit import SECONDS, finding_of
+from anonymization.tables.findings import Finding
+from anonymization.tables.linked import Linked, link
+from anonymization.tables.model import Table
+from anonymization.tables.readers import seen_by_readers
+from anonymization.tables.sheets import Issue
+from anonymization.tables.unsafe import Rules, unsafe_cells
+from anonymization.tables.versions import states
+
+
+def unmet_needs(
+    issue: Issue, true: Sequence[Table], rules: Rules, earlier: Sequence[Issue] = (), *, seconds: float = SECONDS
+) -> tuple[Finding, ...]:
+    """Return the unsafe cells of an issue whose interval is narrower than they need.
+
+    Args:
+        issue: as it is published.
+        true: its tables with true figures, row by row.
+        rules: what makes a cell unsafe.
+        earlier: releases that share persons and are out.
+        seconds: how long it may take.
+
+    Raises:
+        GateRefusal: an unsafe cell is published, figures contradict each other, or the time is over.
+    """
+    deadline = time.monotonic() + seconds
+    others = [other for other in earlier if len(states([issue, other])) == 1]
+    published = link([issue, *others])
+    truth = link([Issue(issue.name, issue.period, tuple(true), issue.minimum_count), *others])
+    if truth.cells != published.cells:
+        raise GateRefusal(f"{issue.name}: what is published and the recount do not list the same cells")
+    value = np.where(np.isnan(truth.value), 0, truth.value).astype(np.int64)
+    unsafe = unsafe_cells(truth, true, rules, value)
+    _require_hidden(published, unsafe.cells)
+    seen = seen_by_readers(published)
+    found = [finding_of(published, e) for e in attack(seen, unsafe.needs, deadline=deadline)]
+    for insider, exposure in insiders_attack(seen, unsafe.needs, unsafe.insiders, value, deadline=deadline):
+        found.append(_told_to(published, insider, exposure))
+    return tuple(found)
+
+
+def _require_hidden(published: Linked, cells: np.ndarray) -> None:
+    shown = cells[~np.isnan(published.value[cells])]
+    if len(shown):
+        where = "{}, {}.{}, {}".format(*published.name(int(shown[0])))
+        raise GateRefusal(f"{len(shown)} unsafe cells are published, the first {where}")
+
+
+def _told_to(published: Linked, insider: int, exposure: Exposure) -> Finding:
+    finding = finding_of(published, exposure)
+    _, table, measure, cell = published.name(insider)
+    who = f"the only person of {table}.{measure}, {cell}"
+    return Finding(
+        finding.release, finding.table, finding.measure, finding.cell, finding.low, finding.high,
+        (*finding.derived_from, who),
+    )  # fmt: skip

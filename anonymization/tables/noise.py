@@ -1,0 +1,241 @@
+"""Tables protected by differential privacy: noise on bounded contributions, for every margin that is declared.
+
+A margin is a choice, for each dimension, of one of its levels or the total. The release's budget is divided equally
+over all margins of all measures of all its tables; costs add up (Bun & Steinke 2016 for rho; basic composition for
+epsilon and delta). What one person moves in a margin follows from the bounds on the facts:
+
+* persons: one in each cell that the person is in. These are at most `max_cells`, or fewer where the margin has fewer;
+  one alone where every event dimension is the total.
+* totals: `max_per_cell` in each of at most `max_cells` finest cells; in a coarser margin they may meet in one cell.
+
+Where every code of a margin's dimensions is known beforehand, all of its cells are published, those without anybody
+too. Else classes are selected: a class shows where its noisy number of persons reaches a threshold, so that the mere
+listing of a class tells of a person with a chance of at most delta.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from anonymization.disclosure.cellkey import PRECISION
+from anonymization.disclosure.mechanisms import Kind, Sensitivity, noised, scale_of, selected, threshold_of
+from anonymization.errors import InputError, PolicyRefusal
+from anonymization.policy.protection import DifferentialPrivacy, Mechanism, Method
+from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
+from anonymization.tables.spec import Plan, with_codes
+
+Integers = npt.NDArray[np.int64]
+Levels = tuple[str, ...]
+"""A margin: a level of each dimension, or the total."""
+
+
+class Shape(Protocol):
+    """What a table is, whatever it holds: a declared, a true and a published one alike."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def title(self) -> Mapping[str, str]:
+        """Its title."""
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """Its dimensions."""
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Its measures."""
+
+
+def require_bounds(plan: Plan) -> None:
+    """Refuse a release whose persons are not apart from each other, or whose tables need a delta and declare none.
+
+    A cookie of a linked source is a member's where all sign-ins of the period agree on one: what one person does
+    may decide whose another's events are, so bounds on a person's own contributions would not bound a person.
+
+    Raises:
+        PolicyRefusal: the source.
+        InputError: the table.
+    """
+    protection = plan.release.protection
+    if not isinstance(protection, DifferentialPrivacy):
+        return
+    read = {m.source for table in plan.tables for m in table.measures} | {a.source for a in plan.attributes.values()}
+    for source in sorted(read & plan.linked):
+        raise PolicyRefusal(
+            f"release {plan.release.release!r}: persons of source {source!r} are joined by links, which one person's"
+            " events may change for another; differential privacy needs sources whose persons stand apart"
+        )
+    for table in plan.tables:
+        if protection.delta is None and any(not d.complete for d in table.dimensions):
+            raise InputError(
+                f"table {table.name!r} has a dimension without a code list, whose classes are selected: declare"
+                " `protection.delta`"
+            )
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What each margin of a measure may cost.
+
+    Attributes:
+        cost: of the noise, in rho or epsilon.
+        delta: of the selection, where there is one.
+    """
+
+    cost: Decimal
+    delta: Decimal
+
+
+def shares(tables: Sequence[Shape], protection: DifferentialPrivacy) -> Shares:
+    """Return the equal shares of the budget: what all margins cost together is what was declared, or less."""
+    figures = sum(len(list(margins(table))) * len(table.measures) for table in tables)
+    selections = sum(
+        len({m.population for m in table.measures}) for table in tables for levels in margins(table)
+        if not whole(table, levels)
+    )  # fmt: skip
+    with localcontext(PRECISION) as context:
+        context.rounding = "ROUND_DOWN"
+        cost = (protection.rho if protection.rho is not None else protection.epsilon or Decimal(0)) / figures
+        delta = (protection.delta or Decimal(0)) / max(selections, 1)
+    return Shares(cost, delta)
+
+
+def margins(table: Shape) -> Iterator[Levels]:
+    """Yield a table's margins, the finest first."""
+    yield from itertools.product(*((*dimension.levels, TOTAL) for dimension in table.dimensions))
+
+
+def whole(table: Shape, levels: Levels) -> bool:
+    """Whether every cell of a margin is known beforehand."""
+    return all(d.complete for d, level in zip(table.dimensions, levels, strict=True) if level != TOTAL)
+
+
+def sensitivity(table: Shape, measure: Measure, levels: Levels, protection: DifferentialPrivacy) -> Sensitivity:
+    """Return how far one person moves a margin of a measure."""
+    event = [(d, level) for d, level in zip(table.dimensions, levels, strict=True) if d.kind is DimensionKind.EVENT]
+    most = _at_most(protection.max_cells, [(d, d.levels[0]) for d, _ in event])
+    cells = min(most, _at_most(most, [(d, level) for d, level in event if level != TOTAL]))
+    if measure.kind is MeasureKind.PERSONS:
+        return Sensitivity(cells, 1, cells, math.sqrt(cells))
+    each = protection.max_per_cell or 0
+    if all(level == d.levels[0] for d, level in event):
+        return Sensitivity(cells, each, cells * each, math.sqrt(cells) * each)
+    return Sensitivity(cells, most * each, most * each, float(most * each))
+
+
+def _at_most(bound: int, of: Sequence[tuple[Dimension, str]]) -> int:
+    """The bound, or the number of combinations of codes where that is known and less."""
+    if not all(d.complete for d, _ in of):
+        return bound
+    return min(bound, math.prod(sum(at == level for at in d.level_of.values()) for d, level in of))
+
+
+def scales(tables: Sequence[Shape], protection: DifferentialPrivacy) -> dict[tuple[str, str, Levels], float]:
+    """Return the scale of the noise by table, measure and margin."""
+    each, kind, known = shares(tables, protection), kind_of(protection), dict[Sensitivity, float]()
+    found = {}
+    for table in tables:
+        for measure, levels in itertools.product(table.measures, margins(table)):
+            moved = sensitivity(table, measure, levels, protection)
+            if moved not in known:
+                known[moved] = scale_of(kind, moved, each.cost)
+            found[table.name, measure.name, levels] = known[moved]
+    return found
+
+
+def kind_of(protection: DifferentialPrivacy) -> Kind:
+    """Return the kind of noise."""
+    return "gaussian" if protection.mechanism is Mechanism.GAUSSIAN else "laplace"
+
+
+def drawn(tables: Sequence[Table], protection: DifferentialPrivacy) -> tuple[SafeTable, ...]:
+    """Return the tables with noise: every call draws anew, and so spends anew.
+
+    Guarantees differential privacy of all tables together, at the declared cost, for a person in a key period, if
+    the facts were bounded as declared. Figures may be negative. A class that was not selected has no row; where one
+    population of a table shows it and another does not, the other's figure is confidential.
+    """
+    each, scale = shares(tables, protection), scales(tables, protection)
+    return tuple(_drawn(table, protection, each, scale) for table in tables)
+
+
+def _drawn(
+    table: Table, protection: DifferentialPrivacy, each: Shares, scale: dict[tuple[str, str, Levels], float]
+) -> SafeTable:
+    level = [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]
+    frames = []
+    for levels in margins(table):
+        at = np.logical_and.reduce([own == wanted for own, wanted in zip(level, levels, strict=True)])
+        cells = table.frame[at].reset_index(drop=True)
+        if whole(table, levels):
+            cells = every_cell(table, levels).merge(cells, how="left", on=table.keys)
+        columns = []
+        for population in dict.fromkeys(m.population for m in table.measures):
+            measures = [m for m in table.measures if m.population == population]
+            columns += _figures(table, measures, cells, levels, protection, each, scale)
+        shown = pd.concat(columns, axis=1).dropna(how="all")
+        frames.append(cells.loc[shown.index, table.keys].join(shown))
+    frame = pd.concat(frames, ignore_index=True).sort_values(table.keys, kind="stable", ignore_index=True)
+    whole_columns = {key: frame[key].astype(object) for key in table.keys}
+    for measure in table.measures:
+        whole_columns[measure.name] = frame[measure.name]
+        whole_columns[f"{measure.name}_status"] = frame[measure.name].isna().map({False: FREE, True: CONFIDENTIAL})
+    return published(table, pd.DataFrame(whole_columns))
+
+
+def every_cell(table: Shape, levels: Levels) -> pd.DataFrame:
+    """Return every cell of a margin whose codes are all known."""
+    codes = [
+        [TOTAL] if level == TOTAL else [code for code in sorted(d.parents) if d.level_of[code] == level]
+        for d, level in zip(table.dimensions, levels, strict=True)
+    ]
+    return pd.DataFrame(itertools.product(*codes), columns=[d.name for d in table.dimensions], dtype=object)
+
+
+def _figures(
+    table: Table,
+    measures: Sequence[Measure],
+    cells: pd.DataFrame,
+    levels: Levels,
+    protection: DifferentialPrivacy,
+    each: Shares,
+    scale: dict[tuple[str, str, Levels], float],
+) -> list[pd.Series]:
+    """One population's noisy figures of a margin: persons first, who decide which classes show."""
+    kind, found = kind_of(protection), []
+    persons = next(m for m in measures if m.kind is MeasureKind.PERSONS)
+    for measure in [persons, *(m for m in measures if m is not persons)]:
+        values = cells[measure.name].fillna(0).to_numpy(dtype=np.int64)
+        noise = scale[table.name, measure.name, levels]
+        if measure is persons and not whole(table, levels):
+            cells = cells[values > 0]
+            moved = sensitivity(table, persons, levels, protection)
+            threshold = threshold_of(kind, moved, noise, each.cost, each.delta)
+            at, figures = selected(values[values > 0], kind, noise, threshold)
+            cells = cells.iloc[at]
+        else:
+            figures = noised(values, kind, noise)
+        found.append(pd.Series(figures, index=cells.index, name=measure.name, dtype="Int64"))
+    return found
+
+
+def published(shape: Shape, frame: pd.DataFrame) -> SafeTable:
+    """Return a table of noisy figures, whose code lists have only the codes that show."""
+    dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in shape.dimensions)
+    return SafeTable(
+        shape.name, shape.title, dimensions, shape.measures, frame, DifferentialPrivacy.minimum_count,
+        withheld=any(not d.complete for d in dimensions), method=Method.DIFFERENTIAL_PRIVACY,
+    )  # fmt: skip

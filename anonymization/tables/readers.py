@@ -1,0 +1,33 @@
+"""Readers: what is known from what is published, and what must stay possible for them, by that alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anonymization.disclosure.system import Needs, System
+from anonymization.tables.linked import Linked
+
+WIDTH = 3
+"""The least width of a feasible interval that does not count as pinned down."""
+
+
+def seen_by_readers(linked: Linked) -> System:
+    """Return what a reader knows: published figures, and of a hidden one that somebody is there."""
+    unknown = np.isnan(linked.value)
+    somebody = linked.listed & linked.zeros_shown
+    low = np.where(unknown, np.maximum(somebody, linked.low), linked.value)
+    return System(linked.relations, low, np.where(unknown, linked.high, linked.value))
+
+
+def public_needs(linked: Linked) -> Needs:
+    """Return what must stay possible for each unknown: N persons, and three numbers or more.
+
+    A hidden total needs the width alone, where its persons are not published as N or more; so does a number of
+    persons that is hidden beside noisy figures: that it is below N is told openly.
+    """
+    unknown = np.isnan(linked.value)
+    counted = linked.counted
+    enough = (counted >= 0) & (linked.value[counted] >= linked.minimum[counted])
+    at = np.flatnonzero(unknown & (linked.persons | (linked.listed & ~enough)))
+    reach = np.where(linked.persons[at] & ~linked.noisy[at], linked.minimum[at], 0).astype(np.float64)
+    return Needs(at, reach, np.full(len(at), float(WIDTH)))

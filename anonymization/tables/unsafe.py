@@ -1,0 +1,180 @@
+"""Primary suppression: which cells are unsafe by themselves, and what must stay possible for each.
+
+The rules and the protection levels are those of Hundepool et al., *Statistical Disclosure Control* (2012),
+chapter 4; `disclosure/primary.py` holds their arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from anonymization.disclosure.primary import (
+    dominance_level,
+    dominated,
+    group_disclosure,
+    p_percent,
+    p_percent_level,
+    threshold,
+)
+from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
+from anonymization.policy.releases import MeasureKind
+from anonymization.tables.linked import Linked
+from anonymization.tables.model import TOTAL, Dimension, Measure, Table
+from anonymization.tables.readers import WIDTH
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What makes a cell unsafe.
+
+    Attributes:
+        minimum_count: N; 1 to N - 1 persons are unsafe, and so are the contributions of so few.
+        dominance: n and k: a total is unsafe whose n largest contributors hold more than k percent of it.
+        p_percent: p: a total is unsafe whose second contributor can tell the first within p percent of it. Also
+            the share by which the total of too few persons must stay uncertain.
+        sensitive: dimensions of which nobody may learn that all persons of a group share one class (group
+            disclosure): then zeros may be hidden as well, or they would tell.
+    """
+
+    minimum_count: int
+    dominance: tuple[int, int] | None = (2, 85)
+    p_percent: int | None = 10
+    sensitive: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Unsafe:
+    """The unsafe cells of a linked system.
+
+    Attributes:
+        needs: of the unsafe cells.
+        watch: what applies to every other cell, if it is hidden.
+        insiders: unsafe cells with a single contributor.
+    """
+
+    needs: Needs
+    watch: Needs
+    insiders: Integers
+
+    @property
+    def cells(self) -> Integers:
+        """The unsafe cells."""
+        return self.needs.cell
+
+
+@dataclass
+class _Marks:
+    """What has been found of each cell so far."""
+
+    unsafe: Booleans
+    reach: Floats
+    width: Floats
+    alone: Booleans
+
+    def add(self, at: Integers, hit: Booleans, reach: Integers, width: float) -> None:
+        """Mark some cells as unsafe, with what they need."""
+        self.unsafe[at] |= hit
+        self.reach[at] = np.maximum(self.reach[at], np.where(hit, reach, 0))
+        self.width[at] = np.maximum(self.width[at], np.where(hit, width, 0))
+
+
+def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: Integers) -> Unsafe:
+    """Return the unsafe cells among those that the first sheets, of these true tables, list.
+
+    Args:
+        linked: all figures; its first sheets are those of `tables`, in order.
+        tables: the true tables.
+        rules: what makes a cell unsafe.
+        value: true values of all cells.
+    """
+    nothing = np.zeros(linked.cells)
+    marks = _Marks(nothing > 0, nothing.copy(), nothing.copy(), nothing > 0)
+    own = nothing > 0
+    measures = [(table, measure) for table in tables for measure in table.measures]
+    for (table, measure), at in zip(measures, linked.places, strict=False):
+        own[at] = True
+        _mark(marks, table, measure, at, value[at], rules)
+    counted = linked.counted
+    few = own & (counted >= 0) & threshold(value[counted], rules.minimum_count)
+    everywhere = np.arange(linked.cells)
+    marks.add(everywhere, few, _reach(linked, rules, value), float(WIDTH))
+    cells = np.flatnonzero(marks.unsafe)
+    others = np.flatnonzero(own & ~marks.unsafe & (value > 0))
+    watched = np.where(linked.persons[others], rules.minimum_count, 0).astype(np.float64)
+    alone = marks.unsafe & (marks.alone | (own & (counted >= 0) & (value[counted] == 1)))
+    return Unsafe(
+        Needs(cells, marks.reach[cells], marks.width[cells]),
+        Needs(others, watched, np.full(len(others), float(WIDTH))),
+        np.flatnonzero(alone),
+    )
+
+
+def _mark(marks: _Marks, table: Table, measure: Measure, at: Integers, value: Integers, rules: Rules) -> None:
+    """Mark what is unsafe by the rules on contributions and groups."""
+    if measure.name in table.contributors:
+        contributors = table.contributors[measure.name]
+        marks.add(at, threshold(contributors, rules.minimum_count), _above(value, rules), float(WIDTH))
+        marks.alone[at] |= contributors == 1
+    if measure.kind is MeasureKind.TOTAL and measure.name in table.largest:
+        hit, level = _by_contributions(table, measure.name, rules)
+        marks.add(at, hit, value + level, 1.0)
+    if measure.kind is MeasureKind.PERSONS:
+        for dimension in table.dimensions:
+            if dimension.name in rules.sensitive:
+                full, empty = _disclosing(table, measure, dimension)
+                marks.add(at, full, value, float(WIDTH))
+                marks.add(at, empty, np.full(len(at), WIDTH), float(WIDTH))
+
+
+def _disclosing(table: Table, measure: Measure, dimension: Dimension) -> tuple[Booleans, Booleans]:
+    """Cells that hold a whole group, and of each such group the empty class that is the fullest elsewhere."""
+    codes = table.frame[dimension.name].to_numpy(dtype=object)
+    persons = table.frame[measure.name].to_numpy(dtype=np.int64)
+    inner = np.array([code != TOTAL and code not in set(dimension.parents.values()) for code in codes])
+    others = [key for key in table.keys if key != dimension.name]
+    full, empty = np.zeros(len(codes), dtype=bool), np.zeros(len(codes), dtype=bool)
+    sizes = np.zeros(int(inner.sum()), dtype=np.int64)
+    group = table.frame.loc[inner, others].groupby(others).ngroup().to_numpy(dtype=np.int64) if others else sizes
+    rows = np.flatnonzero(inner)
+    full[rows] = group_disclosure(persons[rows], np.asarray(group, dtype=np.int64))
+    weight = pd.Series(persons[rows]).groupby(codes[rows]).transform("sum").to_numpy()
+    candidates = np.isin(group, group[full[rows]]) & (persons[rows] == 0)
+    order = np.lexsort((codes[rows].astype(str), -weight))
+    order = order[candidates[order]]
+    _, first = np.unique(group[order], return_index=True)
+    empty[rows[order[first]]] = True
+    return full, empty
+
+
+def _reach(linked: Linked, rules: Rules, value: Integers) -> Integers:
+    """N for persons; for their contributions, N and more than they are by p percent."""
+    contributions = np.maximum(_above(value, rules), rules.minimum_count)
+    return np.where(linked.persons, rules.minimum_count, contributions)
+
+
+def _above(value: Integers, rules: Rules) -> Integers:
+    """A total and p percent more, one more at least."""
+    return value + np.maximum(1, -(-value * (rules.p_percent or 0) // 100))
+
+
+def _by_contributions(table: Table, measure: str, rules: Rules) -> tuple[Booleans, Integers]:
+    """Which totals are unsafe by their largest contributions, and by how much their maximum must exceed them."""
+    total = table.frame[measure].to_numpy(dtype=np.int64)
+    first, second = (table.largest[measure][name].to_numpy(dtype=np.int64) for name in ("first", "second"))
+    hit = np.zeros(len(total), dtype=bool)
+    level = np.zeros(len(total), dtype=np.int64)
+    if rules.dominance is not None:
+        persons, percent = rules.dominance
+        found = dominated(total, first, second, persons=persons, percent=percent)
+        level = np.where(found, dominance_level(total, first, second, persons=persons, percent=percent), level)
+        hit |= found
+    if rules.p_percent is not None:
+        found = p_percent(total, first, second, rules.p_percent)
+        needed = p_percent_level(total, first, second, rules.p_percent)
+        level = np.where(found, np.maximum(level, needed), level)
+        hit |= found
+    return hit, np.maximum(level, hit)

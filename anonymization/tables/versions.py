@@ -1,0 +1,91 @@
+"""Two states of the logs: what the difference of two figures of the same cell gives away.
+
+A corrected version minus its original exposes the persons between. Two published figures of one cell may
+differ by nothing, or by as many persons as may be published; a figure may not be hidden in one and shown in
+the other; and what is left of a difference, after the published parts are taken off, is held to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anonymization.disclosure.system import Booleans, Floats
+from anonymization.tables.findings import Finding
+from anonymization.tables.linked import Linked, link
+from anonymization.tables.sheets import Issue
+
+
+def states(issues: Sequence[Issue]) -> list[list[Issue]]:
+    """Return the issues by state of the logs: within one, no cell has two values. In order, as few as that gives."""
+    found: list[list[Issue]] = []
+    for issue in issues:
+        for state in found:
+            if not len(link([*state, issue]).conflict):
+                state.append(issue)
+                break
+        else:
+            found.append([issue])
+    return found
+
+
+def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
+    """Return the cells whose two states give a few persons away; low and high are of the difference."""
+    linked = link([*one, *other])
+    names = {issue.name for issue in one}
+    first, second = _values(linked, names, inside=True), _values(linked, names, inside=False)
+    in_both = _listed(linked, names, inside=True) & _listed(linked, names, inside=False)
+    return [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
+
+
+def _sheets(linked: Linked, names: set[str], *, inside: bool) -> list[int]:
+    return [n for n, sheet in enumerate(linked.sheets) if (sheet.issue in names) is inside]
+
+
+def _values(linked: Linked, names: set[str], *, inside: bool) -> Floats:
+    value = np.full(linked.cells, np.nan)
+    for number in _sheets(linked, names, inside=inside):
+        shown = ~np.isnan(linked.sheets[number].value)
+        value[linked.places[number][shown]] = linked.sheets[number].value[shown]
+    return value
+
+
+def _listed(linked: Linked, names: set[str], *, inside: bool) -> Booleans:
+    listed = np.zeros(linked.cells, dtype=bool)
+    for number in _sheets(linked, names, inside=inside):
+        listed[linked.places[number]] = True
+    return listed
+
+
+def _changed(linked: Linked, first: Floats, second: Floats, in_both: Booleans) -> list[Finding]:
+    shown, hidden = ~np.isnan(first) & ~np.isnan(second), np.isnan(first) != np.isnan(second)
+    apart = np.abs(np.where(shown, second - first, 0.0))
+    few = shown & (apart >= 1) & (apart < linked.minimum)
+    rows: list[Finding] = []
+    for cell in np.flatnonzero(few | (hidden & in_both)):
+        between = int(apart[cell])
+        text = "two versions of this figure" if few[cell] else "shown in one version, hidden in the other"
+        rows.append(Finding(*linked.name(int(cell)), between, between if few[cell] else -1, (text,)))
+    return rows
+
+
+def _rests(linked: Linked, difference: Floats) -> list[Finding]:
+    """What is left of a sum's difference for the parts whose difference is not known."""
+    relations = linked.relations
+    matrix = relations.matrix
+    known = ~np.isnan(difference)
+    unknown = abs(matrix) @ (~known).astype(np.int64)
+    left = matrix @ np.where(known, difference, 0.0)
+    equation = (relations.low == 0) & (relations.high == 0)
+    rows: list[Finding] = []
+    for row in np.flatnonzero(equation & (unknown > 0)):
+        cells = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
+        weights = matrix.data[matrix.indptr[row] : matrix.indptr[row + 1]]
+        parent = int(cells[weights > 0][0])
+        between = int(abs(left[row]))
+        if known[parent] and 1 <= between < linked.minimum[parent]:
+            release, table, measure, text = linked.name(parent)
+            why = ("two versions of this figure, less those of its published parts",)
+            rows.append(Finding(release, table, measure, f"rest of {text}", between, between, why))
+    return rows

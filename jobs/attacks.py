@@ -1,0 +1,92 @@
+"""The gate's attacks on a candidate: alone, together with everything that is out, and from inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from anonymization.errors import GateRefusal
+from anonymization.policy.protection import CellKey, Method
+from anonymization.release.package import Package, issue_of
+from anonymization.tables.audit import audit
+from anonymization.tables.findings import Finding
+from anonymization.tables.inside import unmet_needs
+from anonymization.tables.model import SafeTable, Table
+from anonymization.tables.sheets import Issue
+from anonymization.tables.spec import Plan
+from jobs.protection import CANDIDATE, rules_of
+
+COLUMNS = ["release", "table", "measure", "cell", "low", "high", "derived_from"]
+
+
+@dataclass
+class Attacked:
+    """What the attacks found; what did not come to an end closes the gate as well.
+
+    Attributes:
+        alone: by the candidate alone.
+        together: by the candidate and earlier releases, beyond that.
+        inside: unsafe cells without the interval that they need.
+        unsettled: attacks that could not be brought to an end, and why.
+    """
+
+    alone: tuple[Finding, ...] = ()
+    together: tuple[Finding, ...] = ()
+    inside: tuple[Finding, ...] = ()
+    unsettled: list[str] = field(default_factory=list)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings."""
+        return (*self.alone, *self.together, *self.inside)
+
+
+def attack_candidate(plan: Plan, package: Package, recounted: pd.DataFrame, earlier: Sequence[Issue]) -> Attacked:
+    """Attack a candidate by everything that is known outside, then by what only the house knows.
+
+    Args:
+        plan: of the candidate.
+        package: of the candidate, read back.
+        recounted: true figures, by the recount.
+        earlier: releases that share persons and are out.
+    """
+    issue = issue_of(package, CANDIDATE)
+    if isinstance(plan.release.protection, CellKey):
+        issue = replace(issue, noise=plan.release.protection)
+    attacked = Attacked()
+    try:
+        attacked.alone = audit([issue])
+        if earlier:
+            known = set(attacked.alone)
+            attacked.together = tuple(f for f in audit([issue, *earlier]) if f not in known)
+        if not plan.withheld and plan.method is Method.SUPPRESSION:
+            true = [with_true_figures(table, recounted) for table in package.tables]
+            attacked.inside = unmet_needs(issue, true, rules_of(plan), earlier)
+    except GateRefusal as error:  # contradictory or endless: closed, and the other checks tell more
+        attacked.unsettled.append(str(error))
+    return attacked
+
+
+def as_frame(findings: Sequence[Finding]) -> pd.DataFrame:
+    """Return findings as a frame: one row each."""
+    return pd.DataFrame([vars(finding) for finding in findings], columns=COLUMNS)
+
+
+def with_true_figures(table: SafeTable, recounted: pd.DataFrame) -> Table:
+    """Return a published table with the figures of the recount: 0 where that has nobody."""
+    frame, largest = table.frame[table.keys].copy(), {}
+    mine = recounted[recounted["table"] == table.name]
+    wanted = pd.MultiIndex.from_frame(frame.astype(object))
+    for measure in table.measures:
+        rows = mine[mine["measure"] == measure.name]
+        counts = rows.set_index(pd.MultiIndex.from_frame(rows[table.keys].astype(object)))
+        frame[measure.name] = counts["recounted"].reindex(wanted).fillna(0).to_numpy(dtype=np.int64)
+        if "first" in counts and counts["first"].notna().any():
+            largest[measure.name] = (
+                counts[["first", "second"]].reindex(wanted).fillna(0).astype("int64").reset_index(drop=True)
+            )
+    true = Table(table.name, table.title, table.dimensions, table.measures, frame, days=table.days)
+    return replace(true, largest=largest)

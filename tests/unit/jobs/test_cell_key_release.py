@@ -1,0 +1,165 @@
+"""A release protected by cell keys, from build to verification; what a declaration may not say; planted faults."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import jobs.protection
+from anonymization.errors import DeclarationError
+from anonymization.release.decision import Outcome, decide
+from anonymization.release.package import read_package
+from anonymization.release.publish import publish
+from anonymization.release.verify import verify
+from anonymization.tables.cellkey import perturbed
+from anonymization.tables.model import FREE, TOTAL
+from anonymization.tables.withheld import withhold
+from jobs.audit import attack
+from jobs.build import build
+from jobs.gate import gate
+from jobs.review import review
+
+pytestmark = pytest.mark.xdist_group("world")
+NAME, PERIOD = "audience-with-noise", "2026-10"
+CELL_KEY = {"method": "cell_key", "minimum_count": 10}
+
+
+@pytest.fixture
+def noisy(declared):
+    return declared("monthly-audience", NAME, protection=CELL_KEY)
+
+
+def test_from_build_to_verification(noisy, officer_key):
+    candidate = build(noisy, NAME, PERIOD)
+    result = gate(noisy, candidate.id)
+    assert result.opened, result.reasons
+    dossier = review(noisy, candidate.id)
+    assert "Cell keys: nothing about 1 to 9 persons is published; all other figures carry noise." in dossier
+    decide(
+        noisy.ledger, candidate, outcome=Outcome.APPROVED, officer="demo-officer", officers=noisy.officers,
+        key=officer_key,
+    )  # fmt: skip
+    given = {"officers": noisy.officers, "policy_digest": noisy.policies.digest, "demo": True}
+    done = publish(noisy.home, noisy.ledger, candidate.id, **given)
+    assert verify(done.folder, noisy.home).withdrawn is False
+    assert attack([done.folder]) == []
+    block = json.loads((done.folder / "package" / "datapackage.json").read_text())["noren"]
+    assert block["protection"] == {"method": "cell_key", "minimum_publishable_count": 10}
+    notice = (done.folder / "package" / "NOTICE.md").read_text()
+    assert "every figure counts at least 10 distinct persons" in notice
+    assert "do not add up" in notice
+
+
+def test_parameters_are_in_no_file_of_the_package(declared):
+    changes = {"deviation": 29, "variance": "23.57", "forbidden": [27, 28]}
+    setting = declared("monthly-audience", NAME, protection=CELL_KEY | changes)
+    package = build(setting, NAME, PERIOD).package
+    texts = [p.read_text() for p in package.rglob("*") if p.suffix in (".json", ".md") and p.name != "MANIFEST.json"]
+    assert len(texts) > 2
+    assert not [text for text in texts if any(word in text for word in ("23.57", "deviation", "forbidden", "variance"))]
+
+
+def frames(setting, name):
+    (table,) = read_package(build(setting, name, PERIOD).package).tables
+    return table.frame.set_index(table.keys)
+
+
+def test_figures_against_the_exact_ones(noisy, declared):
+    exact, figures = frames(noisy, "monthly-audience"), frames(noisy, NAME)
+    noise = []
+    for measure in ("subscribers", "users", "browsing_persons"):
+        both = exact[measure].notna() & figures[measure].notna()
+        assert (figures.loc[both & (exact[measure] == 0), measure] == 0).all()
+        apart = (figures[measure] - exact[measure])[both & (exact[measure] > 0)]
+        assert apart.abs().max() <= 5
+        noise += apart.tolist()
+        # no secondary suppression: what suppression shows is shown, and more
+        assert figures[measure].notna().sum() > exact[measure].notna().sum()
+    assert len(noise) > 100
+    assert 1.2 < pd.Series(noise).astype(float).var() < 3.0
+    assert abs(sum(noise)) / len(noise) < 0.5
+
+
+def test_equal_persons_are_an_equal_figure_in_another_table_and_in_another_run(noisy, declared):
+    content = {"title": {"en": "By age band", "ja": "年代別"}, "dimensions": ["age_band"]}
+    people = {"users": {"kind": "persons", "source": "links", "title": {"en": "Users", "ja": "利用者数"}}}
+    other = declared(
+        "monthly-audience", "by-age-band", protection=CELL_KEY, tables={"ages": content | {"measures": people}}
+    )
+    cube, ages = frames(noisy, NAME), frames(other, "by-age-band")
+    margin = cube.xs(TOTAL, level="region").xs(TOTAL, level="service")
+    assert margin["users"].equals(ages["users"].reindex(margin.index))
+    assert frames(noisy, NAME).equals(cube)
+
+
+def plant(monkeypatch, change):
+    """Let the build publish what `change` makes of the safe tables."""
+
+    def leaky(tables, protection, *, withheld=False):
+        safe = perturbed(tables, protection, withheld=withheld)
+        return tuple(replace(s, frame=change(s.frame.copy(), t.frame)) for s, t in zip(safe, tables, strict=True))
+
+    monkeypatch.setattr(jobs.protection, "perturbed", leaky)
+
+
+def shown_small(frame, true):
+    row = true.index[true["users"].between(1, 9)][0]
+    frame.loc[row, ["users", "users_status"]] = [true.loc[row, "users"], FREE]
+    return frame
+
+
+def true_figures(frame, true):
+    shown = frame["users_status"] == FREE
+    frame.loc[shown, "users"] = true.loc[shown, "users"]
+    return frame
+
+
+def off_by_one(frame, true):
+    row = frame.index[(frame["users_status"] == FREE) & (frame["users"] > 10)][0]
+    frame.loc[row, "users"] += 1
+    return frame
+
+
+@pytest.mark.parametrize("change", [shown_small, true_figures, off_by_one])
+def test_a_planted_fault_closes_the_gate(noisy, monkeypatch, change):
+    plant(monkeypatch, change)
+    result = gate(noisy, build(noisy, NAME, PERIOD).id)
+    assert not result.opened
+    assert {r.name for r in result.results if not r.success} == {"candidate_cells"}
+
+
+def test_exact_figures_under_the_name_of_cell_keys_close_the_gate(noisy, monkeypatch):
+    monkeypatch.setattr(
+        jobs.protection, "perturbed", lambda tables, protection, **_: withhold(tables, protection.minimum_count)
+    )
+    assert not gate(noisy, build(noisy, NAME, PERIOD).id).opened
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"deviation": 0}, "greater than or equal to 1", id="no deviation"),
+        pytest.param({"variance": 11}, "`variance` is at most 10.00", id="more than uniform"),
+        pytest.param({"variance": 0}, "greater than 0", id="no variance"),
+        pytest.param({"forbidden": [2, 1]}, "in order, each once", id="out of order"),
+        pytest.param({"forbidden": [0]}, "from 1 on", id="zero is no choice"),
+        pytest.param({"forbidden": [1, 2, 3, 4, 5, 6]}, "more than D=5 figures in a row", id="too many"),
+        pytest.param({"minimum_count": 5}, "below the house rule, 10", id="below the house rule"),
+        pytest.param({"devation": 3}, "unknown key; allowed here.*did you mean 'deviation'", id="unknown key"),
+        pytest.param({"method": "cellkey"}, "'suppression', 'cell_key', 'differential_privacy'", id="unknown method"),
+    ],
+)  # fmt: skip
+def test_a_wrong_declaration(declared, changes, message):
+    setting = declared("monthly-audience", NAME, protection=CELL_KEY | changes)
+    with pytest.raises(DeclarationError, match=message):
+        setting.policies.release(NAME)
+
+
+@pytest.mark.parametrize("based_on", ["web-audience", "population-by-place"])
+def test_only_persons_have_cell_keys(declared, based_on):
+    setting = declared(based_on, NAME, protection=CELL_KEY | {"minimum_count": 20})
+    with pytest.raises(DeclarationError, match="`cell_key` protects numbers of persons alone"):
+        setting.policies.release(NAME)

@@ -1,0 +1,239 @@
+"""A release with differential privacy, from build to verification; the budget; what a declaration may not say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import jobs.build
+import jobs.protection
+from anonymization.errors import DeclarationError, InputError, IntegrityError, PolicyRefusal
+from anonymization.policy.load import load_policies
+from anonymization.release.decision import Outcome, decide
+from anonymization.release.ledger import EntryKind
+from anonymization.release.package import read_package
+from anonymization.release.publish import publish
+from anonymization.release.verify import verify
+from anonymization.tables.model import FREE, TOTAL
+from jobs.audit import attack
+from jobs.build import build
+from jobs.cli import main
+from jobs.gate import gate
+from jobs.review import review
+
+pytestmark = pytest.mark.xdist_group("world")
+NAME, PERIOD = "web-audience-with-noise", "2026-10"
+TITLE = {"en": "x", "ja": "x"}
+MEASURES = {
+    "visitors_bounded": {"kind": "persons", "source": "analytics", "title": TITLE},
+    "page_views_bounded": {"kind": "total", "source": "analytics", "title": TITLE},
+}
+VISITS = {"visits": {"title": TITLE, "dimensions": ["access_source", "browser"], "measures": MEASURES}}
+PRIVACY = {"method": "differential_privacy", "rho": "0.4", "max_cells": 4, "max_per_cell": 20}
+PLACES = {
+    "population": {
+        "title": TITLE,
+        "dimensions": ["mesh", "day_type"],
+        "measures": {"persons_bounded": {"kind": "persons", "source": "locations", "title": TITLE}},
+    }
+}
+
+
+@pytest.fixture
+def noisy(declared):
+    return declared("web-audience", NAME, tables=VISITS, protection=PRIVACY)
+
+
+def release_it(setting, candidate, officer_key):
+    result = gate(setting, candidate.id)
+    assert result.opened, result.reasons
+    decide(
+        setting.ledger, candidate, outcome=Outcome.APPROVED, officer="demo-officer", officers=setting.officers,
+        key=officer_key,
+    )  # fmt: skip
+    given = {"officers": setting.officers, "policy_digest": setting.policies.digest, "demo": True}
+    return publish(setting.home, setting.ledger, candidate.id, **given)
+
+
+def table(candidate):
+    (one,) = read_package(candidate.package).tables
+    return one.frame.set_index(one.keys)
+
+
+def test_from_build_to_verification(noisy, officer_key, monkeypatch):
+    candidate = build(noisy, NAME, PERIOD)
+    assert "Differential privacy (gaussian noise): unit a person in a calendar month, rho 0.4" in review(
+        noisy, candidate.id
+    )
+    done = release_it(noisy, candidate, officer_key)
+    assert verify(done.folder, noisy.home).withdrawn is False
+    assert attack([done.folder]) == []
+    block = json.loads((done.folder / "package" / "datapackage.json").read_text())["noren"]["protection"]
+    assert block == {
+        "method": "differential_privacy", "mechanism": "gaussian", "unit": "a person in a calendar month",
+        "rho": "0.4", "max_cells": 4, "max_per_cell": 20,
+    }  # fmt: skip
+    assert "differential privacy" in (done.folder / "package" / "NOTICE.md").read_text()
+    frame = table(candidate)
+    (one,) = read_package(candidate.package).tables
+    assert len(frame) == len(one.dimensions[0].codes) * len(one.dimensions[1].codes)
+    assert (frame["visitors_bounded_status"] == FREE).all()
+    with noisy.ledger.transaction() as transaction:
+        (spent,) = transaction.spent()
+        payload = transaction.entries(kind=EntryKind.PUBLICATION)[-1].payload
+    assert (spent.source, spent.month, f"{spent.rho:f}", f"{spent.delta:f}") == ("analytics", PERIOD, "0.4", "0")
+    assert payload["privacy"]["rho"] == "0.4"
+    monkeypatch.setenv("NOREN_HOME", str(noisy.home.root))
+    monkeypatch.setenv("NOREN_POLICIES", str(noisy.policies.folder))
+    shown = CliRunner().invoke(main, ["releases"]).output
+    assert "privacy budget of analytics, 2026-10: rho 0.4 of 1, delta 0 of 0.000001" in shown
+
+
+def test_a_draw_is_drawn_once(noisy, monkeypatch):
+    first = build(noisy, NAME, PERIOD)
+    (draw,) = noisy.home.draws.iterdir()
+    assert draw.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(jobs.protection, "drawn", None)  # whoever draws again fails
+    assert build(noisy, NAME, PERIOD).request.digest == first.request.digest
+
+
+def test_the_noise_is_of_the_size_that_was_declared(noisy, monkeypatch):
+    """rho 0.4 over 4 margins of 2 measures; a person moves 4 cells of the finest margin: sigma**2 = 4 / (2 * 0.05)."""
+    true = []
+    exact = jobs.build.tabulate
+    monkeypatch.setattr(jobs.build, "tabulate", lambda *given: true.append(exact(*given)) or true[-1])
+    noised = table(build(noisy, NAME, PERIOD))
+    ((bounded,),) = true
+    true_figures = bounded.frame.set_index(bounded.keys)["visitors_bounded"].reindex(noised.index)
+    finest = [TOTAL not in cell for cell in noised.index]
+    apart = (noised["visitors_bounded"] - true_figures)[finest].astype(float)
+    expected = 4 / (2 * 0.05)
+    assert len(apart) > 20
+    assert expected / 3 < apart.pow(2).mean() < expected * 3
+
+
+def test_places_are_selected(declared, officer_key):
+    protection = {"method": "differential_privacy", "rho": "0.5", "delta": "1e-7", "max_cells": 3}
+    setting = declared("population-by-place", "places-with-noise", tables=PLACES, protection=protection)
+    candidate = build(setting, "places-with-noise", PERIOD)
+    (one,) = read_package(candidate.package).tables
+    fine = one.frame[one.frame["mesh"].str.len() == 8]
+    exact = table(build(setting, "population-by-place", PERIOD))
+    assert len(fine) > 0
+    assert one.withheld
+    assert set(one.dimensions[0].parents) >= set(one.frame["mesh"]) - {TOTAL}
+    listed = (candidate.package / "codelists" / "mesh.csv").read_text()
+    assert len(listed.splitlines()) < 2 + len(set(exact.index.get_level_values("mesh"))) + 200
+    assert gate(setting, candidate.id).opened
+
+
+def test_the_budget_is_spent_once_and_refused_when_exceeded(noisy, declared, officer_key):
+    first = build(noisy, NAME, PERIOD)
+    release_it(noisy, first, officer_key)
+    more = declared("web-audience", "more", tables=VISITS, protection=PRIVACY | {"rho": "0.7"})
+    with pytest.raises(
+        PolicyRefusal, match=r"source 'analytics' in 2026-10 does not allow it: rho 0.4 of 1 is spent \(by 1-"
+    ):
+        build(more, "more", PERIOD)
+    # the same figures for another recipient are the same draw: nothing is spent again
+    again = declared("web-audience", "again", tables=VISITS, protection=PRIVACY, recipient="media-research")
+    candidate = build(again, "again", PERIOD)
+    assert candidate.request.privacy["draw"] == first.request.privacy["draw"]
+    assert table(candidate).equals(table(first))
+
+
+def test_a_draw_that_was_changed_or_lost_closes_the_gate(noisy):
+    candidate = build(noisy, NAME, PERIOD)
+    (draw,) = noisy.home.draws.iterdir()
+    content = json.loads(draw.read_text())
+    content["tables"]["visits"]["visitors_bounded"][0] += 1
+    draw.write_text(json.dumps(content))
+    result = gate(noisy, candidate.id)
+    assert {r.name for r in result.results if not r.success} == {"candidate_cells"}
+    draw.write_text("{}")
+    assert "restore it from a backup" in gate(noisy, candidate.id).reasons[0]
+    with pytest.raises(IntegrityError, match="restore it from a backup"):
+        build(noisy, NAME, PERIOD)
+    draw.unlink()
+    assert "the draw of noise that the release was made from is not there" in gate(noisy, candidate.id).reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        pytest.param({"visitors_bounded": 5_000}, "visitors_bounded", id="persons far above"),
+        pytest.param({"visitors_bounded": -5_000}, "visitors_bounded", id="persons far below"),
+        pytest.param({"page_views_bounded": 10**6}, "page_views_bounded", id="a total far above"),
+    ],
+)
+def test_figures_that_noise_does_not_explain_close_the_gate(noisy, monkeypatch, changes, column):
+    def wrong(tables, protection):
+        made = jobs.protection._drawn_rightly(tables, protection)
+        frame = made[0].frame
+        at = (frame[made[0].keys] == TOTAL).all(axis=1)
+        frame.loc[at, column] += changes[column]
+        return made
+
+    monkeypatch.setattr(jobs.protection, "_drawn_rightly", jobs.protection.drawn, raising=False)
+    monkeypatch.setattr(jobs.protection, "drawn", wrong)
+    result = gate(noisy, build(noisy, NAME, PERIOD).id)
+    assert {r.name for r in result.results if not r.success} == {"candidate_cells"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"rho": None}, "`gaussian` noise costs `rho`", id="no cost"),
+        pytest.param({"epsilon": "1"}, "declare the one, not the other", id="two costs"),
+        pytest.param({"mechanism": "laplace"}, "`laplace` noise `epsilon`", id="Laplace in rho"),
+        pytest.param({"rho": 0}, "greater than 0", id="free of charge"),
+        pytest.param({"rho": "1.5"}, "rho: 1.5 is more than the house's whole budget of a month, 1", id="more than there is"),
+        pytest.param({"max_cells": 0}, "greater than or equal to 1", id="nobody counts"),
+        pytest.param({"max_per_cell": None}, "a total needs `protection.max_per_cell`", id="an unbounded total"),
+        pytest.param({"minimum_count": 10}, "unknown key; allowed here", id="a rule on true counts"),
+    ],
+)  # fmt: skip
+def test_a_wrong_declaration(declared, changes, message):
+    setting = declared("web-audience", NAME, tables=VISITS, protection=PRIVACY | changes)
+    with pytest.raises(DeclarationError, match=message):
+        setting.policies.release(NAME)
+
+
+@pytest.mark.parametrize(
+    ("based_on", "changes", "message"),
+    [
+        pytest.param("web-audience", {}, "end it in '_bounded'", id="names that do not say so"),
+        pytest.param("population-by-place", {}, "`days` divide person-days", id="days"),
+        pytest.param("search-trends", {"tables": {"t": {"title": TITLE, "dimensions": ["keyword"], "measures": {"searchers_bounded": {"kind": "persons", "source": "searches", "title": TITLE}}}}}, "what was typed is held back by a threshold alone", id="keywords"),
+    ],
+)  # fmt: skip
+def test_wrong_tables(declared, based_on, changes, message):
+    setting = declared(based_on, NAME, protection=PRIVACY, **changes)
+    with pytest.raises(DeclarationError, match=message):
+        setting.policies.release(NAME)
+
+
+def test_selection_needs_a_delta(declared):
+    protection = {"method": "differential_privacy", "rho": "0.5", "max_cells": 3}
+    setting = declared("population-by-place", "places", tables=PLACES, protection=protection)
+    with pytest.raises(InputError, match=r"declare `protection\.delta`"):
+        build(setting, "places", PERIOD)
+
+
+def test_linked_persons_do_not_stand_apart(declared):
+    people = {"browsing_bounded": {"kind": "persons", "source": "clicks", "title": TITLE}}
+    tables = {"audience": {"title": TITLE, "dimensions": ["age_band"], "measures": people}}
+    setting = declared("monthly-audience", "linked", tables=tables, protection=PRIVACY)
+    with pytest.raises(PolicyRefusal, match="source 'clicks' are joined by links"):
+        build(setting, "linked", PERIOD)
+
+
+def test_without_a_budget_nothing_is_spent(policy_folder, declared):
+    policy = policy_folder / "policy.yaml"
+    policy.write_text("\n".join(line for line in policy.read_text().splitlines() if "privacy_budget" not in line))
+    setting = declared("web-audience", NAME, tables=VISITS, protection=PRIVACY)
+    assert load_policies(policy_folder).policy.house_rules.privacy_budget is None
+    with pytest.raises(DeclarationError, match=r"house_rules\.privacy_budget"):
+        setting.policies.release(NAME)

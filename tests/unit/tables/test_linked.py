@@ -1,0 +1,185 @@
+"""Linked tables: which figures are one cell, and what ties them, as named cases and against counted events."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anonymization.disclosure.feasible import feasible_point
+from anonymization.errors import GateRefusal
+from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
+from anonymization.tables.calendar import iso_day, iso_week
+from anonymization.tables.linked import link, require_one_state
+from anonymization.tables.model import TOTAL, Dimension, Measure, Table
+from anonymization.tables.period import parse_period
+from anonymization.tables.readers import seen_by_readers
+from anonymization.tables.sheets import Issue
+
+TITLE = {"en": "x", "ja": "x"}
+MONTH = parse_period(PeriodKind.MONTH, "2026-10")
+ACTIONS, PARTNERS = ("click", "display", "other"), ("a", "b")
+
+
+def column(name, codes, kind=DimensionKind.EVENT, parents=None):
+    parents = parents or dict.fromkeys(codes, TOTAL)
+    return Dimension(
+        name, TITLE, kind, ("one",), parents, dict.fromkeys(parents, "one"), {}, complete=True,
+        by_day=name in ("day", "week"), concept=f"column {name}",
+    )  # fmt: skip
+
+
+def days(period):
+    return column("day", [iso_day(d) for d in range(period.first, period.past)])
+
+
+def weeks(period):
+    return column("week", sorted({iso_week(d) for d in range(period.first, period.past)}))
+
+
+def measure(name, kind, where=None):
+    return Measure(name, TITLE, kind, "logs", where or {})
+
+
+def counted(events, period, dimensions, measures):
+    """A table counted by sets from (person, day, action, partner)."""
+    at = {"action": 2, "partner": 3}
+    rows = []
+    for codes in itertools.product(*[d.codes for d in dimensions]):
+        row = list(codes)
+        for m in measures:
+            inside = [e for e in events if period.first <= e[1] < period.past]
+            inside = [e for e in inside if all(e[at[c]] in allowed for c, allowed in m.where.items())]
+            for d, code in zip(dimensions, codes, strict=True):
+                if code != TOTAL:
+                    texts = {"day": lambda e: iso_day(e[1]), "week": lambda e: iso_week(e[1])}
+                    of = texts.get(d.name, lambda e, d=d: e[at[d.name]])
+                    inside = [e for e in inside if of(e) == code]
+            number = {
+                MeasureKind.TOTAL: len(inside),
+                MeasureKind.PERSONS: len({e[0] for e in inside}),
+                MeasureKind.PERSON_DAYS: len({e[:2] for e in inside}),
+            }
+            row.append(number[m.kind])
+        rows.append(row)
+    frame = pd.DataFrame(rows, columns=[*(d.name for d in dimensions), *(m.name for m in measures)])
+    return Table("t", TITLE, tuple(dimensions), tuple(measures), frame)
+
+
+PERSONS = measure("persons", MeasureKind.PERSONS)
+EVENTS = measure("events", MeasureKind.TOTAL)
+PERSON_DAYS = measure("person_days", MeasureKind.PERSON_DAYS)
+CLICKERS = measure("clickers", MeasureKind.PERSONS, {"action": ("click",)})
+CLICKS = measure("clicks", MeasureKind.TOTAL, {"action": ("click",)})
+SEEN = measure("seen", MeasureKind.TOTAL, {"action": ("click", "display")})
+
+event = st.tuples(
+    st.integers(1, 6),
+    st.integers(MONTH.first, MONTH.past - 1),
+    st.sampled_from(ACTIONS),
+    st.sampled_from(PARTNERS),
+)
+
+
+def issues_of(events):
+    """Overlapping releases: a month by partner, by week, a single week of days, filters, and actions listed."""
+    day = parse_period(PeriodKind.DAY, "2026-10-05")
+    actions, partners = column("action", ACTIONS), column("partner", PARTNERS)
+    return [
+        Issue("month", MONTH, (counted(events, MONTH, [partners], [PERSONS, EVENTS, PERSON_DAYS]),), 3),
+        Issue("weeks", MONTH, (counted(events, MONTH, [weeks(MONTH)], [PERSONS, EVENTS, PERSON_DAYS]),), 3),
+        Issue("a day", day, (counted(events, day, [partners], [PERSONS, EVENTS]),), 3),
+        Issue("clicks", MONTH, (counted(events, MONTH, [partners], [CLICKERS, CLICKS, SEEN]),), 3),
+        Issue("actions", MONTH, (counted(events, MONTH, [actions, partners], [PERSONS, EVENTS]),), 3),
+    ]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(events=st.lists(event, max_size=40))
+def test_true_figures_satisfy_every_relation(events):
+    linked = link(issues_of(events))
+    assert len(linked.conflict) == 0
+    values = feasible_point(seen_by_readers(linked))  # what nobody lists is completed; a wrong relation leaves nothing
+    assert (values[linked.listed] == linked.value[linked.listed]).all()
+
+
+def lone(events):
+    return [(number, MONTH.first + day, action, partner) for number, (day, action, partner) in enumerate(events)]
+
+
+@pytest.mark.parametrize(
+    ("issues", "same"),
+    [
+        pytest.param(("clicks", "actions"), True, id="a filter and a table by its column"),
+        pytest.param(("month", "weeks"), True, id="the month, whoever counts it"),
+        pytest.param(("month", "a day"), False, id="a month and a day have no cell in common"),
+    ],
+)
+def test_figures_of_several_releases_are_one_cell(issues, same):
+    every = {issue.name: issue for issue in issues_of(lone([(4, "click", "a"), (9, "display", "b")]))}
+    linked = link([every[name] for name in issues])
+    cells = [
+        {
+            int(c)
+            for sheet, places in zip(linked.sheets, linked.places, strict=True)
+            if sheet.issue == name
+            for c in places
+        }
+        for name in issues
+    ]
+    assert bool(cells[0] & cells[1]) is same
+
+
+def rows_between(linked):
+    """Relations as text: weights and names of cells."""
+    matrix = linked.relations.matrix.tocsr()
+    found = []
+    for row in range(matrix.shape[0]):
+        at = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        found.append(
+            {(int(w), linked.name(int(c))[2:]) for w, c in zip(matrix.data[at], matrix.indices[at], strict=True)}
+        )
+    return found
+
+
+def test_a_month_is_its_weeks_and_a_week_its_days():
+    first_week = parse_period(PeriodKind.DAY, "2026-10-07")
+    events = lone([(6, "click", "a"), (9, "click", "a")])
+    linked = link(
+        [
+            Issue("weeks", MONTH, (counted(events, MONTH, [weeks(MONTH)], [EVENTS]),), 3),
+            Issue("one day", first_week, (counted(events, first_week, [column("partner", PARTNERS)], [EVENTS]),), 3),
+        ]
+    )
+    names = rows_between(linked)
+    month = (1, ("events", "week=_T"))
+    assert any(month in row and len(row) == 6 for row in names), "five weeks make a month"
+    assert any((1, ("events", "week=2026-W41")) in row and (-1, ("events", "partner=_T")) in row for row in names)
+    implied = [linked.name(c)[3] for c in np.flatnonzero(~linked.listed)]
+    assert any("2026-10-05..2026-10-06+2026-10-08..2026-10-11" in name for name in implied), implied
+
+
+def test_what_a_filter_leaves_out_is_a_population():
+    events = lone([(6, "click", "a"), (9, "display", "a"), (9, "other", "b")])
+    month, clicks = (i for i in issues_of(events) if i.name in ("month", "clicks"))
+    linked = link([month, clicks])
+    implied = [linked.name(c)[3] for c in np.flatnonzero(~linked.listed)]
+    assert any("without click" in name for name in implied), implied
+
+
+def test_two_values_of_one_cell_are_told():
+    one = Issue("one", MONTH, (counted(lone([(6, "click", "a")]), MONTH, [column("partner", PARTNERS)], [EVENTS]),), 3)
+    two = Issue("two", MONTH, (counted(lone([(6, "click", "b")]), MONTH, [column("partner", PARTNERS)], [EVENTS]),), 3)
+    with pytest.raises(GateRefusal, match="two states of the logs"):
+        require_one_state(link([one, two]))
+
+
+def test_codes_that_no_code_list_has_are_refused():
+    table = counted(lone([(6, "click", "a")]), MONTH, [column("partner", PARTNERS)], [EVENTS])
+    table.frame.loc[0, "partner"] = "c"
+    with pytest.raises(GateRefusal, match="1 codes are in no code list"):
+        link([Issue("one", MONTH, (table,), 3)])
