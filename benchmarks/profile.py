@@ -88,7 +88,7 @@ def watched(steps: Steps) -> Iterator[None]:
         for step in ("screen", "content_digest", "parsed_sql", "judged_sql"):
             original = getattr(intake, step)
             stack.enter_context(mock.patch.object(intake, step, steps.timed(original, lambda *_, step=step: step)))
-        for step in ("_coded", "_roll_up", "_completed", "_denominators"):
+        for step in ("_coded", "_roll_up", "_completed", "denominators"):
             original = getattr(tabulate, step)
             stack.enter_context(
                 mock.patch.object(tabulate, step, steps.timed(original, lambda *_, step=step: f"pandas: {step}"))

@@ -24,6 +24,7 @@ from anonymization.tables.cellkey import expected
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
 from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
+from anonymization.tables.recount_rests import must_be_listed
 from anonymization.tables.spec import Plan, resolve, with_codes
 from anonymization.tables.withheld import closure
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
@@ -63,7 +64,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
     try:
         plan, inputs = _plan(setting, candidate)
         package = read_package(candidate.package)
-        recounted = _recount(setting, plan, inputs)
+        recounted = _recount(setting, plan, inputs, package)
         request = candidate.request
         earlier = earlier_issues(setting, request.sources, request.first_day, request.past_day)
         attacked = attack_candidate(plan, package, recounted, earlier)
@@ -95,10 +96,10 @@ def _plan(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
     return plan, inputs
 
 
-def _recount(setting: Setting, plan: Plan, inputs: Inputs) -> pd.DataFrame:
+def _recount(setting: Setting, plan: Plan, inputs: Inputs, package: Package) -> pd.DataFrame:
     """Count again, on DuckDB always: also a candidate that Spark built is checked by the other engine."""
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
-        return expected(plan, recount(engine, plan, events))
+        return expected(plan, recount(engine, plan, events, package.tables))
 
 
 def _frames(
@@ -158,9 +159,12 @@ def _against_recount(
             )
             listed = values.merge(table.frame[table.keys].assign(listed=True), on=table.keys, how="left")
             present = listed["listed"].fillna(False).astype(bool) | table.withheld  # noqa: FBT003 - pandas
+            if measure is persons:
+                present &= listed["listed"].notna() | ~must_be_listed(table, listed)
             present |= _rightly_unlisted(table, listed)
             complete.append(pd.DataFrame({"table": table.name, "measure": measure.name, "listed": present}))
-            if measure is persons and table.withheld:
+            merged = any(dimension.merged for dimension in table.dimensions)  # what is unlisted is in a rest
+            if measure is persons and table.withheld and not merged:
                 covering.append(_covering_unlisted(table, measure.name, values))
     covering.append(pd.DataFrame(columns=["table", "measure", "cell"]))
     return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]

@@ -202,6 +202,8 @@ def _check_dimension(name: str, dimension: DimensionSpec, hierarchies: Hierarchi
             codes = {code for value, parents in rows for code in (value, *parents)}
             bare = sorted(codes - set(codelists[dimension.hierarchy]))
             errors += [f"{where}: codelists/{dimension.hierarchy}.csv has no labels for {bare}"] if bare else []
+            rests = sorted(code for code in codes if code.endswith("~"))
+            errors += [f"{where}: codes ending in `~` are those of rests: {rests}"] if rests else []
     return errors
 
 

@@ -54,6 +54,9 @@ class Suppression(Thresholded):
     """Exact figures; unsafe cells are hidden, and whatever gives them away with them."""
 
     method: Literal["suppression"]
+    merge: Name | None = None
+    """A hierarchical event dimension, such as a mesh: what is unsafe at a fine level is merged into the rest of the
+    code above it, instead of hiding that code too."""
     dominance: Dominance = Dominance()
     p_percent: int = Field(default=10, ge=10, le=100)
     """p: whoever contributes most to a total may not be known to within p percent by the one who contributes second

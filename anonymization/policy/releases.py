@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
-from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
+from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
 
 
 class PeriodKind(StrEnum):
@@ -179,6 +179,27 @@ class Release(Declared):
             for measure in table.measures.values():
                 if measure.source not in self.sources:
                     raise ValueError(f"table {name!r} reads source {measure.source!r}, which `sources` omits")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_merged(self) -> Self:
+        name = getattr(self.protection, "merge", None)
+        if name is None:
+            return self
+        merged = self.dimensions.get(name)
+        if merged is None or merged.kind is not DimensionKind.EVENT or merged.hierarchy is None:
+            raise ValueError(f"`merge` names an `event` dimension with a `hierarchy`, which {name!r} is not")
+        if self.protection.zeros is not Zeros.WITHHELD:
+            raise ValueError("`merge` goes with `zeros: withheld`: what is merged may hold nobody")
+        (table, *others) = self.tables.values()
+        populations = {(m.source, tuple(sorted(m.where.items()))) for m in table.measures.values()}
+        kinds = {self.dimensions[d].kind for d in table.dimensions if d in self.dimensions}
+        if others or name not in table.dimensions or len(populations) > 1 or kinds != {DimensionKind.EVENT}:
+            raise ValueError(f"`merge` is for one table by {name!r} and other `event` dimensions, of one population")
+        if any(m.kind is MeasureKind.TOTAL for m in table.measures.values()):
+            raise ValueError("`merge` is for persons and person-days: totals of what is merged follow by subtraction")
+        if any(self.dimensions[d].open for d in table.dimensions):
+            raise ValueError("`merge` is for dimensions with known codes, none of them `open`")
         return self
 
     @model_validator(mode="after")

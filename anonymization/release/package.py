@@ -26,7 +26,7 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.release.texts import notice, protection_block, readme
-from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
+from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.period import EPOCH, Period
 from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan
@@ -225,6 +225,11 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
                 "by_day": d.by_day,
                 "concept": d.concept,
                 **(
+                    {"merged": f"{REST} after a code: everything below it that is not listed at the same coordinates"}
+                    if d.merged
+                    else {}
+                ),
+                **(
                     {"open": "codes of fewer persons than the minimum publishable count are not listed"}
                     if d.open
                     else {}
@@ -338,6 +343,8 @@ def _read_dimension(folder: Path, name: str, spec: Mapping[str, Any]) -> Dimensi
         by_day=bool(spec["by_day"]),
         open="open" in spec,
         concept=spec["concept"],
+        merged="merged" in spec,
+        rests=frozenset(row["code"] for row in rows if "merged" in spec and row["level"] == REST_LEVEL),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from anonymization.policy.decide import Clause
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 from anonymization.policy.releases import Release
-from anonymization.tables.model import TOTAL, SafeTable
+from anonymization.tables.model import REST, TOTAL, SafeTable
 from anonymization.tables.period import Period
 
 UNIT = "a person in a calendar month"
@@ -95,6 +95,11 @@ def readme(release: Release, period: Period, tables: Sequence[SafeTable]) -> str
         "`data-dictionary.csv` the columns, and `datapackage.json` has everything a program needs.",
         "",
     ]
+    if any(dimension.merged for table in tables for dimension in table.dimensions):
+        lines += [
+            f"A code followed by `{REST}` is the rest of that code: everything below it that has no row of its own at",
+            "the same other codes. What is a rest's at one hour, say, may have a row of its own at another.",
+        ]
     if any(table.withheld for table in tables):
         lines.append("A combination that is not listed has fewer persons than the minimum publishable count, or none.")
     elif not isinstance(release.protection, DifferentialPrivacy):

@@ -133,6 +133,18 @@ def recoded(plan: Plan, dimension: Dimension, value: str) -> str:
     return f"CASE {value} {cases} END"
 
 
+def coarser(plan: Plan, dimension: Dimension, value: str, start: int, level: int) -> str:
+    """Return the SQL of the code at a coarser level of an event dimension's hierarchy, from the code at another."""
+    if level == start:
+        return value
+    names = dimension.levels
+    if plan.columns[dimension.name] == MESH:
+        return f"INT_DIV({value}, {MESH_DIVISORS[names[level]] // MESH_DIVISORS[names[start]]})"
+    codes = (code for code, of in dimension.level_of.items() if of == names[start])
+    cases = (f"WHEN {literal(code)} THEN {literal(dimension.ancestors(code)[level - start - 1])}" for code in codes)
+    return f"CASE {value} {' '.join(cases)} END"
+
+
 def event_dimensions(dimensions: tuple[Dimension, ...]) -> list[Dimension]:
     """Return the event dimensions, in order."""
     return [dimension for dimension in dimensions if dimension.kind is DimensionKind.EVENT]

@@ -15,6 +15,8 @@ from anonymization.policy.releases import DimensionKind, MeasureKind
 
 TOTAL = "_T"
 """The code of a total, as in SDMX."""
+REST, REST_LEVEL = "~", "rest"
+"""What follows a place's code in the code of its rest, and the level that a rest is listed under."""
 FREE, CONFIDENTIAL = "F", "C"
 """SDMX CONF_STATUS of a published and of a suppressed figure."""
 
@@ -32,6 +34,8 @@ class Dimension:
         complete: whether every code is known beforehand (then every combination is published, zeros too).
         by_day: whether it partitions days (then person-days add up over it).
         open: whether its codes are of an open vocabulary: there may be more of them, unlisted.
+        merged: whether codes that are not listed are merged into the rest of the code above them: `<parent>~` is every
+            code below the parent that is not listed at the same other coordinates.
         concept: what it is a classification of, as text: dimensions of one concept in several tables and
             releases classify alike. Empty for a table of its own.
         rests: codes of merged places: what of a parent is not listed at the same other coordinates.
@@ -48,6 +52,7 @@ class Dimension:
     by_day: bool = False
     open: bool = False
     concept: str = ""
+    merged: bool = False
     rests: frozenset[str] = frozenset()
 
     def ancestors(self, code: str) -> tuple[str, ...]:

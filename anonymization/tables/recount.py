@@ -7,7 +7,7 @@ by exclusion, attributes by joins, and persons are counted by count(DISTINCT) a 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -18,20 +18,32 @@ from anonymization.policy.crosscheck import BY_DAY, MESH
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.tables.cellkey import RECORD_KEYS, record_key
-from anonymization.tables.model import TOTAL, Dimension, Measure
+from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
+from anonymization.tables.recount_rests import LISTED, rest_margins
 from anonymization.tables.spec import Plan
 
 CONTRIBUTIONS = ("first", "second")
 PAIR = 64
 """Days of a period fit below this, so that person and day make one text apart from any other pair."""
 
+COUNTED = {
+    MeasureKind.PERSONS: "count(DISTINCT person) AS recounted",
+    MeasureKind.PERSON_DAYS: f"count(DISTINCT CAST(person AS VARCHAR) || ' ' || CAST(day + {PAIR} AS VARCHAR))"
+    " AS recounted",
+    MeasureKind.TOTAL: "CAST(sum(q.amount) AS BIGINT) AS recounted,"
+    " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 1), 0) AS BIGINT) AS first,"
+    " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 2), 0) AS BIGINT) AS second",
+}
+"""How each kind of measure is counted over the rows of a class."""
 
-def recount(engine: Engine, plan: Plan, events: Mapping[str, str]) -> pd.DataFrame:
+
+def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Sequence[SafeTable] = ()) -> pd.DataFrame:
     """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
 
     With cell keys there is `cell_key` too: the sum of the record keys of its persons, modulo 2**32. Rows of totals
     have beside it `first` and `second`, the two largest contributions of single persons (nullable Int64; 0 where
     there is no second person). Dimensions that a table lacks are the total. Classes without anybody are not listed.
+    Of published tables whose places are merged the rests are counted too, by which places are listed.
     """
     made = []
     if plan.linking is not None:
@@ -49,11 +61,23 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str]) -> pd.DataFra
                 frame = engine.fetch(sql).to_pandas()
                 frame = frame.assign(**{d.name: TOTAL for d in table.dimensions if d.name not in levels})
                 frames.append(frame.assign(table=table.name, measure=measure.name))
+            frames += _rests(engine, measure, [t for t in published if t.name == table.name])
             engine.drop("recount_rows")
     for name in made:
         engine.drop(name)
     counted: pd.DataFrame = pd.concat(frames, ignore_index=True).reindex(columns=_columns(plan))
     return counted.astype(dict.fromkeys(CONTRIBUTIONS, "Int64"))
+
+
+def _rests(engine: Engine, measure: Measure, tables: Sequence[SafeTable]) -> Iterator[pd.DataFrame]:
+    for table in tables:
+        if any(dimension.merged for dimension in table.dimensions):
+            for listed, kept, sql in rest_margins(table, COUNTED[measure.kind]):
+                engine.register(LISTED, listed)
+                frame = engine.fetch(sql).to_pandas()
+                engine.drop(LISTED)
+                frame = frame.assign(**{name: TOTAL for name in table.keys if name not in kept})
+                yield frame.assign(table=table.name, measure=measure.name)
 
 
 def _columns(plan: Plan) -> list[str]:
@@ -169,14 +193,7 @@ def _recoded(plan: Plan, dimension: Dimension, value: str) -> str:
 
 def _margins(dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool) -> Iterator[tuple[list[str], str]]:
     """Yield each margin: the dimensions that it keeps, and its SQL."""
-    counted = {
-        MeasureKind.PERSONS: "count(DISTINCT person) AS recounted",
-        MeasureKind.PERSON_DAYS: f"count(DISTINCT CAST(person AS VARCHAR) || ' ' || CAST(day + {PAIR} AS VARCHAR))"
-        " AS recounted",
-        MeasureKind.TOTAL: "CAST(sum(q.amount) AS BIGINT) AS recounted,"
-        " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 1), 0) AS BIGINT) AS first,"
-        " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 2), 0) AS BIGINT) AS second",
-    }[measure.kind]
+    counted = COUNTED[measure.kind]
     keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
     choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
     for chosen in itertools.product(*choices):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anonymization.errors import InputError
 from anonymization.policy.crosscheck import BY_DAY, DAY, DAY_TYPE, MESH, WEEK
@@ -12,9 +12,10 @@ from anonymization.policy.protection import Method, Zeros
 from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release
 from anonymization.policy.sources import NOT_SPECIFIED
 from anonymization.tables.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
-from anonymization.tables.model import TOTAL, Dimension, Measure
+from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
 from anonymization.tables.period import Period
 
+ALL_LABELS = ("all", "全体")
 NOT_SPECIFIED_LABELS = ("Not specified", "特定せず")
 MAXIMUM_DAYS = 62
 """Days are bits of a BIGINT; a longer period would need a wider mask."""
@@ -168,6 +169,7 @@ def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Rele
         by_day=spec.column in BY_DAY,
         open=spec.open,
         concept=_concept(spec, release, period),
+        merged=getattr(release.protection, "merge", None) == name,
     )
 
 
@@ -193,7 +195,11 @@ def _labels_of_days(column: str, period: Period) -> dict[str, tuple[str, str]]:
 
 
 def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
-    """Return the dimension with the codes that the data brought (a mesh, or a dimension without a code list)."""
+    """Return the dimension with the codes that the data brought: a mesh, a dimension without a code list, a rest."""
+    if dimension.merged:
+        rests = {code for code in codes if code.endswith(REST)}
+        listed = {code.removesuffix(REST) for code in codes}
+        return _with_rests(replace(with_codes(replace(dimension, merged=False), listed), merged=True), rests)
     if dimension.complete:
         return dimension
     parents: dict[str, str] = {}
@@ -216,6 +222,16 @@ def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
         open=dimension.open,
         concept=dimension.concept,
     )
+
+
+def _with_rests(dimension: Dimension, rests: set[str]) -> Dimension:
+    parents, level_of, labels = dict(dimension.parents), dict(dimension.level_of), dict(dimension.labels)
+    for code in sorted(rests):
+        above = code.removesuffix(REST)
+        english, japanese = ALL_LABELS if above == TOTAL else dimension.labels.get(above, (above, above))
+        parents[code], level_of[code] = above, REST_LEVEL
+        labels[code] = (f"Rest of {english}", f"{japanese}の残り")
+    return replace(dimension, parents=parents, level_of=level_of, labels=labels, rests=frozenset(rests))
 
 
 def _with_ancestors(codes: set[str], dimension: Dimension) -> set[str]:

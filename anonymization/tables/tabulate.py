@@ -8,32 +8,30 @@ are added up in Python, where only cells are left.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
-from anonymization.policy.crosscheck import DAY, DAY_TYPE, MESH, WEEK
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.calendar import DAY_OFF, WEEKDAY, iso_day, iso_week
+from anonymization.tables import merged_sql
 from anonymization.tables.cellkey import key_column, record_key
+from anonymization.tables.codes import denominators, texts
 from anonymization.tables.facts import (
-    DAYS_BEFORE_MONDAY,
-    MESH_DIVISORS,
     UNKNOWN,
     Statement,
     attribute_statement,
+    coarser,
     event_dimensions,
     facts_statement,
     links_statement,
     recoded,
 )
 from anonymization.tables.largest import LARGEST, first_of, largest_of_unions, second_of, taken_out
+from anonymization.tables.merged import tabulate_merged
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 from anonymization.tables.spec import Plan, TablePlan, with_codes
 
@@ -72,6 +70,9 @@ def statements(plan: Plan, events: Mapping[str, str]) -> Iterator[Statement]:
     """Yield every statement that a build runs, in order: what `noren explain` prints."""
     yield from preparing(plan, events)
     for table in plan.tables:
+        if any(dimension.merged for dimension in table.dimensions):
+            yield from merged_sql.statements(merged_sql.merging(plan, table), events)
+            continue
         for population, measures in populations(table.measures):
             facts = facts_statement(plan, FACTS, table.dimensions, measures, events)
             yield Statement(f"{table.name}: facts of {population}", facts.sql)
@@ -87,6 +88,8 @@ def populations(measures: Sequence[Measure]) -> list[tuple[str, list[Measure]]]:
 
 
 def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[str, str]) -> Table:
+    if any(dimension.merged for dimension in table.dimensions):
+        return tabulate_merged(engine, plan, table, events)
     keys = [dimension.name for dimension in table.dimensions]
     frames = []
     for _, measures in populations(table.measures):
@@ -104,7 +107,7 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
     frame = _completed(dimensions, frame)
     frame, largest = taken_out(frame, table.measures)
     if table.days:
-        frame["days"] = _denominators(plan, table, frame)
+        frame["days"] = denominators(plan, table, frame)
     return Table(table.name, table.title, dimensions, table.measures, frame, days=table.days, largest=largest)
 
 
@@ -123,33 +126,12 @@ def _judged(plan: Plan, measures: Sequence[Measure]) -> list[int]:
     return [i for i, measure in enumerate(measures) if measure.kind is MeasureKind.TOTAL]
 
 
-def _denominators(plan: Plan, table: TablePlan, frame: pd.DataFrame) -> pd.Series:
-    """The number of the period's days that a cell is about, by the dimensions that partition the days."""
-    columns = {d.name: plan.columns[d.name] for d in table.dimensions if d.by_day}
-    days = range(plan.period.first, plan.period.past)
-    counts: Counter[tuple[str, ...]] = Counter()
-    for day in days:
-        counts.update(itertools.product(*((plan.code_of_day(column, day), TOTAL) for column in columns.values())))
-    if not columns:
-        return pd.Series(len(days), index=frame.index, dtype="int64")
-    about = frame[list(columns)].drop_duplicates()
-    about["days"] = [counts[cell] for cell in about.itertuples(index=False, name=None)]
-    return frame[list(columns)].merge(about, how="left", on=list(columns))["days"].astype("int64")
-
-
 def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple[str, str]]:
     """Return a dimension's levels in SQL, finest first: column name and its value over the facts' `d<i>`."""
     finest = f"d{position}"
     if dimension.open:  # a code of too few persons has no row of its own; it counts in the total alone
         return [(f"{finest}_0", f"CASE WHEN l{position}.code IS NOT NULL THEN {finest} END")]
-    if plan.columns[dimension.name] != MESH:
-        return [(f"{finest}_0", finest)]
-    first = MESH_DIVISORS[dimension.levels[0]]
-    divisors = [MESH_DIVISORS[level] // first for level in dimension.levels]
-    return [
-        (f"{finest}_{i}", finest if divisor == 1 else f"INT_DIV({finest}, {divisor})")
-        for i, divisor in enumerate(divisors)
-    ]
+    return [(f"{finest}_{i}", coarser(plan, dimension, finest, 0, i)) for i in range(len(dimension.levels))]
 
 
 def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[Measure]) -> str:
@@ -227,7 +209,7 @@ def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> 
         codes = pd.Series(TOTAL, index=raw.index, dtype=object)
         for name, _ in event[at]:
             there = (raw["gid"].to_numpy() >> (len(order) - 1 - order.index(name))) & 1 == 0
-            codes[there] = _texts(plan.columns[dimension.name], raw.loc[there, name])
+            codes[there] = texts(plan.columns[dimension.name], raw.loc[there, name])
         cells[dimension.name] = codes
         at += 1
     for dimension in dimensions:
@@ -238,25 +220,6 @@ def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> 
                 f"dimension {dimension.name!r}: the events hold codes that its hierarchy or code list does not have"
             )
     return cells
-
-
-def _texts(column: str, values: pd.Series) -> np.ndarray:
-    """Codes as text, each distinct one written once; what is null stays so."""
-    positions, distinct = pd.factorize(values)  # null has the position -1
-    texts = np.array([*(_text(column, value) for value in distinct), None], dtype=object)
-    return np.asarray(texts[positions])
-
-
-def _text(column: str, value: Any) -> str:
-    if column == DAY_TYPE:
-        return DAY_OFF if value else WEEKDAY
-    if column == DAY:
-        return iso_day(int(value))
-    if column == WEEK:
-        return iso_week(7 * int(value) - DAYS_BEFORE_MONDAY)
-    if column == "hour":
-        return f"{int(value):02d}"
-    return value if isinstance(value, str) else str(int(value))
 
 
 def _roll_up(dimensions: tuple[Dimension, ...], cells: pd.DataFrame, values: list[str]) -> pd.DataFrame:

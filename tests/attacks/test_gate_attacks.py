@@ -118,18 +118,36 @@ def test_a_subtraction_leak_is_told_by_its_cell(setting, monkeypatch):
     assert attack([candidate.folder])
 
 
-def test_a_published_mesh_over_an_unlisted_one_closes_the_gate(setting, monkeypatch):
-    def change(frame, true):
-        total = true[(true[["mesh", "hour", "day_type"]] == TOTAL).all(axis=1)]
-        more = total.assign(persons_status=FREE, person_days_status=FREE)[frame.columns]
-        return pd.concat([frame, more.astype({"persons": "Int64", "person_days": "Int64"})]).sort_values(
-            ["mesh", "hour", "day_type"], ignore_index=True
-        )
+def without_a_rest(frame, true):
+    """A hole in the map: the persons of a rest are nowhere but in the place above."""
+    return frame[frame["mesh"] != frame["mesh"][frame["mesh"].str.endswith("~")].iloc[0]].reset_index(drop=True)
 
+
+def without_an_hour(frame, true):
+    """A place that is safe, and all of its hour, are kept back."""
+    return frame[frame["hour"] != "12"].reset_index(drop=True)
+
+
+def a_place_of_few(frame, true):
+    """A place of three persons, listed beside the rest that holds it."""
+    above = frame["mesh"][frame["mesh"].str.endswith("~") & frame["mesh"].str.len().eq(7)].iloc[0].removesuffix("~")
+    row = frame[frame["mesh"] == f"{above}~"].iloc[[0]].assign(mesh=f"{above}99", persons=3, person_days=4)
+    return pd.concat([frame, row]).astype(frame.dtypes).sort_values(["mesh", "hour", "day_type"], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "suite"),
+    [
+        pytest.param(without_a_rest, "candidate_complete", id="a rest left out"),
+        pytest.param(without_an_hour, "candidate_complete", id="an hour left out"),
+        pytest.param(a_place_of_few, "candidate_cells", id="a place of few"),
+    ],
+)
+def test_a_planted_leak_of_places_closes_the_gate(setting, monkeypatch, change, suite):
     plant(monkeypatch, change)
     candidate = build(setting, "population-by-place", "2026-10")
     result = gate(setting, candidate.id)
-    assert "candidate_covering" in {r.name for r in result.results if not r.success}
+    assert suite in {r.name for r in result.results if not r.success}
 
 
 @pytest.mark.parametrize("name", ["monthly-audience", "population-by-place"])

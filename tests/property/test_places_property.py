@@ -1,0 +1,209 @@
+"""Places at the finest safe level: the published table equals one made by sets of persons, and has no hole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anonymization.deidentify.events import event_schema
+from anonymization.tables.model import TOTAL
+from anonymization.tables.period import parse_period
+from anonymization.tables.places import Candidates, Rests, asked, decide, safe_places
+from anonymization.tables.recount import recount
+from anonymization.tables.spec import resolve
+from anonymization.tables.tabulate import tabulate
+from anonymization.tables.withheld import withhold
+
+MANY = settings(max_examples=400, deadline=None)
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+FIRST = 20_727
+LEAST = 3
+MESHES = [int(f"5339{second}{third:02d}{half}") for second in (35, 36) for third in (10, 11, 12) for half in (1, 2)]
+
+visits = st.lists(
+    st.tuples(st.integers(1, 9), st.sampled_from([FIRST, FIRST + 1, FIRST + 2]), st.sampled_from([0, 0, 0, 1]), st.sampled_from([*MESHES[:4] * 4, *MESHES])),
+    min_size=15, max_size=60,
+)  # fmt: skip
+
+
+def plan_of(policies):
+    release = policies.release("population-by-place")
+    return replace(resolve(policies, release, parse_period(release.period, "2026-10")), minimum_count=LEAST)
+
+
+def registered(engine, policies, rows):
+    schema = event_schema(policies.sources["locations"], linked=False)
+    frame = pd.DataFrame(rows, columns=["p", "day", "hour", "mesh"])
+    engine.register("given_locations", pa.table([pa.array(frame[f.name], f.type) for f in schema], schema=schema))
+    return {"locations": "given_locations"}
+
+
+class Naive:
+    """The table at one hour, by sets of (person, day)."""
+
+    def __init__(self, rows, off):
+        self.rows = [(p, day, str(mesh // 10)) for p, day, mesh in rows]
+        days = {day for _, day, _ in self.rows}
+        self.kinds = {TOTAL: days, "day-off": days & set(off), "weekday": days - set(off)}
+        self.fine = sorted({mesh for _, _, mesh in self.rows})
+        self.below = {TOTAL: sorted({mesh[:6] for mesh in self.fine})}
+        self.below |= {above: [mesh for mesh in self.fine if mesh[:6] == above] for above in self.below[TOTAL]}
+
+    def finest(self, place):
+        return [mesh for child in self.below[place] for mesh in self.finest(child)] if place in self.below else [place]
+
+    def persons(self, places):
+        """Persons on each kind of day at any of some finest places."""
+        return {k: len({p for p, d, mesh in self.rows if mesh in places and d in of}) for k, of in self.kinds.items()}
+
+    def days(self, places):
+        return {
+            k: len({(p, d) for p, d, mesh in self.rows if mesh in places and d in of}) for k, of in self.kinds.items()
+        }
+
+    def lacking(self, places):
+        return {kind for kind, n in self.persons(places).items() if 0 < n < LEAST}
+
+    def published(self, place=TOTAL):
+        """Code to finest places, of everything published at or below a safe place."""
+        listed = [child for child in self.below.get(place, []) if not self.lacking(self.finest(child))]
+        unlisted = [child for child in self.below.get(place, []) if child not in listed]
+        given_up = []
+
+        def rest(children):
+            return [mesh for child in [*unlisted, *children] for mesh in self.finest(child)]
+
+        while self.lacking(rest(given_up)):
+            able = [c for c in listed if c not in given_up]
+            able = [c for c in able if any(self.persons(self.finest(c))[k] for k in self.lacking(rest(given_up)))]
+            given_up.append(min(able, key=lambda c: (self.persons(self.finest(c))[TOTAL], c)))
+        for child in sorted(given_up, key=lambda c: -self.persons(self.finest(c))[TOTAL]):
+            fewer = [c for c in given_up if c != child]
+            if not self.lacking(rest(fewer)) and rest(fewer):
+                given_up = fewer
+        listed = [child for child in listed if child not in given_up]
+        found = {place: self.finest(place)}
+        if listed and rest(given_up):
+            found[place + "~"] = rest(given_up)
+        for child in listed:
+            found |= self.published(child)
+        return found
+
+
+def naive(rows, off):
+    """Cell to (persons, person-days), and the finest places of each code at each hour."""
+    cells, covers = {}, {}
+    for hour in (TOTAL, "00", "01"):
+        here = Naive([(p, day, mesh) for p, day, h, mesh in rows if hour in (TOTAL, f"{h:02d}")], off)
+        covers[hour] = here.published() if here.rows and not here.lacking(here.fine) else {}
+        for code, places in covers[hour].items():
+            persons, days = here.persons(places), here.days(places)
+            cells |= {(code, hour, kind): (persons[kind], days[kind]) for kind in persons if persons[kind]}
+    return cells, covers
+
+
+def check(engine, policies, rows):
+    plan = plan_of(policies)
+    events = registered(engine, policies, rows)
+    (table,) = tabulate(engine, plan, events)
+    expected, covers = naive(rows, plan.off)
+    assert {row[:3]: row[3:5] for row in table.frame.itertuples(index=False, name=None)} == expected
+    assert (table.frame["persons"] >= LEAST).all()
+    for codes in covers.values():  # every place is in exactly one that is published and has none below it
+        leaves = [code for code in codes if not any(other != code and is_below(other, code) for other in codes)]
+        assert sorted(mesh for code in leaves for mesh in codes[code]) == codes.get(TOTAL, [])
+    (safe,) = withhold([table], LEAST)
+    assert safe.frame[["persons", "person_days"]].notna().all(axis=None)
+    assert len(safe.frame) == len(expected)
+    return plan, events, safe
+
+
+def is_below(code, place):
+    return code[:-1] == place or (place == TOTAL) or (code.startswith(place) and place[-1] != "~")
+
+
+crowds = st.lists(
+    st.tuples(st.integers(1, 14), st.sampled_from([FIRST, FIRST + 2]), st.sampled_from(MESHES[::2])),
+    min_size=3, max_size=70,
+)  # fmt: skip
+
+
+def candidates(here):
+    """Places of enough persons, as they come out of the engine: by level, then by code."""
+    levels = [here.fine, here.below[TOTAL], [TOTAL]]
+    enough = [
+        (level, c) for level, codes in enumerate(levels) for c in codes if here.persons(here.finest(c))[TOTAL] >= LEAST
+    ]
+    names = [code for _, code in enough]
+    above = {code: parent for parent, codes in here.below.items() for code in codes}
+    parent = [names.index(above[code]) if code in above else -1 for code in names]
+    persons = [list(here.persons(here.finest(code)).values()) for code in names]
+    return names, Candidates(np.array([level for level, _ in enough]), np.array(parent), np.array(persons))
+
+
+@MANY
+@given(rows=crowds)
+def test_the_decision_is_that_of_a_naive_merging(rows):
+    here = Naive(rows, {FIRST + 2})
+    expected = here.published() if not here.lacking(here.fine) else {}
+    if len({p for p, _, _ in rows}) < LEAST:
+        return
+    names, given_candidates = candidates(here)
+    listed = safe_places(given_candidates, LEAST)
+    of = asked(given_candidates, listed)
+    shown = {name for name, there in zip(names, listed, strict=True) if there}
+
+    def unlisted(place, among):
+        children = here.below[place]
+        return [mesh for child in children if child not in among for mesh in here.finest(child)]
+
+    persons = [list(here.persons(unlisted(names[row], shown)).values()) for row in of]
+    rests = Rests(of, np.array(persons, dtype=np.int64).reshape(len(of), 3))
+    decision = decide(given_candidates, listed, rests, LEAST)
+    shown = {name for name, there in zip(names, decision.listed, strict=True) if there}
+    found = {name: here.finest(name) for name in shown}
+    found |= {names[row] + "~": unlisted(names[row], shown) for row in decision.rests}
+    assert {code: sorted(places) for code, places in found.items()} == {c: sorted(p) for c, p in expected.items()}
+    for code, places in found.items():
+        assert not here.lacking(places), code
+    check_nothing_is_merged_needlessly(here, found)
+
+
+def check_nothing_is_merged_needlessly(here, found):
+    """Any place merged into a rest, listed by itself, would leave a place or the rest unsafe, or nothing to it."""
+    for place, children in here.below.items():
+        if place not in found:
+            continue
+        rest = found.get(place + "~", [] if any(child in found for child in children) else here.finest(place))
+        for child in children:
+            if child not in found:
+                left = [mesh for mesh in rest if mesh not in here.finest(child)]
+                assert here.lacking(here.finest(child)) or here.lacking(left)
+
+
+@SLOW
+@given(rows=visits)
+def test_published_places_are_those_of_a_naive_merging(duckdb_engine, policies, rows):
+    plan, events, safe = check(duckdb_engine, policies, rows)
+    counted = recount(duckdb_engine, plan, events, [safe]).set_index(["measure", *safe.keys])["recounted"]
+    for measure in ("persons", "person_days"):
+        again = counted[measure]
+        published = safe.frame.set_index(safe.keys)[measure]
+        assert (again.loc[published.index] == published).all()
+        rests = {cell for cell, n in again.items() if cell[0].endswith("~") and n}
+        assert rests == {cell for cell in published.index if cell[0].endswith("~")}
+
+
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+@FEW
+@given(rows=visits)
+def test_published_places_on_spark(engines, policies, rows):
+    check(engines("spark"), policies, rows)
