@@ -58,7 +58,10 @@ def ground(problem: Problem) -> Ground:
     insider[problem.insiders] = True
     closed = ~movable | (down == up)
     net = _net(relations.matrix, cost, (low, high), (down, up))
-    return Ground(net, cost, closed, insider, twins(problem), problem.hidden.copy())
+    twin = twins(problem)
+    if problem.contributor is not None:
+        twin = np.where(problem.contributor >= 0, problem.contributor + len(value), twin)
+    return Ground(net, cost, closed, insider, twin, problem.hidden.copy())
 
 
 def twins(problem: Problem) -> Integers:
@@ -84,9 +87,7 @@ def twins(problem: Problem) -> Integers:
     return np.asarray(csgraph.connected_components(links, directed=False)[1], dtype=np.int64)
 
 
-def _net(
-    matrix: sparse.csr_array, cost: Floats, rows: tuple[Floats, Floats], cells: tuple[Floats, Floats]
-) -> Net:
+def _net(matrix: sparse.csr_array, cost: Floats, rows: tuple[Floats, Floats], cells: tuple[Floats, Floats]) -> Net:
     entries = matrix.tocoo()
     row, column = entries.coords
     weight = entries.data.astype(np.float64)
