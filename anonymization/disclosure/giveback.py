@@ -2,59 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from anonymization.disclosure.moves import Search
-from anonymization.disclosure.system import Booleans, Integers
+from anonymization.disclosure.moves import Regions
+from anonymization.disclosure.system import Integers
 from anonymization.disclosure.witnesses import Witnesses
 
 
-def give_back(witnesses: Witnesses, usable: Booleans, searches: tuple[Search, ...]) -> float:
-    """Publish every cell that is not worth hiding, the costliest first; return the cost saved.
+def give_back(witnesses: Witnesses, regions: Regions, effort: float) -> float:
+    """Publish what is not worth hiding; return the effort left.
 
-    A cell is published when all witnesses that move it can be replaced by others that cost less than it together.
+    A cell is published when all witnesses that move it can be replaced by others that together cost less than it. What
+    costs most a witness is tried first, until the effort is spent; nothing changes that does not lower the cost.
+
+    Args:
+        witnesses: the pattern.
+        regions: where other witnesses are looked for.
+        effort: cells of all programmes solved, at most.
     """
-    before = witnesses.cost()
     ground = witnesses.ground
     candidates = np.flatnonzero(witnesses.hidden & ~ground.fixed)
-    for cell in candidates[np.lexsort((-candidates, -ground.cost[candidates]))].tolist():
+    gain = ground.cost[candidates] / np.maximum(witnesses.uses[candidates], 1)
+    for cell in candidates[np.lexsort((-candidates, -gain))].tolist():
+        if effort <= 0:
+            break
         if witnesses.hidden[cell]:
-            allowed = usable.copy()
-            allowed[cell] = False
-            rerouted(
-                witnesses,
-                {witnesses.need_of(w) for w in witnesses.users(cell)},
-                witnesses.users(cell),
-                allowed,
-                searches,
-            )
-    return before - witnesses.cost()
+            effort -= _without(witnesses, regions, cell)
+    return effort
 
 
-def reroute(witnesses: Witnesses, order: Iterable[int], usable: Booleans, searches: tuple[Search, ...]) -> float:
-    """Find the witnesses of each need anew, now that all others are known; return the cost saved."""
-    before = witnesses.cost()
-    for need in order:
-        rerouted(witnesses, {need}, witnesses.of_need(need), usable, searches)
-    return before - witnesses.cost()
-
-
-def rerouted(
-    witnesses: Witnesses, needs: set[int], old: list[int], usable: Booleans, searches: tuple[Search, ...]
-) -> bool:
-    """Replace some witnesses of some needs; tell whether that was possible and costs less, else nothing changes."""
-    before = witnesses.cost()
-    removed = [witnesses.remove(witness) for witness in old]
-    mark = witnesses.mark
-    for need in sorted(needs):
-        if not witnesses.establish(need, usable, searches) or witnesses.cost() >= before:
+def _without(witnesses: Witnesses, regions: Regions, cell: int) -> float:
+    """Replace the witnesses that move a cell, if that costs less; return the effort."""
+    before, mark, effort = witnesses.cost(), witnesses.mark, 0.0
+    removed = [witnesses.remove(number) for number in witnesses.users(cell)]
+    barred = np.array([cell], dtype=np.int64)
+    for need in sorted({need for need, _ in removed}):
+        here = witnesses.demands[need].cell
+        region = regions.near(here, regions.first(here), witnesses.hidden)
+        effort += len(region.cells)
+        if not witnesses.establish(need, region, barred=barred) or witnesses.cost() >= before:
             break
     else:
-        return True
-    for witness in witnesses.since(mark):
-        witnesses.remove(witness)
+        return effort
+    restore(witnesses, mark, removed)
+    return effort
+
+
+def restore(witnesses: Witnesses, mark: int, removed: list[tuple[int, Integers]]) -> None:
+    """Put back what was removed, and forget what was found since a mark."""
+    for number in witnesses.since(mark):
+        witnesses.remove(number)
     for need, cells in removed:
         witnesses.add(need, cells)
-    return False

@@ -150,7 +150,8 @@ def narrowed(net: Net, cells: Integers, rows: Integers, low: Floats, high: Float
         net: relations.
         cells: the cells that may move.
         rows: all relations of them.
-        low, high: of the move of each of them.
+        low: least move of each of them.
+        high: greatest move of each of them.
         place: scratch, -1 for every cell of the net; it is left so.
     """
     for i in range(len(cells)):

@@ -3,27 +3,29 @@
 A move changes hidden cells only, by whole numbers, and keeps every relation and every bound. As long as the cells of a
 move stay hidden, whatever else is hidden or published, a reader cannot tell the moved table from the true one. So a
 move that raises a cell to its reach, and one that together with it makes its interval as wide as needed, prove the
-cell's need for ever: they are its witness.
+cell's need for ever: the cells they move are its witness.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from anonymization.disclosure.ground import Ground
-from anonymization.disclosure.ground_kernels import local_matrix, narrowed, surroundings
-from anonymization.disclosure.programmes import Programme, Solver
+from anonymization.disclosure.ground_kernels import surroundings
+from anonymization.disclosure.region import Region
 from anonymization.disclosure.system import Booleans, Floats, Integers
 
-WHOLE = 1e-5
-"""How far the solver's answer may be from a whole number; the rounded move is checked exactly."""
-
-
-ATTEMPTS = 4
-"""Prices that are tried before an integer programme is."""
+SMALL = 2_500
+"""Cells of a component that are one region, whatever they cost."""
+LARGE = 5_000
+"""Cells of a region of a larger component."""
+TIERS = (0.5, 0.75)
+"""Quantiles of cost: where it is cheap, a witness is looked for among cheap cells first."""
+INNER = 0.6
+"""Share of a region, from its middle, whose needs are served by it."""
+NOBODY = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -41,138 +43,118 @@ class Demand:
     width: float
 
 
-@dataclass(frozen=True)
-class Search:
-    """How far a move is looked for: `most` cells, and of each relation `each` that are not hidden yet."""
+def witness(
+    region: Region, demand: Demand, price: Floats, barred: Integers = NOBODY, *, thorough: bool = False
+) -> tuple[Integers, float] | None:
+    """Return the cells of a cheap witness within a region, in order, and the price; None where none was found.
 
-    each: int
-    most: int
-    nodes: int | None
+    Args:
+        region: where cells may move.
+        demand: what is to be shown.
+        price: of moving each cell by 1.
+        barred: cells that must stand still.
+        thorough: whether None means that there is no witness within the region.
+    """
+    if demand.rise <= 0 and demand.width <= 0:
+        return NOBODY, 0.0
+    best: tuple[Integers, float] | None = None
+    for up, down in ((demand.width, 0.0), (demand.rise, demand.width - demand.rise)):
+        found = _both(region, demand.cell, max(up, demand.rise), max(down, 0.0), price, barred, thorough=thorough)
+        if found is not None and (best is None or found[1] < best[1]):
+            best = found
+        if demand.rise >= demand.width:
+            break
+    if best is None and thorough and demand.rise < demand.width:
+        return _widest(region, demand, price, barred)
+    return best
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One move to find: cells, bounds of their moves, and their relations among themselves."""
+def _both(
+    region: Region, cell: int, up: float, down: float, price: Floats, barred: Integers, *, thorough: bool
+) -> tuple[Integers, float] | None:
+    """Return the cells of two moves, one up and one down, by whole numbers."""
+    cells, cost = NOBODY, 0.0
+    for amount in (np.ceil(up), -np.ceil(down)):
+        if amount:
+            found = region.move(cell, float(amount), price, barred, thorough=thorough)
+            if found is None:
+                return None
+            cells, cost = np.union1d(cells, found[0]), cost + found[1]
+    return cells, cost
 
-    cells: Integers
-    low: Floats
-    high: Floats
-    rows: Integers
-    matrix: sparse.csr_array
+
+def _widest(region: Region, demand: Demand, price: Floats, barred: Integers) -> tuple[Integers, float] | None:
+    """Return the cells of a witness that rises as far as it can: then it need not fall as far."""
+    low, high = np.ceil(demand.rise), np.ceil(demand.width)
+    while high - low > 1:
+        middle = (low + high) // 2
+        possible = region.move(demand.cell, middle, price, barred, thorough=True) is not None
+        low, high = (middle, high) if possible else (low, middle)
+    return _both(region, demand.cell, low, demand.width - low, price, barred, thorough=True)
 
 
-class Mover:
-    """Finds cheap moves.
+class Regions:
+    """The regions of a ground: small components whole, large ones in pieces and by what their cells cost.
 
     Attributes:
         ground: relations and bounds.
-        solver: for the programmes.
+        label: component of each cell that may move; -1 for others.
+        tiers: number of tiers; a need is looked for in one after the other.
     """
 
-    def __init__(self, ground: Ground, solver: Solver) -> None:
-        self.ground, self.solver = ground, solver
-        self._place = np.full(len(ground.cost), -1, dtype=np.int64)
-        self.programmes = 0
-        self.integer_programmes = 0
-
-    def find(
-        self, demand: Demand, hidden: Booleans, usable: Booleans, price: Floats, search: Search
-    ) -> Integers | None:
-        """Return the cells of a cheap witness, in order; None where there is none within the search's reach.
+    def __init__(self, ground: Ground, label: Integers, deadline: float | None) -> None:
+        """Make none yet.
 
         Args:
-            demand: what is to be shown.
-            hidden: which cells are hidden already.
-            usable: which cells may move.
-            price: of moving a cell by 1.
-            search: how far to look.
+            ground: relations and bounds.
+            label: component of each cell that may move; -1 for others.
+            deadline: of `time.monotonic()`.
         """
-        if demand.rise <= 0 and demand.width <= 0:
-            return np.zeros(0, dtype=np.int64)
-        if not usable[demand.cell]:
-            return None
-        cells, rows = surroundings(self.ground.net, demand.cell, hidden, usable, search.each, search.most)
-        parts = [self._part(cells, rows, demand.rise if demand.rise > 0 else -np.inf, np.inf)]
-        if demand.rise < demand.width:
-            parts.append(self._part(cells, rows, -np.inf, 0.0))
-        if any(part is None for part in parts):
-            return None
-        return self._solved(demand, [part for part in parts if part is not None], price, search.nodes)
+        self.ground = ground
+        self.tiers = len(TIERS) + 1
+        self.label, self._deadline = label, deadline
+        self._size = np.bincount(label[label >= 0], minlength=1)
+        movable = ground.cost[label >= 0]
+        self._limit = [*(np.quantile(movable, TIERS) if len(movable) else (0.0, 0.0)), np.inf]
+        self._home = np.full((self.tiers, len(label)), -1, dtype=np.int64)
+        self._regions: list[Region] = []
+        self._whole: dict[int, Region] = {}
+        self.moves = 0
 
-    def _part(self, cells: Integers, rows: Integers, least: float, most: float) -> _Part | None:
-        """Return the cells that can move at all while the first of them moves by `least` to `most`."""
-        net = self.ground.net
-        low, high = net.down[cells], net.up[cells]
-        low[0], high[0] = max(low[0], least), min(high[0], most)
-        if low[0] > high[0] or not narrowed(net, cells, rows, low, high, self._place):
-            return None
-        keep = (low != 0) | (high != 0)
-        keep[0] = True
-        cells = cells[keep]
-        rows, start, column, weight = local_matrix(net, cells, rows, self._place)
-        matrix = sparse.csr_array((weight, column, start), shape=(len(rows), len(cells)))
-        return _Part(cells, low[keep], high[keep], rows, matrix)
+    def first(self, cell: int) -> int:
+        """Return the first tier for a cell."""
+        return self.tiers - 1 if self._size[self.label[cell]] <= SMALL else 0
 
-    def _solved(self, demand: Demand, parts: list[_Part], price: Floats, nodes: int | None) -> Integers | None:
-        """Return the cells of a cheap whole-numbered witness: other prices may give a whole-numbered corner."""
-        programme = self._programme(demand, parts, price)
-        for attempt in range(ATTEMPTS):
-            self.programmes += 1
-            solution = self.solver.minimum(
-                replace(programme, cost=programme.cost * _shaken(len(programme.cost), attempt))
-            )
-            if solution is None:
-                return None
-            if np.all(np.abs(solution.x - np.rint(solution.x)) < WHOLE):
-                return self._checked(demand, parts, np.rint(solution.x))
-        if nodes == 0:
-            return None
-        self.integer_programmes += 1
-        everywhere = np.ones(len(programme.cost), dtype=np.bool_)
-        solution = self.solver.minimum(programme, integer=everywhere, nodes=nodes)
-        return None if solution is None else self._checked(demand, parts, np.rint(solution.x))
+    def limit(self, tier: int) -> float:
+        """Return the cost of a cell up to which cells are in a tier."""
+        return float(self._limit[tier])
 
-    def _programme(self, demand: Demand, parts: list[_Part], price: Floats) -> Programme:
-        """Return the programme of the parts: first the rises of all cells, then their falls, part by part."""
-        net = self.ground.net
-        matrices, costs, lows, highs = [], [], [], []
-        for part in parts:
-            matrices.append(sparse.hstack([part.matrix, -part.matrix], format="csr"))
-            costs += [price[part.cells]] * 2
-            lows += [np.maximum(part.low, 0), np.maximum(-part.high, 0)]
-            highs += [np.maximum(part.high, 0), np.maximum(-part.low, 0)]
-        row_low, row_high = (np.concatenate([bound[p.rows] for p in parts]) for bound in (net.low, net.high))
-        matrix = matrices[0]
-        if len(parts) > 1:
-            matrix = sparse.block_diag(matrices, format="csr")
-            first, second = len(parts[0].cells), len(parts[1].cells)
-            at = np.array([0, first, 2 * first, 2 * first + second])
-            apart = sparse.csr_array(([1.0, -1.0, -1.0, 1.0], at, [0, 4]), shape=(1, matrix.shape[1]))
-            matrix = sparse.vstack([matrix, apart], format="csr")
-            row_low, row_high = np.append(row_low, demand.width), np.append(row_high, np.inf)
-        return Programme(np.concatenate(costs), np.concatenate(lows), np.concatenate(highs), matrix, row_low, row_high)
+    def renew(self) -> None:
+        """Make regions anew from now on: other cells are hidden than when they were made."""
+        self._home[:] = -1
+        self._regions = []
 
-    def _checked(self, demand: Demand, parts: list[_Part], x: Floats) -> Integers | None:
-        """Return the cells of the moves; None where a rounded move does not hold exactly."""
-        net, at, moved, interval = self.ground.net, 0, [], [0.0]
-        for part in parts:
-            number = len(part.cells)
-            move = x[at : at + number] - x[at + number : at + 2 * number]
-            at += 2 * number
-            change = part.matrix @ move
-            if np.any((change < net.low[part.rows]) | (change > net.high[part.rows])):
-                return None
-            if np.any((move < net.down[part.cells]) | (move > net.up[part.cells])):
-                return None
-            moved.append(part.cells[move != 0])
-            interval.append(float(move[0]))
-        if max(interval) < demand.rise or max(interval) - min(interval) < demand.width:
-            return None
-        return np.unique(np.concatenate(moved))
+    def near(self, cell: int, tier: int, hidden: Booleans) -> Region:
+        """Return the region of a tier that serves a cell."""
+        if self._size[self.label[cell]] <= SMALL:
+            return self.whole(cell)
+        home = self._home[tier]
+        if home[cell] < 0:
+            usable = ~self.ground.closed & (hidden | (self.ground.cost <= self._limit[tier]))
+            usable[cell] = True
+            cells, _ = surroundings(self.ground.net, cell, hidden, usable, len(hidden), LARGE)
+            inner = cells[: int(INNER * LARGE)] if len(cells) == LARGE else cells
+            home[inner[home[inner] < 0]] = len(self._regions)
+            self._regions.append(Region(self.ground, np.sort(cells), self._deadline))
+        return self._regions[int(home[cell])]
 
+    def whole(self, cell: int) -> Region:
+        """Return the component of a cell."""
+        number = int(self.label[cell])
+        if number not in self._whole:
+            self._whole[number] = Region(self.ground, np.flatnonzero(self.label == number), self._deadline)
+        return self._whole[number]
 
-def _shaken(number: int, attempt: int) -> Floats:
-    """Return factors near 1, others at each attempt."""
-    if attempt == 0:
-        return np.ones(number)
-    return np.random.default_rng(attempt).uniform(1, 1 + attempt / 2, number)
+    def of(self, cells: Integers) -> Region:
+        """Return a region of these cells."""
+        return Region(self.ground, cells, self._deadline)

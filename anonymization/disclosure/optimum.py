@@ -1,240 +1,174 @@
-"""The cheapest pattern, proven: a cutting-plane method for small components.
+"""The cheapest pattern, proven: a cutting-plane method for components that are not large.
 
-A binary unknown for each cell that may be hidden; minimize the cost; every way in which a reader could bound an unsafe
-cell too narrowly becomes a cut that all protecting patterns satisfy. The reader's programme (how far can the cell rise,
-when each cell moves as far as it is hidden?) gives the cut by its duals: M. Fischetti, J. J. Salazar, "Models and
-algorithms for optimizing cell suppression in tabular data with linear constraints", JASA 95 (2000) 916-928. Where its
-linear programme sees a fractional table but no whole-numbered one exists, at least one cell more must be hidden than
-the largest failing pattern around it: that is a cut, too. So the optimum is one over whole numbers.
+A binary unknown for each cell that may be hidden; the cheapest values that satisfy all cuts so far; cuts that they
+violate (`cuts.py`); again, first with shares, then with whole values. Where cuts see no fault any more but no witness
+of whole numbers exists, at least one cell more must be hidden than in the largest failing pattern around this one: that
+is a cut, too. So the optimum is one over whole numbers, and as insiders see it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.ground import Ground
-from anonymization.disclosure.moves import Demand, Search
+from anonymization.disclosure.cuts import Case, Component, Cut, Prober, bridges, more_than
+from anonymization.disclosure.moves import NOBODY, Regions, witness
 from anonymization.disclosure.programmes import Programme, Solver
+from anonymization.disclosure.region import Region
 from anonymization.disclosure.system import Booleans, Floats, Integers
-from anonymization.disclosure.witnesses import Witnesses
+from anonymization.disclosure.witnesses import SPARE, Witnesses
 
-WHOLE_COMPONENT = Search(10**9, 10**9, None)
 ROUNDS = 200
-"""Rounds after which the best pattern so far is kept, unproven."""
-NODES = 2_000
-"""Nodes of one master programme."""
-MARGIN = 1e-4
-SHADE = 1e-3
-"""How open a published cell is while cuts are searched: cuts then name few of them."""
-
-
-@dataclass(frozen=True)
-class Component:
-    """Cells that relations connect.
-
-    Attributes:
-        cells: the cells that may move, in order.
-        rows: their relations.
-        matrix: of these relations and cells.
-        needs: the needs among them.
-    """
-
-    cells: Integers
-    rows: Integers
-    matrix: sparse.csr_array
-    needs: Integers
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A need, and an insider who knows a cell (none: -1)."""
-
-    need: int
-    demand: Demand
-    insider: int
+"""Rounds after which the search for the optimum is given up."""
+NODES = 5_000
+"""Nodes of one binary programme."""
+REST = 3
+"""Rounds for which a case is left alone after it gave no cut."""
 
 
 class _Master:
     """The binary programme with the cuts so far."""
 
-    def __init__(self, ground: Ground, component: Component) -> None:
-        cells = component.cells
-        self.fixed = ground.fixed[cells]
-        self.cost = np.where(self.fixed, 0.0, ground.cost[cells] + 1 / (2 * len(cells) + 2))
-        self._rows: list[tuple[Integers, Floats, float]] = []
+    def __init__(self, fixed: Booleans, cost: Floats, solver: Solver) -> None:
+        self._fixed, self._solver = fixed, solver
+        fewer = 1 / (2 * len(cost) + 2)
+        self._cost = np.where(fixed, 0.0, cost + fewer)
+        self._cuts: list[Cut] = []
 
-    def add(self, weight: Floats, least: float) -> None:
-        """Add the cut `weight @ hidden >= least`."""
-        at = np.flatnonzero(weight)
-        self._rows.append((at, weight[at], least))
+    def add(self, cut: Cut) -> None:
+        """Keep a cut."""
+        self._cuts.append(cut)
 
-    def solved(self, solver: Solver, *, integer: bool) -> tuple[Floats, float, bool] | None:
-        """Return the cheapest hidden shares, the bound of the cost, and whether it is proven."""
-        start = np.concatenate([[0], np.cumsum([len(at) for at, _, _ in self._rows])]).astype(np.int64)
-        column = np.concatenate([at for at, _, _ in self._rows] or [np.zeros(0, dtype=np.int64)])
-        weight = np.concatenate([w for _, w, _ in self._rows] or [np.zeros(0)])
-        matrix = sparse.csr_array((weight, column, start), shape=(len(self._rows), len(self.cost)))
-        least = np.array([r for _, _, r in self._rows])
-        programme = Programme(
-            self.cost, self.fixed.astype(float), np.ones(len(self.cost)), matrix, least, np.full(len(least), np.inf)
-        )
-        kind = np.ones(len(self.cost), dtype=np.bool_) if integer else None
-        solution = solver.minimum(programme, integer=kind, nodes=NODES if integer else None)
-        return None if solution is None else (solution.x, solution.bound, solution.proven)
+    def solved(self, *, integer: bool) -> Floats | None:
+        """Return the cheapest values, of equally cheap ones with fewest cells; None where that was not proven."""
+        size = len(self._cost)
+        start = np.concatenate([[0], np.cumsum([len(cut.at) for cut in self._cuts])]).astype(np.int64)
+        column = np.concatenate([NOBODY, *(cut.at for cut in self._cuts)])
+        weight = np.concatenate([np.zeros(0), *(cut.weight for cut in self._cuts)])
+        matrix = sparse.csr_array((weight, column, start), shape=(len(self._cuts), size))
+        least = np.array([cut.least for cut in self._cuts])
+        most = np.full(len(least), np.inf)
+        programme = Programme(self._cost, self._fixed.astype(np.float64), np.ones(size), matrix, least, most)
+        kind = np.ones(size, dtype=np.bool_) if integer else None
+        solution = self._solver.minimum(programme, integer=kind, nodes=NODES if integer else None)
+        return solution.x if solution is not None and solution.proven else None
 
 
 class Optimum:
     """The search for the cheapest pattern of one component."""
 
-    def __init__(self, witnesses: Witnesses, component: Component, solver: Solver) -> None:
-        self.ground, self.mover, self.solver = witnesses.ground, witnesses.mover, solver
-        self.witnesses = witnesses
-        self.component = component
-        self.master = _Master(self.ground, component)
-        self.cases = [
-            _Case(need, witnesses.demands[need], insider)
-            for need in component.needs.tolist()
-            for insider in (-1, *component.cells[witnesses.others(need)[component.cells]].tolist())
-        ]
-        self.pool: list[list[Integers]] = [[] for _ in self.cases]
-        self.rounds = 0
+    def __init__(self, witnesses: Witnesses, component: Component, regions: Regions, deadline: float | None) -> None:
+        """Start with what is evident.
 
-    def bridges(self) -> None:
-        """Add what is evident: a hidden cell is not alone in a relation, not even for an insider."""
-        matrix, rows = self.component.matrix, self.component.rows
-        net = self.ground.net
-        place = {int(c): i for i, c in enumerate(self.component.cells)}
-        exact = (net.low[rows] == 0) & (net.high[rows] == 0)
-        known = {(c.demand.cell, c.insider) for c in self.cases if c.insider >= 0}
-        need_cells = {c.demand.cell: max(c.demand.rise, c.demand.width) > 0 for c in self.cases}
-        for row in np.flatnonzero(exact):
-            at = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
-            for one in at:
-                weight = np.zeros(len(self.component.cells))
-                weight[at] = 1.0
-                cell = int(self.component.cells[one])
-                if need_cells.get(cell):
-                    weight[one] = 0.0
-                    self.master.add(weight, 1.0)
-                    for other in at:
-                        if (cell, int(self.component.cells[other])) in known:
-                            less = weight.copy()
-                            less[other] = 0.0
-                            self.master.add(less, 1.0)
-                elif not self.master.fixed[one]:
-                    weight[one] = -1.0
-                    self.master.add(weight, 0.0)
-        del place
+        Args:
+            witnesses: the needs; nothing is added to it.
+            component: its cells and needs.
+            regions: where witnesses are looked for.
+            deadline: of `time.monotonic()`.
+        """
+        self._ground, self._regions, self._witnesses = witnesses.ground, regions, witnesses
+        self._component, self._cells = component, component.cells
+        self._fixed = self._ground.fixed[self._cells]
+        self._master = _Master(self._fixed, self._ground.cost[self._cells], Solver(deadline))
+        self._prober = Prober(self._ground, component, deadline)
+        self._cases = [Case(need, witnesses.demands[need], -1) for need in component.needs.tolist()]
+        self._rest = [0] * len(self._cases)
+        self._known: dict[int, list[Integers]] = {need: [] for need in component.needs.tolist()}
+        for cut in bridges(self._ground, component, {case.demand.cell: case.demand for case in self._cases}):
+            self._master.add(cut)
 
-    def cut(self, case: _Case, share: Floats) -> bool:
-        """Add a cut that these shares violate, if the reader's programme gives one."""
-        demand = case.demand
-        found = []
-        if demand.rise > 0:
-            found.append((self._side(case, share, 1.0), demand.rise))
-        if demand.width > max(demand.rise, 0):
-            up, down = found[0][0] if found else self._side(case, share, 1.0), self._side(case, share, -1.0)
-            found.append((up + down, demand.width))
-        added = False
-        for weight, least in found:
-            constant = weight[-1]
-            rest = least - constant
-            if rest <= MARGIN:
-                continue
-            coefficient = np.minimum(weight[:-1], rest) / rest
-            coefficient[coefficient < 1e-7] = 0.0  # noqa: PLR2004 - rounding
-            if coefficient @ share < 1 - MARGIN:
-                self.master.add(coefficient, 1.0)
-                added = True
-        return added
-
-    def _side(self, case: _Case, share: Floats, sign: float) -> Floats:
-        """Return by how much each hidden cell lets the case's cell move at most, by the duals; a constant last."""
-        component, net = self.component, self.ground.net
-        cells, rows = component.cells, component.rows
-        amount = max(case.demand.rise, case.demand.width)
-        down, up = net.down[cells], net.up[cells]
-        still = cells == case.insider
-        down, up = np.where(still, 0.0, down), np.where(still, 0.0, up)
-        part = np.maximum(share, SHADE)
-        full = part > 1 - MARGIN
-        low = np.where(full, down, np.maximum(down, -amount) * part)
-        high = np.where(full, up, np.minimum(up, amount) * part)
-        cost = np.where(cells == case.demand.cell, -sign, 0.0)
-        at = int(np.flatnonzero(cells == case.demand.cell)[0])
-        low[at], high[at] = max(low[at], -amount), min(high[at], amount)
-        row_low, row_high = net.low[rows], net.high[rows]
-        solution = self.solver.minimum(Programme(cost, low, high, component.matrix, row_low, row_high))
-        if solution is None:
-            raise AssertionError("standing still is a move")
-        dual = np.where(np.abs(solution.duals) < 1e-9, 0.0, solution.duals)  # noqa: PLR2004
-        reduced = cost - component.matrix.T @ dual
-        reduced[np.abs(reduced) < 1e-7] = 0.0  # noqa: PLR2004
-        real_down, real_up = down.copy(), up.copy()
-        real_down[at], real_up[at] = low[at], high[at]
-        weight = np.where(reduced > 0, reduced * -np.where(reduced > 0, real_down, 0), 0.0)
-        weight += np.where(reduced < 0, -reduced * np.where(reduced < 0, real_up, 0), 0.0)
-        constant = float(
-            np.sum(np.where(dual > 0, -dual * np.where(dual > 0, row_low, 0), 0.0))
-            + np.sum(np.where(dual < 0, -dual * np.where(dual < 0, row_high, 0), 0.0))
-        )
-        return np.append(weight, constant)
-
-    def shown(self, number: int, case: _Case, hidden: Booleans) -> bool:
-        """Return whether a whole-numbered witness exists among hidden cells."""
-        if any(hidden[cells].all() for cells in self.pool[number]):
-            return True
-        usable = hidden & ~self.ground.closed
-        if case.insider >= 0:
-            usable = usable.copy()
-            usable[case.insider] = False
-        price = np.where(self.ground.fixed, 0.01, self.ground.cost)
-        cells = self.mover.find(case.demand, hidden, usable, price, WHOLE_COMPONENT)
-        if cells is None:
-            return False
-        self.pool[number].append(cells)
-        return True
-
-    def relax(self) -> None:
-        """Cut fractional answers, until none is cut."""
-        for _ in range(60):
-            answer = self.master.solved(self.solver, integer=False)
-            if answer is None:
-                return
-            added = sum(self.cut(case, answer[0]) for case in self.cases)
-            self.lp = answer[1]
-            if not added:
-                return
-
-    def run(self) -> tuple[Booleans, bool] | None:
-        """Return the cheapest pattern of the component, and whether that is proven."""
-        self.bridges()
-        self.relax()
-        cells = self.component.cells
-        for self.rounds in range(ROUNDS):
-            answer = self.master.solved(self.solver, integer=True)
-            if answer is None or not answer[2]:
+    def run(self) -> Booleans | None:
+        """Return the cheapest pattern of the component, as a mask of all cells; None where it was not proven."""
+        self._shares()
+        for _ in range(ROUNDS):
+            values = self._master.solved(integer=True)
+            if values is None:
                 return None
-            share = np.rint(answer[0])
-            hidden = self.ground.fixed.copy()
-            hidden[cells] = share > 0
-            failing = [(n, c) for n, c in enumerate(self.cases) if not self.shown(n, c, hidden)]
+            share = np.rint(values)
+            hidden = self._ground.fixed.copy()
+            hidden[self._cells] = share > 0
+            failing = self._failing(hidden)
             if not failing:
-                return hidden, True
-            added = sum(self.cut(case, share) for _, case in failing)
-            if not added:
-                self.extend(*failing[0], hidden)
+                return hidden
+            self._prober.look(share)
+            if not sum([self._cut(case) for case in failing]):
+                self._master.add(more_than(self._largest(failing[0], hidden)[self._cells]))
         return None
 
-    def extend(self, number: int, case: _Case, hidden: Booleans) -> None:
-        """Add: at least one more cell than the largest failing pattern around this one must be hidden."""
+    def _shares(self) -> None:
+        """Add cuts until shares violate none."""
+        for _ in range(ROUNDS):
+            share = self._master.solved(integer=False)
+            if share is None:
+                return
+            self._prober.look(share)
+            if not self._round() and not self._round(everyone=True):
+                return
+
+    def _round(self, *, everyone: bool = False) -> int:
+        """Add the cuts of all cases that do not rest; return how many."""
+        added = 0
+        for number, case in enumerate(self._cases):
+            if self._rest[number] > 0 and not everyone:
+                self._rest[number] -= 1
+                continue
+            found = self._cut(case)
+            self._rest[number] = 0 if found else REST
+            added += found
+        return added
+
+    def _cut(self, case: Case) -> int:
+        found = list(self._prober.cuts(case))
+        for cut in found:
+            self._master.add(cut)
+        return len(found)
+
+    def _failing(self, hidden: Booleans) -> list[Case]:
+        """Return the cases that have no witness among hidden cells."""
+        region = self._regions.of(self._cells[hidden[self._cells]])
+        failing = []
+        for need in self._component.needs.tolist():
+            known = [cells for cells in self._known[need] if hidden[cells].all()]
+            for insider in self._open(need, known, hidden):
+                case = Case(need, self._witnesses.demands[need], insider)
+                if not self._shown(case, hidden, region):
+                    failing.append(case)
+                    if case not in self._cases:
+                        self._cases.append(case)
+                        self._rest.append(0)
+        return failing
+
+    def _open(self, need: int, known: list[Integers], hidden: Booleans) -> list[int]:
+        """Return the insiders, and -1 for all readers, that no known witness among hidden cells serves."""
+        if not known:
+            others = np.flatnonzero(self._witnesses.others(need) & hidden)
+            return [-1, *others[np.isin(others, self._cells)].tolist()]
+        common = known[0][self._witnesses.others(need)[known[0]]]
+        for cells in known[1:]:
+            common = common[np.isin(common, cells)]
+        return [int(cell) for cell in common]
+
+    def _shown(self, case: Case, hidden: Booleans, region: Region) -> bool:
+        """Return whether there is a witness of whole numbers among hidden cells, which are the region."""
+        others = np.flatnonzero(self._witnesses.others(case.need) & hidden)
+        barred = NOBODY if case.insider < 0 else np.array([case.insider], dtype=np.int64)
+        for cells in self._known[case.need]:
+            if hidden[cells].all() and case.insider not in cells:
+                return True
+        price = np.where(self._ground.fixed, SPARE, self._ground.cost)
+        found = witness(region, case.demand, price, np.union1d(barred, others)) if len(others) else None
+        if found is None:
+            found = witness(region, case.demand, price, barred, thorough=True)
+        if found is not None:
+            self._known[case.need].append(found[0])
+        return found is not None
+
+    def _largest(self, case: Case, hidden: Booleans) -> Booleans:
+        """Return a pattern around a failing one that fails, too, and to which no cell can be added."""
         largest = hidden.copy()
-        cells = self.component.cells[~hidden[self.component.cells]]
-        for cell in cells[np.lexsort((cells, self.ground.cost[cells]))].tolist():
+        cells = self._cells[~hidden[self._cells]]
+        for cell in cells[np.lexsort((cells, self._ground.cost[cells]))].tolist():
             largest[cell] = True
-            if self.shown(number, case, largest):
+            if self._shown(case, largest, self._regions.of(self._cells[largest[self._cells]])):
                 largest[cell] = False
-        self.master.add((~largest[self.component.cells]).astype(float), 1.0)
+        return largest

@@ -1,4 +1,4 @@
-"""Linear and integer programmes: minimize a cost over cells between bounds, subject to relations."""
+"""Linear and integer programmes for moves and patterns: minimize a cost over columns between bounds and relations."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import time
 from dataclasses import dataclass
 
 import highspy
-from highspy._core import _Highs  # the public class prints a banner when it is made
 import numpy as np
+from highspy._core import _Highs  # highspy.Highs prints a banner
 from scipy import sparse
 
-from anonymization.disclosure.system import Booleans, Floats
+from anonymization.disclosure.system import Booleans, Floats, Integers
 from anonymization.errors import GateRefusal
 
 _STATUS = highspy.HighsModelStatus
 _NOTHING = (_STATUS.kInfeasible, _STATUS.kUnboundedOrInfeasible)
-_CUT_SHORT = (_STATUS.kTimeLimit, _STATUS.kSolutionLimit, _STATUS.kIterationLimit, _STATUS.kObjectiveBound)
+_CUT_SHORT = (_STATUS.kSolutionLimit, _STATUS.kIterationLimit, _STATUS.kObjectiveBound)
+_FEASIBLE = 2
+"""HiGHS's code of a feasible point."""
+_OPTIONS = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0, "mip_rel_gap": 0.0}
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,15 @@ class Solution:
 
 
 class Solver:
-    """HiGHS, on one thread, with a fixed seed: the same programme gives the same answer."""
+    """HiGHS, on one thread, with a fixed seed: the same programmes give the same answers."""
 
     def __init__(self, deadline: float | None = None) -> None:
         self.deadline = deadline
         self._highs = _Highs()
-        for option, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("mip_rel_gap", 0.0)):
+        for option, value in _OPTIONS.items():
             self._highs.setOptionValue(option, value)
+        self._start: highspy.HighsBasis | None = None
+        self._apart: Solver | None = None
 
     def check(self) -> float:
         """Return the seconds left.
@@ -62,10 +67,16 @@ class Solver:
         Raises:
             GateRefusal: none are.
         """
-        left = np.inf if self.deadline is None else self.deadline - time.monotonic()
+        left = float("inf") if self.deadline is None else self.deadline - time.monotonic()
         if left <= 0:
-            raise GateRefusal("protecting the table ran past its deadline: nothing was decided")
+            raise GateRefusal("protecting the tables ran past its deadline: nothing was decided")
         return left
+
+    def apart(self) -> Solver:
+        """Return another solver with the same deadline, which leaves what is loaded here as it is."""
+        if self._apart is None:
+            self._apart = Solver(self.deadline)
+        return self._apart
 
     def minimum(
         self, programme: Programme, *, integer: Booleans | None = None, nodes: int | None = None
@@ -76,42 +87,90 @@ class Solver:
             GateRefusal: past the deadline, or the solver ended otherwise than with an answer.
         """
         highs = self._highs
-        highs.setOptionValue("time_limit", highs.getRunTime() + self.check())
         highs.setOptionValue("presolve", "off" if integer is None else "choose")
         highs.setOptionValue("mip_max_nodes", 2**31 - 1 if nodes is None else nodes)
-        if highs.passModel(_model(programme, integer)) == highspy.HighsStatus.kError:
-            raise GateRefusal("the solver did not take the programme")
-        highs.run()
-        status = highs.getModelStatus()
+        _done(highs.passModel(_model(programme, integer)))
+        status = self._run()
+        info = highs.getInfo()
         if status in _NOTHING:
             return None
-        self.check()
-        info = highs.getInfo()
-        if status == _STATUS.kOptimal:
-            proven = True
-        elif status in _CUT_SHORT and nodes is not None:
-            if info.primal_solution_status != 2:  # noqa: PLR2004 - kSolutionStatusFeasible
-                return None
-            proven = False
-        else:
-            raise GateRefusal(f"the solver ended with {highs.modelStatusToString(status)}: nothing was decided")
+        cut_short = status in _CUT_SHORT and nodes is not None
+        if cut_short and info.primal_solution_status != _FEASIBLE:
+            return None
+        if not cut_short and status != _STATUS.kOptimal:
+            raise GateRefusal(f"the solver ended with {status.name}: nothing was decided")
         solution = highs.getSolution()
         bound = info.objective_function_value if integer is None else info.mip_dual_bound
         duals = np.array(solution.row_dual) if integer is None else np.zeros(0)
-        return Solution(np.array(solution.col_value), bound, duals, proven)
+        return Solution(np.array(solution.col_value), bound, duals, not cut_short)
+
+    def load(self, programme: Programme) -> None:
+        """Keep a linear programme in which all columns may be 0, to be solved `again` with other bounds and costs."""
+        _done(self._highs.setOptionValue("presolve", "off"))
+        _done(self._highs.passModel(_model(programme, None)))
+        rows, columns = programme.matrix.shape
+        self._start = highspy.HighsBasis()
+        self._start.col_status = [highspy.HighsBasisStatus.kLower] * columns
+        self._start.row_status = [highspy.HighsBasisStatus.kBasic] * rows
+        self._start.valid = True
+
+    def bounds(self, columns: Integers, low: Floats, high: Floats) -> None:
+        """Change bounds of some columns of what is loaded."""
+        _done(self._highs.changeColsBounds(len(columns), columns.astype(np.int32), low, high))
+
+    def costs(self, columns: Integers, cost: Floats) -> None:
+        """Change costs of some columns of what is loaded."""
+        if len(columns):
+            _done(self._highs.changeColsCost(len(columns), columns.astype(np.int32), cost))
+
+    def again(self) -> Floats | None:
+        """Return the optimum of what is loaded, found from all columns at their lower bounds; None if there is none.
+
+        Raises:
+            GateRefusal: past the deadline, or the solver ended otherwise than with an answer.
+        """
+        return np.array(self._highs.getSolution().col_value) if self._loaded() else None
+
+    def duals(self) -> Floats:
+        """Return the duals of the relations at the optimum of what is loaded.
+
+        Raises:
+            GateRefusal: past the deadline, or the solver ended otherwise than with an optimum.
+        """
+        if not self._loaded():
+            raise GateRefusal("the solver finds no table at all: nothing was decided")
+        return np.array(self._highs.getSolution().row_dual)
+
+    def _loaded(self) -> bool:
+        """Solve what is loaded; tell whether there is an optimum."""
+        _done(self._highs.setBasis(self._start))
+        status = self._run()
+        if status not in (*_NOTHING, _STATUS.kOptimal):
+            raise GateRefusal(f"the solver ended with {status.name}: nothing was decided")
+        return bool(status == _STATUS.kOptimal)
+
+    def _run(self) -> highspy.HighsModelStatus:
+        _done(self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self.check()))
+        _done(self._highs.run())
+        self.check()
+        return self._highs.getModelStatus()
+
+
+def _done(status: highspy.HighsStatus) -> None:
+    if status == highspy.HighsStatus.kError:
+        raise GateRefusal("the solver refused its task: nothing was decided")
 
 
 def _model(programme: Programme, integer: Booleans | None) -> highspy.HighsLp:
     model = highspy.HighsLp()
-    columns = sparse.csc_array(programme.matrix)
-    model.num_row_, model.num_col_ = columns.shape
+    model.num_row_, model.num_col_ = programme.matrix.shape
     model.col_cost_ = programme.cost
     model.col_lower_, model.col_upper_ = programme.low, programme.high
     model.row_lower_, model.row_upper_ = programme.row_low, programme.row_high
-    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_ = columns.indptr
-    model.a_matrix_.index_ = columns.indices
-    model.a_matrix_.value_ = columns.data.astype(np.float64)
+    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    model.a_matrix_.start_ = programme.matrix.indptr
+    model.a_matrix_.index_ = programme.matrix.indices
+    model.a_matrix_.value_ = programme.matrix.data.astype(np.float64)
     if integer is not None:
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         model.integrality_ = [kinds[int(i)] for i in integer]

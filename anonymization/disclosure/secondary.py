@@ -14,19 +14,22 @@ import numpy as np
 from scipy import sparse
 
 from anonymization.disclosure.attack import attack, insiders_attack
-from anonymization.disclosure.giveback import give_back, reroute
+from anonymization.disclosure.cuts import Component
+from anonymization.disclosure.giveback import give_back
 from anonymization.disclosure.ground import ground
-from anonymization.disclosure.moves import Mover, Search
-from anonymization.disclosure.optimum import Component, Optimum
+from anonymization.disclosure.moves import Regions
+from anonymization.disclosure.optimum import Optimum
 from anonymization.disclosure.programmes import Solver
+from anonymization.disclosure.rays import closed_upward, unproven
+from anonymization.disclosure.region import Region
 from anonymization.disclosure.system import Booleans, Integers, Needs, Problem, components
 from anonymization.disclosure.witnesses import Witnesses
 from anonymization.errors import ProtectionError
 
-NEAR = (Search(4, 60, 0), Search(8, 240, 0), Search(40, 1500, 50), Search(10**9, 10**9, None))
-"""How far a witness is looked for: first where it is cheap to look, at last everywhere."""
-AGAIN = (Search(4, 60, 0), Search(8, 240, 0))
-"""How far other witnesses are looked for when cells are given back."""
+EFFORT = 4e6
+"""Cells of all programmes that are solved to give cells back."""
+MANY = 150
+"""Needs of a component beyond which they are not searched one by one: every sum over an unsafe cell is hidden then."""
 CASES = 2_000
 """Needs and insiders of a component, at most, for which the optimum is searched."""
 
@@ -63,53 +66,94 @@ def suppress(
         GateRefusal: past the deadline, or the true values contradict the relations.
     """
     solver = Solver(deadline)
+    label = _components(problem, ~ground(problem).closed)
+    many = _many(problem, label)
+    if many.any():
+        closed = closed_upward(problem.relations, problem.needs.cell[many])
+        problem = replace(problem, hidden=problem.hidden | (closed & problem.open))
     earth = ground(problem)
-    usable = ~earth.closed
+    regions = Regions(earth, label, deadline)
     needs, guarded = problem.needs, np.ones(len(problem.needs.cell), dtype=bool)
+    if watch is not None:
+        fresh = watch.take(~np.isin(watch.cell, needs.cell))
+        needs = Needs(*(np.concatenate([getattr(n, f) for n in (needs, fresh)]) for f in ("cell", "reach", "width")))
+        guarded = np.concatenate([guarded, np.zeros(len(fresh.cell), dtype=bool)])
+    witnesses = Witnesses(earth, needs, problem.value, guarded)
+    own = np.flatnonzero(~many) if len(many) else np.zeros(0, dtype=np.int64)
+    optimal = _search(problem, witnesses, regions, solver, own, exact_up_to) and not many.any()
+    need_of = {int(cell): need for need, cell in enumerate(needs.cell)}
     while True:
-        witnesses = Witnesses(Mover(earth, solver), needs, problem.value, guarded)
-        optimal = _search(problem, witnesses, usable, solver, exact_up_to)
-        found = _found(problem, needs, guarded, watch, witnesses.hidden, deadline)
-        if not len(found.cell):
+        found = _found(problem, needs, guarded, witnesses.hidden, earth.twin, deadline)
+        if not found:
             return Pattern(witnesses.hidden, optimal)
-        fresh = ~np.isin(found.cell, needs.cell)
-        if not fresh.any():
-            raise _unmet(found.cell)
-        needs = Needs(*(np.concatenate([getattr(n, f) for n in (needs, found.take(fresh))]) for f in _FIELDS))
-        guarded = np.concatenate([guarded, np.zeros(int(fresh.sum()), dtype=bool)])
+        optimal = False
+        if proven := [cell for cell in found if witnesses.proven(need_of[cell])]:
+            raise _unmet(np.array(proven))
+        if unmet := repair(witnesses, regions, [need_of[cell] for cell in found]):
+            raise _unmet(np.unique(unmet))
 
 
-_FIELDS = ("cell", "reach", "width")
+def _many(problem: Problem, label: Integers) -> Booleans:
+    """Which needs are in a component with more of them than are searched one by one."""
+    if not len(problem.needs.cell):
+        return np.zeros(0, dtype=bool)
+    of_need = label[problem.needs.cell]
+    number = np.bincount(of_need + 1)
+    return np.asarray((of_need >= 0) & (number[of_need + 1] > MANY))
 
 
 def _search(
-    problem: Problem, witnesses: Witnesses, usable: Booleans, solver: Solver, exact_up_to: int
+    problem: Problem, witnesses: Witnesses, regions: Regions, solver: Solver, own: Integers, exact_up_to: int
 ) -> bool:
-    """Prove every need; tell whether the result is of least cost."""
+    """Prove the needs of smaller components; tell whether the result is of least cost."""
     cells = np.array([demand.cell for demand in witnesses.demands], dtype=np.int64)
-    rise = np.array([max(demand.rise, demand.width) for demand in witnesses.demands])
-    label = _components(problem, usable)
+    label = regions.label
     optimal = True
     hard: list[int] = []
-    for number in np.unique(label[cells]).tolist():
-        inside = np.flatnonzero(label[cells] == number)
+    own = own[
+        np.array([witnesses.demands[n].rise > 0 or witnesses.demands[n].width > 0 for n in own.tolist()], dtype=bool)
+    ]
+    unmet = cells[own[label[cells[own]] < 0]].tolist()
+    for number in np.unique(label[cells[own[label[cells[own]] >= 0]]]).tolist():
+        inside = own[label[cells[own]] == number]
         solved = None
         if int((label == number).sum()) <= exact_up_to:
-            solved = _optimum(problem, witnesses, np.flatnonzero(label == number), inside, solver)
+            solved = _optimum(problem, witnesses, np.flatnonzero(label == number), inside, regions, solver)
         if solved is None:
             hard += inside.tolist()
             optimal = False
         else:
-            _settle(witnesses, inside, solved)
-    order = sorted(hard, key=lambda need: (-rise[need], cells[need]))
-    unmet = [int(cells[need]) for need in order if not witnesses.establish(need, usable, NEAR)]
+            _settle(witnesses, inside, regions.of(np.flatnonzero((label == number) & solved)))
+    unmet += repair(witnesses, regions, hard)
     if unmet:
         raise _unmet(np.unique(unmet))
     if hard:
-        give_back(witnesses, usable, AGAIN)
-        reroute(witnesses, order, usable, AGAIN)
-        give_back(witnesses, usable, AGAIN)
+        give_back(witnesses, regions, EFFORT)
     return optimal
+
+
+def repair(witnesses: Witnesses, regions: Regions, needs: list[int]) -> list[int]:
+    """Prove needs, where it is cheap first; return the cells that cannot be protected."""
+    demands = witnesses.demands
+    left = sorted(needs, key=lambda need: (max(demands[need].rise, demands[need].width), demands[need].cell))
+    for tier in range(regions.tiers):
+        regions.renew()
+        missing = []
+        for need in left:
+            demand = demands[need]
+            if tier < regions.first(demand.cell):
+                missing.append(need)
+                continue
+            most = regions.limit(tier) * max(demand.rise, demand.width)
+            region = regions.near(demand.cell, tier, witnesses.hidden)
+            if not witnesses.establish(need, region, most=most):
+                missing.append(need)
+        left = missing
+    return [
+        demands[need].cell
+        for need in left
+        if not witnesses.establish(need, regions.whole(demands[need].cell), thorough=True)
+    ]
 
 
 def _components(problem: Problem, usable: Booleans) -> Integers:
@@ -117,59 +161,50 @@ def _components(problem: Problem, usable: Booleans) -> Integers:
     matrix = problem.relations.matrix
     data = np.where(usable[matrix.indices], matrix.data, 0)
     moving = sparse.csr_array((data, matrix.indices.copy(), matrix.indptr.copy()), matrix.shape)
-    moving.eliminate_zeros()  # in place: hence the copies
+    moving.eliminate_zeros()
     label = components(replace(problem.relations, matrix=moving))
     return np.where(usable, label, -1)
 
 
 def _optimum(
-    problem: Problem, witnesses: Witnesses, cells: Integers, needs: Integers, solver: Solver
+    problem: Problem, witnesses: Witnesses, cells: Integers, needs: Integers, regions: Regions, solver: Solver
 ) -> Booleans | None:
     """The cheapest pattern of a component; None where it was not proven."""
     part = problem.relations.matrix[:, cells]
     rows = np.flatnonzero(np.diff(part.indptr))
     component = Component(cells, rows, sparse.csr_array(part[rows], dtype=np.float64), needs)
-    search = Optimum(witnesses, component, solver)
-    if len(search.cases) > CASES:
-        return None
-    answer = search.run()
-    return None if answer is None else answer[0]
+    return Optimum(witnesses, component, regions, solver.deadline).run()
 
 
-def _settle(witnesses: Witnesses, needs: Integers, hidden: Booleans) -> None:
+def _settle(witnesses: Witnesses, needs: Integers, region: Region) -> None:
     """Find the witnesses of needs within a pattern that is known to hold them."""
     for need in needs.tolist():
-        if not witnesses.establish(need, hidden & ~witnesses.ground.closed, NEAR):
+        if not witnesses.establish(need, region, thorough=True):
             raise _unmet(np.array([witnesses.demands[need].cell]))
 
 
 def _found(
-    problem: Problem, needs: Needs, guarded: Booleans, watch: Needs | None, hidden: Booleans, deadline: float | None
-) -> Needs:
-    """What the attack finds: needs of cells, the problem's own or watched ones."""
-    seen = problem.seen(hidden)
-    own = problem.needs
-    watched = Needs(*(np.zeros(0, dtype=t) for t in (np.int64, np.float64, np.float64)))
-    if watch is not None:
-        watched = watch.take(hidden[watch.cell] & ~np.isin(watch.cell, needs.cell[guarded]))
-    exposed = [e.cell for e in attack(seen, own, deadline=deadline, point=problem.value)]
-    told = insiders_attack(seen, own, problem.insiders, problem.value, deadline=deadline)
-    exposed += [e.cell for insider, e in told if not _same(problem, insider, e.cell)]
-    if exposed:
-        raise _unmet(np.unique(exposed))
-    lax = []
+    problem: Problem, needs: Needs, guarded: Booleans, hidden: Booleans, twin: Integers, deadline: float | None
+) -> list[int]:
+    """Cells that the attack finds: unsafe ones, also before insiders, and others that are hidden but pinned down.
+
+    A watched cell whose minimum is its reach or more is known to be safe, however narrow its interval.
+    """
+    seen, own, watched = problem.seen(hidden), problem.needs, needs.take(~guarded & hidden[needs.cell])
+    own, watched = (
+        unproven(seen, own, problem.insiders, twin, problem.value),
+        unproven(seen, watched, problem.insiders[:0], twin, problem.value),
+    )
+    found = {e.cell for e in attack(seen, own, deadline=deadline, point=problem.value)}
+    if len(problem.insiders) and not found:
+        told = insiders_attack(seen, own, problem.insiders, problem.value, deadline=deadline)
+        found |= {e.cell for insider, e in told if twin[insider] != twin[e.cell]}
+    reach = dict(zip(watched.cell.tolist(), watched.reach.tolist(), strict=True))
     for exposure in attack(seen, watched, deadline=deadline, point=problem.value):
-        at = int(np.flatnonzero(watched.cell == exposure.cell)[0])
-        if exposure.low < watched.reach[at] or watched.reach[at] == 0:
-            lax.append(at)
-    return watched.take(np.array(lax, dtype=np.int64))
-
-
-def _same(problem: Problem, insider: int, cell: int) -> bool:
-    """Whether an insider is the only contributor of a cell as well."""
-    who = problem.contributor
-    return who is not None and who[cell] >= 0 and who[cell] == who[insider]
+        if exposure.low < reach[exposure.cell] or reach[exposure.cell] == 0:
+            found.add(exposure.cell)
+    return sorted(found)
 
 
 def _unmet(cells: Integers) -> ProtectionError:
-    return ProtectionError(f"{len(cells)} cells cannot be protected by hiding what may be hidden", cells)
+    return ProtectionError(f"{len(cells)} cells cannot be protected by hiding what may be hidden", cells.tolist())

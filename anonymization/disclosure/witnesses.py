@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from anonymization.disclosure.ground import Ground
-from anonymization.disclosure.moves import Demand, Mover, Search
+from anonymization.disclosure.moves import NOBODY, Demand, witness
+from anonymization.disclosure.region import Region
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
 
 SPARE = 0.01
@@ -21,27 +20,27 @@ class Witnesses:
     alone: an insider who knows his own cell cannot rule that one out.
 
     Attributes:
-        hidden: which cells are hidden.
+        ground: relations and bounds.
+        hidden: which cells are hidden: those that are at any rate, and those that a witness moves.
         uses: how many witnesses move each cell.
         demands: what is to be proven.
     """
 
-    def __init__(self, mover: Mover, needs: Needs, value: Integers, guarded: Booleans) -> None:
+    def __init__(self, ground: Ground, needs: Needs, value: Integers, guarded: Booleans) -> None:
         """Start with no witness.
 
         Args:
-            mover: finds moves.
+            ground: relations and bounds.
             needs: what is to be proven.
             value: true values.
             guarded: of which needs insiders must not be able to rule out all witnesses.
         """
-        self.mover = mover
-        self.ground: Ground = mover.ground
-        self.hidden = self.ground.fixed.copy()
+        self.ground = ground
+        self.hidden = ground.fixed.copy()
         self.uses = np.zeros(len(value), dtype=np.int64)
-        rise = np.maximum(needs.reach - value[needs.cell], 0.0)
+        rise = np.ceil(np.maximum(needs.reach - value[needs.cell], 0.0))
         self.demands = [
-            Demand(int(c), float(r), float(w)) for c, r, w in zip(needs.cell, rise, needs.width, strict=True)
+            Demand(int(c), float(r), float(w)) for c, r, w in zip(needs.cell, rise, np.ceil(needs.width), strict=True)
         ]
         self._guarded = guarded
         self._moves: dict[int, tuple[int, Integers]] = {}
@@ -53,60 +52,57 @@ class Witnesses:
         """Return the price of moving each cell: what is hidden at any rate costs next to nothing."""
         return np.where(self.hidden, SPARE, self.ground.cost)
 
-    def users(self, cell: int) -> list[int]:
-        """Return the witnesses that move a cell."""
-        return sorted(self._users.get(cell, ()))
-
-    def need_of(self, witness: int) -> int:
-        """Return which need a witness proves."""
-        return self._moves[witness][0]
-
-    def cells_of(self, witness: int) -> Integers:
-        """Return the cells a witness moves."""
-        return self._moves[witness][1]
-
-    def add(self, need: int, cells: Integers) -> int:
-        """Keep a witness of a need, hide what it moves, and return its number."""
-        number = self._next
-        self._next += 1
-        self._moves[number] = (need, cells)
-        self._of_need[need].append(number)
-        self.uses[cells] += 1
-        self.hidden[cells] = True
-        for cell in cells.tolist():
-            self._users.setdefault(cell, set()).add(number)
-        return number
-
-    def remove(self, witness: int) -> tuple[int, Integers]:
-        """Forget a witness, publish what no other one moves, and return what it was."""
-        need, cells = self._moves.pop(witness)
-        self._of_need[need].remove(witness)
-        self.uses[cells] -= 1
-        self.hidden[cells] = self.ground.fixed[cells] | (self.uses[cells] > 0)
-        for cell in cells.tolist():
-            self._users[cell].discard(witness)
-        return need, cells
-
-    def of_need(self, need: int) -> list[int]:
-        """Return the witnesses of a need."""
-        return list(self._of_need[need])
-
-    @property
-    def mark(self) -> int:
-        """A mark for `since`."""
-        return self._next
-
-    def since(self, mark: int) -> list[int]:
-        """Return the witnesses added since a mark."""
-        return [w for w in range(mark, self._next) if w in self._moves]
-
     def cost(self) -> float:
         """Return the cost of what is hidden."""
         return float(self.ground.cost[self.hidden].sum())
 
-    def in_all(self, need: int, without: int | None = None) -> Integers | None:
-        """Return the insiders' cells that every witness of a need moves, `without` one; None if there is no witness."""
-        kept = [self._moves[w][1] for w in self._of_need[need] if w != without]
+    def users(self, cell: int) -> list[int]:
+        """Return the witnesses that move a cell."""
+        return sorted(self._users.get(cell, ()))
+
+    def need_of(self, number: int) -> int:
+        """Return which need a witness proves."""
+        return self._moves[number][0]
+
+    @property
+    def mark(self) -> int:
+        """The number of the next witness."""
+        return self._next
+
+    def since(self, mark: int) -> list[int]:
+        """Return the witnesses added since a mark."""
+        return [number for number in range(mark, self._next) if number in self._moves]
+
+    def add(self, need: int, cells: Integers) -> None:
+        """Keep a witness of a need, and hide what it moves."""
+        self._moves[self._next] = (need, cells)
+        self._of_need[need].append(self._next)
+        self.uses[cells] += 1
+        self.hidden[cells] = True
+        for cell in cells.tolist():
+            self._users.setdefault(cell, set()).add(self._next)
+        self._next += 1
+
+    def remove(self, number: int) -> tuple[int, Integers]:
+        """Forget a witness, publish what no other one moves, and return what it was."""
+        need, cells = self._moves.pop(number)
+        self._of_need[need].remove(number)
+        self.uses[cells] -= 1
+        self.hidden[cells] = self.ground.fixed[cells] | (self.uses[cells] > 0)
+        for cell in cells.tolist():
+            self._users[cell].discard(number)
+        return need, cells
+
+    def others(self, need: int) -> Booleans:
+        """Return which cells are of insiders other than the contributors of a need's cell."""
+        if not self._guarded[need]:
+            return np.zeros(len(self.hidden), dtype=np.bool_)
+        twin = self.ground.twin
+        return np.asarray(self.ground.insider & (twin != twin[self.demands[need].cell]))
+
+    def in_all(self, need: int) -> Integers | None:
+        """Return the insiders' cells that every witness of a need moves; None if there is no witness."""
+        kept = [self._moves[number][1] for number in self._of_need[need]]
         if not kept:
             return None
         common = kept[0][self.others(need)[kept[0]]]
@@ -114,49 +110,37 @@ class Witnesses:
             common = common[np.isin(common, cells, assume_unique=True)]
         return common
 
-    def others(self, need: int) -> Booleans:
-        """Return which cells are of insiders other than the contributors of a need's cell."""
-        if not self._guarded[need]:
-            return np.zeros(len(self.hidden), dtype=np.bool_)
-        twin = self.ground.twin
-        return self.ground.insider & (twin != twin[self.demands[need].cell])
-
     def proven(self, need: int) -> bool:
         """Return whether a need is proven."""
         common = self.in_all(need)
         return common is not None and not len(common)
 
-    def find(self, need: int, usable: Booleans, price: Floats, searches: Iterable[Search]) -> Integers | None:
-        """Return a witness of a need from the first search that finds one."""
-        for search in searches:
-            cells = self.mover.find(self.demands[need], self.hidden, usable, price, search)
-            if cells is not None:
-                return cells
-        return None
-
-    def establish(self, need: int, usable: Booleans, searches: tuple[Search, ...]) -> bool:
-        """Find the witnesses that a need lacks; tell whether it is proven then."""
-        while True:
+    def establish(
+        self,
+        need: int,
+        region: Region,
+        *,
+        barred: Integers = NOBODY,
+        most: float = np.inf,
+        thorough: bool = False,
+    ) -> bool:
+        """Find the witnesses that a need lacks, of a price of at most `most` each; tell whether it is proven then."""
+        while not self.proven(need):
             common = self.in_all(need)
-            if common is not None and not len(common):
-                return True
-            price = self.price()
-            cells = None
-            for barred in _bars(common):
-                allowed = usable
-                if len(barred):
-                    allowed = usable.copy()
-                    allowed[barred] = False
-                cells = self.find(need, allowed, price, searches)
-                if cells is not None:
+            found = None
+            for insiders in _bars(common):
+                still = np.concatenate([barred, insiders])
+                found = witness(region, self.demands[need], self.price(), still, thorough=thorough)
+                if found is not None:
                     break
-            if cells is None:
+            if found is None or found[1] > most:
                 return False
-            self.add(need, cells)
+            self.add(need, found[0])
+        return True
 
 
 def _bars(common: Integers | None) -> list[Integers]:
     """Return which insiders a further witness must leave alone: all at once, else the first one."""
     if common is None or len(common) == 1:
-        return [np.zeros(0, dtype=np.int64) if common is None else common]
+        return [NOBODY if common is None else common]
     return [common, common[:1]]

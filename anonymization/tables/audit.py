@@ -17,6 +17,7 @@ import pandas as pd
 
 from anonymization.disclosure.attack import Exposure, attack
 from anonymization.disclosure.propagation import propagated
+from anonymization.disclosure.rays import unproven
 from anonymization.errors import GateRefusal
 from anonymization.tables.findings import Finding
 from anonymization.tables.linked import Linked, link, require_one_state
@@ -54,7 +55,9 @@ def exposures(linked: Linked, *, deadline: float | None = None) -> Iterator[Expo
     """Yield the cells that are given away, by what is published alone."""
     seen = seen_by_readers(linked)
     at_least = propagated(seen).low
-    for exposure in attack(seen, public_needs(linked), deadline=deadline):
+    nobody = np.zeros(0, dtype=np.int64)
+    needs = unproven(seen, public_needs(linked), nobody, nobody)
+    for exposure in attack(seen, needs, deadline=deadline):
         cell = exposure.cell
         people = exposure.low if linked.persons[cell] else at_least[linked.counted[cell]]
         alone = linked.counted[cell] < 0

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from anonymization.disclosure.attack import Exposure, attack, insiders_attack
+from anonymization.disclosure.rays import unproven
 from anonymization.errors import GateRefusal
 from anonymization.tables.audit import SECONDS, finding_of
 from anonymization.tables.findings import Finding
@@ -48,9 +49,10 @@ def unmet_needs(
     unsafe = unsafe_cells(truth, true, rules, value)
     _require_hidden(published, unsafe.cells)
     seen = seen_by_readers(published)
-    found = [finding_of(published, e) for e in attack(seen, unsafe.needs, deadline=deadline)]
-    for insider, exposure in insiders_attack(seen, unsafe.needs, unsafe.insiders, value, deadline=deadline):
-        who = unsafe.contributor
+    who = np.where(unsafe.contributor >= 0, unsafe.contributor, -1 - np.arange(len(value)))
+    needs = unproven(seen, unsafe.needs, unsafe.insiders, who, value)
+    found = [finding_of(published, e) for e in attack(seen, needs, deadline=deadline, point=value)]
+    for insider, exposure in insiders_attack(seen, needs, unsafe.insiders, value, deadline=deadline):
         if who[insider] != who[exposure.cell]:  # nobody is protected from himself
             found.append(_told_to(published, insider, exposure))
     return tuple(found)

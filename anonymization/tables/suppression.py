@@ -187,7 +187,7 @@ def _values(linked: Linked) -> Integers:
 
 def _error(linked: Linked, cells: Integers, why: str) -> ProtectionError:
     names = ["{}, {}.{}, {}".format(*linked.name(int(cell))) for cell in cells[:3]]
-    return ProtectionError(f"{len(cells)} cells cannot be protected: {why}; {'; '.join(names)}", cells)
+    return ProtectionError(f"{len(cells)} cells cannot be protected: {why}; {'; '.join(names)}", cells.tolist())
 
 
 def _safe_tables(tables: Sequence[Table], linked: Linked, hidden: Booleans, rules: Rules) -> tuple[SafeTable, ...]:

@@ -119,7 +119,7 @@ def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: I
 
 
 def _contributors(linked: Linked, single: Booleans, value: Integers) -> Integers:
-    """Who the single contributor of a cell is: the one of a part of it with somebody in it, and of its other measures."""
+    """Who the single contributor of a cell is: the one of its parts with somebody in, and of its other measures."""
     relations = linked.relations.matrix.tocoo()
     row, column = relations.coords
     kept = single[column] & (value[column] > 0)
