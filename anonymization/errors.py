@@ -64,3 +64,7 @@ class ProtectionError(Refusal):
     def __init__(self, message: str, cells: object = ()) -> None:
         super().__init__(message)
         self.cells = cells
+
+
+class AuditUnfinished(GateRefusal):
+    """The attack on a candidate ended before it was done: nothing is known, so the gate stays closed."""

@@ -186,11 +186,14 @@ class Reduced:
         system: of unknown cells; published values are moved into the bounds of the rows, equal rows are one.
         cell: for each unknown, its cell in the whole system.
         row: for each row, one of the rows of the whole system that it came from.
+        low_row, high_row: for each row, the row of the whole system that its lower and its upper bound came from.
     """
 
     system: System
     cell: Integers
     row: Integers
+    low_row: Integers
+    high_row: Integers
 
 
 def reduced(system: System) -> Reduced:
@@ -205,6 +208,7 @@ def reduced(system: System) -> Reduced:
     given = relations.matrix @ np.where(known, system.low, 0.0)
     low, high = relations.low - given, relations.high - given
     matrix = sparse.csr_array(relations.matrix[:, unknown])
+    matrix.eliminate_zeros()
     matrix.sort_indices()
     length = np.diff(matrix.indptr)
     empty = length == 0
@@ -219,12 +223,51 @@ def reduced(system: System) -> Reduced:
     if np.any(merged_low > merged_high + SLACK):
         raise GateRefusal("published figures contradict each other: two sums of the same hidden cells differ")
     rows = keep[first]
+    low_row, high_row = _tightest(-low[keep], group, keep), _tightest(high[keep], group, keep)
     part = Relations(sparse.csr_array(matrix[rows]), merged_low, merged_high)
-    return Reduced(System(part, system.low[unknown], system.high[unknown]), unknown, rows)
+    return Reduced(System(part, system.low[unknown], system.high[unknown]), unknown, rows, low_row, high_row)
+
+
+def _tightest(bound: Floats, group: Integers, row: Integers) -> Integers:
+    """Return, of each group, the row with the smallest bound; the first of several."""
+    order = np.lexsort((np.arange(len(row)), bound, group))
+    start = np.flatnonzero(np.diff(group[order], prepend=-1))
+    return row[order[start]]
 
 
 def _equal_rows(matrix: sparse.csr_array) -> tuple[Integers, Integers]:
-    """Return the first row of each set of equal rows, and each row's set."""
+    """Return the first row of each set of equal rows, and each row's set; sets are in order of their first rows."""
+    rows, cells = matrix.shape
+    length = np.diff(matrix.indptr).astype(np.int64)
+    if not matrix.nnz:
+        return np.zeros(min(rows, 1), dtype=np.int64), np.zeros(rows, dtype=np.int64)
+    mark = np.random.default_rng(0).integers(0, 2**64, cells, dtype=np.uint64)
+    product = mark[matrix.indices] * matrix.data.astype(np.uint64)
+    running = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(product, dtype=np.uint64)])
+    digest = running[matrix.indptr[1:]] - running[matrix.indptr[:-1]]
+    _, found, label = np.unique(digest, return_index=True, return_inverse=True)
+    order = np.argsort(found, kind="stable")
+    first = found[order].astype(np.int64)
+    group = np.argsort(order, kind="stable")[label].astype(np.int64)
+    other = np.flatnonzero(first[group] != np.arange(rows))
+    if not _all_equal(matrix, length, other, first[group[other]]):
+        return _equal_rows_one_by_one(matrix)
+    return first, group
+
+
+def _all_equal(matrix: sparse.csr_array, length: Integers, row: Integers, twin: Integers) -> bool:
+    """Return whether each row equals its twin: a digest alone proves nothing."""
+    if np.any(length[row] != length[twin]):
+        return False
+    within = np.arange(length[row].sum()) - np.repeat(np.cumsum(length[row]) - length[row], length[row])
+    here = within + np.repeat(matrix.indptr[row].astype(np.int64), length[row])
+    there = within + np.repeat(matrix.indptr[twin].astype(np.int64), length[row])
+    same = (matrix.indices[here] == matrix.indices[there]) & (matrix.data[here] == matrix.data[there])
+    return bool(same.all())
+
+
+def _equal_rows_one_by_one(matrix: sparse.csr_array) -> tuple[Integers, Integers]:
+    """Return the same as `_equal_rows`, whatever the digests."""
     seen: dict[bytes, int] = {}
     first: list[int] = []
     group = np.empty(matrix.shape[0], dtype=np.int64)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anonymization.compiled import compiled
 from anonymization.errors import InputError
-from anonymization.microdata.compiled import compiled
 from anonymization.microdata.criteria import Classes, Criterion
 from anonymization.microdata.histogram import Histogram, Sensitive
 from anonymization.microdata.recoding import LocalSolution

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from anonymization.microdata.compiled import uncounted
+from anonymization.compiled import uncounted
 from anonymization.microdata.nodes import Ints, Longs, Space, Tables
 from anonymization.microdata.recoding_kernels import joined_cost
 from anonymization.microdata.sweep import mixed

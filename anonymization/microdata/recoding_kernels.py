@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.microdata.compiled import uncounted
+from anonymization.compiled import uncounted
 from anonymization.microdata.nodes import Ints, Longs, Tables
 
 NOTHING = -1

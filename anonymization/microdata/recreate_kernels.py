@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.microdata.compiled import uncounted
+from anonymization.compiled import uncounted
 from anonymization.microdata.nodes import Tables
 from anonymization.microdata.recoding_kernels import FAR, climb, join, joined_cost, widen
 from anonymization.microdata.ruin_state import Pool, Rules, Seed, State

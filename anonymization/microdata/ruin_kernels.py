@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anonymization.microdata.compiled import uncounted
+from anonymization.compiled import uncounted
 from anonymization.microdata.nodes import Longs, Tables
 from anonymization.microdata.recoding_kernels import widen
 from anonymization.microdata.recreate_kernels import (

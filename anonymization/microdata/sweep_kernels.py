@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from anonymization.microdata.compiled import uncounted
+from anonymization.compiled import uncounted
 from anonymization.microdata.nodes import Ints, Longs
 
 Marks = npt.NDArray[np.uint64]

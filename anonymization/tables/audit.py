@@ -65,11 +65,9 @@ def exposures(linked: Linked, *, deadline: float | None = None) -> Iterator[Expo
 def finding_of(linked: Linked, exposure: Exposure) -> Finding:
     """Return an exposed cell as a finding, by the names that its figures are published under."""
     release, table, measure, cell = linked.name(exposure.cell)
-    sources = [linked.name(int(known)) for known in exposure.published]
-    texts = tuple(
-        f"{r}, {t}.{m}, {c}: {int(linked.value[k])}"
-        for (r, t, m, c), k in zip(sources, exposure.published, strict=True)
-    )
+    known = exposure.published[~np.isnan(linked.value[exposure.published])]  # an insider knows one more
+    sources = [linked.name(int(cell)) for cell in known]
+    texts = tuple(f"{r}, {t}.{m}, {c}: {int(linked.value[k])}" for (r, t, m, c), k in zip(sources, known, strict=True))
     high = -1 if np.isinf(exposure.high) else int(exposure.high)
     return Finding(release, table, measure, cell, int(exposure.low), high, texts or ("the figure's own bounds",))
 

@@ -124,6 +124,12 @@ def test_mesh(engine):
     assert {row["lat"]: row["m"] for row in rows} == {lat: mesh for (lat, _), mesh in places.items()}
 
 
+def test_text_hash_is_sha_256(engine):
+    texts = ["1\x1fdirect", "山田", "x" * 300, "", None]
+    expected = [None if t is None else int(hashlib.sha256(t.encode()).hexdigest()[:15], 16) for t in texts]
+    assert values(engine, "TEXT_HASH(x)", texts) == expected
+
+
 def test_pseudonym_is_hmac(engine):
     key = bytes(range(32))
     pads = [bytes(b ^ pad for b in key.ljust(64, b"\0")) for pad in (0x36, 0x5C)]

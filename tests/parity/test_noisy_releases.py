@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 
+import pandas as pd
 import pytest
 
+import jobs.build
 from jobs.build import build
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
@@ -19,3 +21,27 @@ def test_cell_keys_are_equal(declared, based_on):
     setting = declared(based_on, "with-noise", protection=CELL_KEY)
     first = build(setting, "with-noise", "2026-10").request
     assert build(setting, "with-noise", "2026-10", engine="spark").request.digest == first.digest
+
+
+def test_what_noise_is_drawn_on_is_equal_and_a_draw_is_for_both(declared, monkeypatch):
+    """True tables of bounded contributions are equal; what one engine's build drew, the other's reuses."""
+    if importlib.util.find_spec("pyspark") is None:
+        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
+    title = {"en": "x", "ja": "x"}
+    measures = {
+        "visitors_bounded": {"kind": "persons", "source": "analytics", "title": title},
+        "seconds_bounded": {"kind": "total", "source": "analytics", "column": "seconds_on_page", "title": title},
+    }
+    protection = {"method": "differential_privacy", "rho": "0.4", "max_cells": 2, "max_per_cell": 60}
+    tables = {"visits": {"title": title, "dimensions": ["access_source", "day"], "measures": measures}}
+    setting = declared("web-audience", "with-draw", tables=tables, protection=protection)
+    drawn_on, draw = [], jobs.build.drawn
+    monkeypatch.setattr(jobs.build, "drawn", lambda true, given: drawn_on.append(true) or draw(true, given))
+    first = build(setting, "with-draw", "2026-10").request
+    assert build(setting, "with-draw", "2026-10", engine="spark").request.digest == first.digest
+    assert len(drawn_on) == 1
+    for stored in setting.home.draws.iterdir():
+        stored.unlink()
+    assert build(setting, "with-draw", "2026-10", engine="spark").request.digest != first.digest
+    one, other = (true[0].frame for true in drawn_on)
+    pd.testing.assert_frame_equal(one, other)

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from anonymization.microdata.compiled import PACKAGE, cache_folder
+from anonymization.compiled import PACKAGE, cache_folder
 
-CALLED = "from anonymization.microdata.compiled import compiled\n\n\n@compiled\ndef called():\n    return {}\n"
+CALLED = "from anonymization.compiled import compiled\n\n\n@compiled\ndef called():\n    return {}\n"
 CALLING = (
-    "from anonymization.microdata.compiled import compiled\nfrom {} import called\n\n\n"
+    "from anonymization.compiled import compiled\nfrom {} import called\n\n\n"
     "@compiled\ndef calling():\n    return called()\n"
 )
 
@@ -44,7 +44,7 @@ def test_the_folder_follows_the_kernels(package, name, moved):
 def test_a_changed_callee_is_compiled_again(package):
     code = (
         "import sys\nfrom pathlib import Path\nfrom numba import config\n"
-        "from anonymization.microdata.compiled import cache_folder\n"
+        "from anonymization.compiled import cache_folder\n"
         "config.CACHE_DIR = str(cache_folder(Path(sys.argv[1])))\nsys.path.insert(0, sys.argv[1])\n"
         "from calling import calling\nprint(calling())\n"
     )

@@ -24,10 +24,10 @@ MARK = b"\n@"
 def cache_folder(package: Path) -> Path:
     """Return where compiled kernels of a package are kept; those of other versions of its files are removed."""
     digest = hashlib.sha256()
-    for path in sorted(package.glob("*.py")):
+    for path in sorted(package.rglob("*.py")):
         content = path.read_bytes()
         if any(MARK + name + b"\n" in content for name in (b"compiled", b"uncounted")):
-            digest.update(path.name.encode() + b"\0" + hashlib.sha256(content).digest())
+            digest.update(str(path.relative_to(package)).encode() + b"\0" + hashlib.sha256(content).digest())
     kept = package / "__pycache__" / f"kernels-{digest.hexdigest()[:16]}"
     if not kept.exists():
         for other in (package / "__pycache__").glob("kernels-*"):

@@ -1,0 +1,160 @@
+"""The attack: everything that is published is solved, and each cell that must stay uncertain is tried.
+
+A need holds only where points prove it that satisfy all relations in whole numbers. What is not proven is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from anonymization.disclosure.blocks import Block, taken_apart
+from anonymization.disclosure.evidence import Proof, Prover
+from anonymization.disclosure.insiders import Insiders
+from anonymization.disclosure.search import Search
+from anonymization.disclosure.solver import time_left
+from anonymization.disclosure.system import SLACK, Floats, Integers, Needs, System
+from anonymization.disclosure.verdict import failing, met, one_each
+from anonymization.errors import GateRefusal
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A cell of which readers can know more than they may.
+
+    Attributes:
+        cell: the cell.
+        low, high: its exact feasible minimum and maximum.
+        rows: relations that the bound follows from that is too tight; both bounds, if the interval is too narrow.
+        published: the known cells with a weight in that combination: the published figures that give the cell away.
+    """
+
+    cell: int
+    low: float
+    high: float
+    rows: Integers
+    published: Integers
+
+
+def attack(
+    system: System,
+    needs: Needs,
+    *,
+    integer: bool = True,
+    deadline: float | None = None,
+    point: Integers | Floats | None = None,
+) -> tuple[Exposure, ...]:
+    """Return the cells whose need is not met, in order of cell; none if nothing is given away.
+
+    Args:
+        system: what a reader knows.
+        needs: what must stay possible.
+        integer: over whole numbers; else over real ones, where more seems possible than is.
+        deadline: of `time.monotonic()`.
+        point: figures of all cells that satisfy the system, where they are known: it spares looking for some. It is
+            verified, and not used if it does not satisfy the system.
+
+    Raises:
+        GateRefusal: the published figures contradict each other, or the solver failed.
+        AuditUnfinished: the deadline passed, so nothing is known.
+    """
+    time_left(deadline)
+    needs = one_each(needs)
+    parts = taken_apart(system, needs.cell, whole=integer)
+    label = parts.label[needs.cell]
+    prover = Prover(system, parts, deadline, whole=integer)
+    outside = needs.take((label < 0) & ~met(needs, parts.low[needs.cell], parts.high[needs.cell], whole=integer))
+    found = [
+        _exposure(prover, need, (float(parts.low[need.cell[0]]), float(parts.high[need.cell[0]])))
+        for need in _each(outside)
+    ]
+    for number, block in enumerate(parts.blocks):
+        search = Search(block.system, deadline, whole=integer)
+        if point is not None:
+            search.accept(np.asarray(point, dtype=np.float64)[block.cell])
+        inside = needs.take(label == number)
+        places = np.searchsorted(block.cell, inside.cell)
+        exposed = failing(search, places, inside)
+        for need, place in zip(_each(inside.take(exposed)), places[exposed].tolist(), strict=True):
+            interval = search.extreme(place, -1), search.extreme(place, 1)
+            found.append(_exposure(prover, need, interval, block, search))
+    return tuple(sorted(found, key=lambda exposure: exposure.cell))
+
+
+def insiders_attack(
+    system: System,
+    needs: Needs,
+    insiders: Integers,
+    value: Integers,
+    *,
+    deadline: float | None = None,
+) -> tuple[tuple[int, Exposure], ...]:
+    """Return the cells whose need fails for someone who knows one more cell: an insider's cell, and the exposure.
+
+    What fails for every reader fails for each insider too; its interval is then that of every reader.
+
+    Args:
+        system: what a reader knows.
+        needs: what must stay possible for each insider, but for his own cell.
+        insiders: cells with a single contributor.
+        value: the true values of all cells; those of the insiders must be right, others only save time.
+        deadline: of `time.monotonic()`.
+
+    Raises:
+        GateRefusal: the figures contradict each other, or the solver failed.
+        AuditUnfinished: the deadline passed, so nothing is known.
+    """
+    needs = one_each(needs)
+    insiders = np.unique(insiders)
+    plain = attack(system, needs, deadline=deadline, point=value)
+    given = np.array([exposure.cell for exposure in plain], dtype=np.int64)
+    safe = needs.take(~np.isin(needs.cell, given))
+    parts = taken_apart(system, insiders)
+    if np.any((value < parts.low - SLACK)[insiders] | (value > parts.high + SLACK)[insiders]):
+        raise GateRefusal("the figures of insiders contradict what is published")
+    found = [(int(s), exposure) for s in insiders for exposure in plain if exposure.cell != s]
+    for number, block in enumerate(parts.blocks):
+        own = insiders[parts.label[insiders] == number]
+        inside = safe.take(parts.label[safe.cell] == number)
+        pairs = Insiders(block, own, value, inside, deadline)
+        for cell, failed in pairs.failing():
+            fixed = _knowing(system, cell, float(value[cell]))
+            again = attack(fixed, inside.take(failed), deadline=deadline, point=value)
+            found += [(cell, exposure) for exposure in again]
+    return tuple(sorted(found, key=lambda pair: (pair[0], pair[1].cell)))
+
+
+def _knowing(system: System, cell: int, figure: float) -> System:
+    """Return what someone knows who knows one more cell."""
+    low, high = system.low.copy(), system.high.copy()
+    low[cell] = high[cell] = figure
+    return System(system.relations, low, high)
+
+
+def _each(needs: Needs) -> Iterator[Needs]:
+    """Yield the needs one by one."""
+    return (needs.take(np.array([k])) for k in range(len(needs.cell)))
+
+
+def _exposure(
+    prover: Prover,
+    need: Needs,
+    interval: tuple[float, float],
+    block: Block | None = None,
+    search: Search | None = None,
+) -> Exposure:
+    """Return what is found of a cell, with its proof."""
+    cell = int(need.cell[0])
+    low, high = interval
+    narrow = high >= need.reach[0]
+    proofs: list[Proof] = []
+    for sign, bound in ((1, high), (-1, low)) if narrow else ((1, high),):
+        evidence = None
+        if block is not None and search is not None:
+            evidence = search.evidence[int(np.searchsorted(block.cell, cell)), sign]
+        proofs.append(prover.proof(cell, sign, bound, block, evidence))
+    rows = np.unique(np.concatenate([proof.rows for proof in proofs]))
+    published = np.unique(np.concatenate([proof.published for proof in proofs]))
+    return Exposure(cell, low, high, rows, published)

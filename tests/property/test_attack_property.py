@@ -1,0 +1,158 @@
+"""The attack against all whole points of small systems, written down one by one."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from anonymization.disclosure.attack import attack, insiders_attack
+from anonymization.disclosure.intervals import intervals
+from anonymization.disclosure.propagation import propagated
+from anonymization.disclosure.system import Needs, Relations, System, reduced
+from anonymization.errors import GateRefusal
+
+LARGEST = 4
+
+
+@st.composite
+def systems(draw, *, boxes=True):
+    """A true table of small figures, relations that hold for it, and what is published of it."""
+    cells = draw(st.integers(2, 6))
+    true = np.array(draw(st.lists(st.integers(0, LARGEST), min_size=cells, max_size=cells)))
+    rows = draw(st.integers(0, 5))
+    weights = np.array(draw(st.lists(st.lists(st.sampled_from([0, 0, 1, 1, -1, 2]), min_size=cells, max_size=cells), min_size=rows, max_size=rows)), dtype=np.int64).reshape(rows, cells)  # fmt: skip
+    total = weights @ true
+    below = np.array(draw(st.lists(st.sampled_from([0, 0, 0, 1, 2, np.inf]), min_size=rows, max_size=rows)))
+    above = np.array(draw(st.lists(st.sampled_from([0, 0, 0, 1, np.inf]), min_size=rows, max_size=rows)))
+    published = np.array(draw(st.lists(st.sampled_from([True, False, False]), min_size=cells, max_size=cells)))
+    width = np.array(draw(st.lists(st.integers(0, LARGEST), min_size=cells, max_size=cells)))
+    low = np.where(published, true, np.maximum(0, true - width))
+    high = np.where(published, true, np.minimum(LARGEST, true + width) if boxes else LARGEST)
+    system = System(
+        Relations(sparse.csr_array(weights), total - below, total + above), low.astype(float), high.astype(float)
+    )
+    return system, true
+
+
+def points(system):
+    ranges = [range(int(low), int(high) + 1) for low, high in zip(system.low, system.high, strict=True)]
+    every = list(product(*ranges))
+    every = np.array(every, dtype=np.int64).reshape(len(every), system.cells)
+    total = every @ system.relations.matrix.toarray().T
+    return every[((total >= system.relations.low) & (total <= system.relations.high)).all(axis=1)]
+
+
+def broken(every, needs):
+    low, high = every.min(axis=0), every.max(axis=0)
+    return [
+        c
+        for c, reach, width in zip(needs.cell, needs.reach, needs.width, strict=True)
+        if high[c] < reach or high[c] - low[c] < width
+    ]
+
+
+def needs_of(data, cells):
+    figures = st.lists(st.integers(0, LARGEST), min_size=cells, max_size=cells)
+    return Needs(np.arange(cells), np.array(data.draw(figures), dtype=float), np.array(data.draw(figures), dtype=float))
+
+
+@given(systems())
+@settings(max_examples=300, deadline=None)
+def test_intervals_are_those_of_all_whole_points(case):
+    system, _ = case
+    every = points(system)
+    low, high = intervals(system, np.arange(system.cells))
+    assert low.tolist() == every.min(axis=0).tolist()
+    assert high.tolist() == every.max(axis=0).tolist()
+
+
+@given(systems())
+@settings(max_examples=200, deadline=None)
+def test_real_intervals_hold_the_whole_ones(case):
+    system, _ = case
+    every = points(system)
+    low, high = intervals(system, np.arange(system.cells), integer=False)
+    assert np.all(low <= every.min(axis=0) + 1e-6)
+    assert np.all(high >= every.max(axis=0) - 1e-6)
+
+
+@given(systems())
+@settings(max_examples=200, deadline=None)
+def test_narrowed_bounds_hold_every_point(case):
+    system, _ = case
+    every, narrow = points(system), propagated(system)
+    assert np.all(narrow.low <= every.min(axis=0))
+    assert np.all(narrow.high >= every.max(axis=0))
+    assert np.all((narrow.low >= system.low) & (narrow.high <= system.high))
+    assert narrow.relations is system.relations
+
+
+@given(systems())
+@settings(max_examples=200, deadline=None)
+def test_a_reduced_system_has_the_same_points(case):
+    system, _ = case
+    part = reduced(system)
+    every = points(system)
+    assert {tuple(p) for p in every[:, part.cell]} == {tuple(p) for p in points(part.system)}
+    dense = [tuple(row) for row in part.system.relations.matrix.toarray()]
+    assert len(set(dense)) == len(dense)
+
+
+@given(systems(), st.data(), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_exactly_the_broken_needs_are_found(case, data, knows_truth):
+    system, true = case
+    every, needs = points(system), needs_of(data, system.cells)
+    found = attack(system, needs, point=true if knows_truth else None)
+    assert [e.cell for e in found] == broken(every, needs)
+    for exposure in found:
+        assert (exposure.low, exposure.high) == (every[:, exposure.cell].min(), every[:, exposure.cell].max())
+
+
+@given(systems(), st.data())
+@settings(max_examples=300, deadline=None)
+def test_the_rows_named_give_the_cell_away_by_themselves(case, data):
+    system, _ = case
+    needs = needs_of(data, system.cells)
+    for exposure in attack(system, needs):
+        told = np.zeros(system.cells, dtype=bool)
+        told[exposure.published] = True
+        start_low = np.where(system.known & ~told, 0, system.low)
+        start_high = np.where(system.known & ~told, LARGEST, system.high)
+        every = points(System(system.relations.take(exposure.rows), start_low, start_high))[:, exposure.cell]
+        assert every.max() < needs.reach[exposure.cell] or np.ptp(every) < needs.width[exposure.cell]
+
+
+@given(systems(), st.data())
+@settings(max_examples=300, deadline=None)
+def test_insiders_find_exactly_what_breaks_when_their_cell_is_known(case, data):
+    system, true = case
+    needs = needs_of(data, system.cells)
+    insiders = np.array(sorted(data.draw(st.sets(st.integers(0, system.cells - 1)))), dtype=np.int64)
+    every = points(system)
+    expected = [(s, c) for s in insiders for c in broken(every[every[:, s] == true[s]], needs) if c != s]
+    found = insiders_attack(system, needs, insiders, true)
+    assert [(s, e.cell) for s, e in found] == expected
+
+
+@given(systems(), st.data())
+@settings(max_examples=100, deadline=None)
+def test_figures_that_contradict_each_other_are_refused(case, data):
+    system, _ = case
+    if not system.relations.rows:
+        return
+    row = data.draw(st.integers(0, system.relations.rows - 1))
+    wrong = system.relations.low.copy(), system.relations.high.copy()
+    wrong[0][row] = wrong[1][row] = wrong[0][row] + data.draw(st.integers(1, 5)) if np.isfinite(wrong[0][row]) else 99
+    other = System(Relations(system.relations.matrix, *wrong), system.low, system.high)
+    if len(points(other)):
+        return
+    with pytest.raises(GateRefusal):
+        attack(other, Needs(np.arange(system.cells), np.zeros(system.cells) + 1, np.ones(system.cells)))
+    with pytest.raises(GateRefusal):
+        intervals(other, np.arange(system.cells))
