@@ -56,4 +56,3 @@ def _rerouted(witnesses: Witnesses, cell: int, usable: Booleans, searches: tuple
         witnesses.remove(witness)
         witnesses.add(need, cells)
     return True
-

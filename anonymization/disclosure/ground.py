@@ -84,9 +84,7 @@ def twins(problem: Problem) -> Integers:
     return np.asarray(csgraph.connected_components(links, directed=False)[1], dtype=np.int64)
 
 
-def _net(
-    matrix: sparse.csr_array, cost: Floats, rows: tuple[Floats, Floats], cells: tuple[Floats, Floats]
-) -> Net:
+def _net(matrix: sparse.csr_array, cost: Floats, rows: tuple[Floats, Floats], cells: tuple[Floats, Floats]) -> Net:
     entries = matrix.tocoo()
     row, column = entries.coords
     weight = entries.data.astype(np.float64)

@@ -177,7 +177,9 @@ def narrowed(net: Net, cells: Integers, rows: Integers, low: Floats, high: Float
 
 
 @compiled
-def local_matrix(net: Net, cells: Integers, rows: Integers, place: Integers) -> tuple[Integers, Integers, Integers, Floats]:
+def local_matrix(
+    net: Net, cells: Integers, rows: Integers, place: Integers
+) -> tuple[Integers, Integers, Integers, Floats]:
     """Return the relations of some cells among themselves: which relations, then starts, columns and weights of a CSR.
 
     Args:

@@ -40,7 +40,9 @@ class Witnesses:
         self.hidden = self.ground.fixed.copy()
         self.uses = np.zeros(len(value), dtype=np.int64)
         rise = np.maximum(needs.reach - value[needs.cell], 0.0)
-        self.demands = [Demand(int(c), float(r), float(w)) for c, r, w in zip(needs.cell, rise, needs.width, strict=True)]
+        self.demands = [
+            Demand(int(c), float(r), float(w)) for c, r, w in zip(needs.cell, rise, needs.width, strict=True)
+        ]
         self._guarded = guarded
         self._moves: dict[int, tuple[int, Integers]] = {}
         self._of_need: list[list[int]] = [[] for _ in self.demands]
