@@ -5,6 +5,8 @@ A message never repeats a person's value: it names the column, the file or the r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class NorenError(Exception):
     """Base of all errors; `exit_code` is what the command ends with."""
@@ -59,11 +61,15 @@ class IntegrityError(Refusal):
 
 
 class ProtectionError(Refusal):
-    """Some cells cannot be protected."""
+    """Some cells cannot be protected, whatever is hidden.
 
-    def __init__(self, message: str, cells: object = ()) -> None:
+    Attributes:
+        cells: their positions.
+    """
+
+    def __init__(self, message: str, cells: Sequence[int] = ()) -> None:
         super().__init__(message)
-        self.cells = cells
+        self.cells = tuple(int(cell) for cell in cells)
 
 
 class AuditUnfinished(GateRefusal):

@@ -1,58 +1,60 @@
-"""Giving back: cells that need not be hidden are published, the costliest first."""
+"""Giving back: what was hidden for one need at a time is published again where the needs together can do without."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from anonymization.disclosure.moves import Search
-from anonymization.disclosure.system import Booleans
+from anonymization.disclosure.system import Booleans, Integers
 from anonymization.disclosure.witnesses import Witnesses
 
-AMONG_HIDDEN = (Search(0, 80, 50), Search(0, 400, 50))
 
+def give_back(witnesses: Witnesses, usable: Booleans, searches: tuple[Search, ...]) -> float:
+    """Publish every cell that is not worth hiding, the costliest first; return the cost saved.
 
-def give_back(witnesses: Witnesses, usable: Booleans, searches: tuple[Search, ...] = AMONG_HIDDEN) -> int:
-    """Publish every cell that all needs can do without, the costliest first; return how many were given back.
-
-    A cell can be published when every witness that moves it has a replacement among the other hidden cells.
+    A cell is published when all witnesses that move it can be replaced by others that cost less than it together.
     """
+    before = witnesses.cost()
     ground = witnesses.ground
-    given = release_unused(witnesses)
     candidates = np.flatnonzero(witnesses.hidden & ~ground.fixed)
     for cell in candidates[np.lexsort((-candidates, -ground.cost[candidates]))].tolist():
-        if witnesses.hidden[cell] and (witnesses.uses[cell] == 0 or _rerouted(witnesses, cell, usable, searches)):
-            witnesses.hidden[cell] = False
-            given += 1
-    return given + release_unused(witnesses)
+        if witnesses.hidden[cell]:
+            allowed = usable.copy()
+            allowed[cell] = False
+            rerouted(
+                witnesses,
+                {witnesses.need_of(w) for w in witnesses.users(cell)},
+                witnesses.users(cell),
+                allowed,
+                searches,
+            )
+    return before - witnesses.cost()
 
 
-def release_unused(witnesses: Witnesses) -> int:
-    """Publish what no witness moves."""
-    unused = witnesses.hidden & ~witnesses.ground.fixed & (witnesses.uses == 0)
-    witnesses.hidden[unused] = False
-    return int(unused.sum())
+def reroute(witnesses: Witnesses, order: Iterable[int], usable: Booleans, searches: tuple[Search, ...]) -> float:
+    """Find the witnesses of each need anew, now that all others are known; return the cost saved."""
+    before = witnesses.cost()
+    for need in order:
+        rerouted(witnesses, {need}, witnesses.of_need(need), usable, searches)
+    return before - witnesses.cost()
 
 
-def _rerouted(witnesses: Witnesses, cell: int, usable: Booleans, searches: tuple[Search, ...]) -> bool:
-    """Replace all witnesses that move a cell by others that do not; tell whether that was possible."""
-    allowed = usable.copy()
-    allowed[cell] = False
-    price = witnesses.price()
-    found = []
-    for witness in witnesses.users(cell):
-        need = witnesses.need_of(witness)
-        common = witnesses.in_all(need, without=witness)
-        barred = allowed
-        if common is None:
-            common = np.flatnonzero(witnesses.others(need))
-        if len(common):
-            barred = allowed.copy()
-            barred[common] = False
-        cells = witnesses.find(need, barred, price, searches)
-        if cells is None:
-            return False
-        found.append((witness, need, cells))
-    for witness, need, cells in found:
+def rerouted(
+    witnesses: Witnesses, needs: set[int], old: list[int], usable: Booleans, searches: tuple[Search, ...]
+) -> bool:
+    """Replace some witnesses of some needs; tell whether that was possible and costs less, else nothing changes."""
+    before = witnesses.cost()
+    removed = [witnesses.remove(witness) for witness in old]
+    mark = witnesses.mark
+    for need in sorted(needs):
+        if not witnesses.establish(need, usable, searches) or witnesses.cost() >= before:
+            break
+    else:
+        return True
+    for witness in witnesses.since(mark):
         witnesses.remove(witness)
+    for need, cells in removed:
         witnesses.add(need, cells)
-    return True
+    return False

@@ -58,7 +58,10 @@ def ground(problem: Problem) -> Ground:
     insider[problem.insiders] = True
     closed = ~movable | (down == up)
     net = _net(relations.matrix, cost, (low, high), (down, up))
-    return Ground(net, cost, closed, insider, twins(problem), problem.hidden.copy())
+    twin = twins(problem)
+    if problem.contributor is not None:
+        twin = np.where(problem.contributor >= 0, problem.contributor + len(value), twin)
+    return Ground(net, cost, closed, insider, twin, problem.hidden.copy())
 
 
 def twins(problem: Problem) -> Integers:

@@ -39,9 +39,10 @@ class Net(NamedTuple):
 def surroundings(
     net: Net, start: int, hidden: Booleans, usable: Booleans, each: int, most: int
 ) -> tuple[Integers, Integers]:
-    """Return cells around a cell, breadth first over relations, and the relations that were passed.
+    """Return cells around a cell, breadth first over relations, and all relations of them.
 
-    Of each relation: all hidden cells and the `each` cheapest others; none that is not usable.
+    Of each relation: the `each` cheapest cells that are not hidden and the 2 * `each` costliest that are, those from
+    other relations included; none that is not usable. A hidden cell may fall by as much as it is large.
     """
     cells = np.empty(len(hidden), dtype=np.int64)
     rows = np.empty(len(net.low), dtype=np.int64)
@@ -50,27 +51,28 @@ def surroundings(
     cells[0], number, at, count = start, 1, 0, 0
     known[start] = True
     while at < number:
-        cell = cells[at]
-        at += 1
-        for i in range(net.cell_start[cell], net.cell_start[cell + 1]):
+        for i in range(net.cell_start[cells[at]], net.cell_start[cells[at] + 1]):
             row = net.cell_row[i]
             if passed[row]:
                 continue
             passed[row] = True
             rows[count] = row
             count += 1
-            others = 0
-            for k in range(net.row_start[row], net.row_start[row + 1]):
-                other = net.row_cell[k]
-                if known[other] or not usable[other] or number >= most:
-                    continue
-                if not hidden[other]:
-                    if others >= each:
-                        continue
-                    others += 1
-                known[other] = True
-                cells[number] = other
-                number += 1
+            first, last = net.row_start[row], net.row_start[row + 1]
+            inside = np.sum(known[net.row_cell[first:last]] & hidden[net.row_cell[first:last]])
+            outside = np.sum(known[net.row_cell[first:last]]) - inside
+            for k in range(last - first):
+                other = net.row_cell[last - 1 - k]
+                if hidden[other] and usable[other] and not known[other] and inside < 2 * each and number < most:
+                    known[other] = True
+                    cells[number] = other
+                    number, inside = number + 1, inside + 1
+                other = net.row_cell[first + k]
+                if not hidden[other] and usable[other] and not known[other] and outside < each and number < most:
+                    known[other] = True
+                    cells[number] = other
+                    number, outside = number + 1, outside + 1
+        at += 1
     return cells[:number].copy(), rows[:count].copy()
 
 

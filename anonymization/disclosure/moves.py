@@ -8,7 +8,7 @@ cell's need for ever: they are its witness.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +20,10 @@ from anonymization.disclosure.system import Booleans, Floats, Integers
 
 WHOLE = 1e-5
 """How far the solver's answer may be from a whole number; the rounded move is checked exactly."""
+
+
+ATTEMPTS = 4
+"""Prices that are tried before an integer programme is."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Mover:
         self.ground, self.solver = ground, solver
         self._place = np.full(len(ground.cost), -1, dtype=np.int64)
         self.programmes = 0
+        self.integer_programmes = 0
 
     def find(
         self, demand: Demand, hidden: Booleans, usable: Booleans, price: Floats, search: Search
@@ -109,17 +114,23 @@ class Mover:
         return _Part(cells, low[keep], high[keep], rows, matrix)
 
     def _solved(self, demand: Demand, parts: list[_Part], price: Floats, nodes: int | None) -> Integers | None:
+        """Return the cells of a cheap whole-numbered witness: other prices may give a whole-numbered corner."""
         programme = self._programme(demand, parts, price)
-        self.programmes += 1
-        solution = self.solver.minimum(programme)
-        if solution is None:
-            return None
-        if np.any(np.abs(solution.x - np.rint(solution.x)) > WHOLE):
-            everywhere = np.ones(len(solution.x), dtype=np.bool_)
-            solution = self.solver.minimum(programme, integer=everywhere, nodes=nodes)
+        for attempt in range(ATTEMPTS):
+            self.programmes += 1
+            solution = self.solver.minimum(
+                replace(programme, cost=programme.cost * _shaken(len(programme.cost), attempt))
+            )
             if solution is None:
                 return None
-        return self._checked(demand, parts, np.rint(solution.x))
+            if np.all(np.abs(solution.x - np.rint(solution.x)) < WHOLE):
+                return self._checked(demand, parts, np.rint(solution.x))
+        if nodes == 0:
+            return None
+        self.integer_programmes += 1
+        everywhere = np.ones(len(programme.cost), dtype=np.bool_)
+        solution = self.solver.minimum(programme, integer=everywhere, nodes=nodes)
+        return None if solution is None else self._checked(demand, parts, np.rint(solution.x))
 
     def _programme(self, demand: Demand, parts: list[_Part], price: Floats) -> Programme:
         """Return the programme of the parts: first the rises of all cells, then their falls, part by part."""
@@ -158,3 +169,10 @@ class Mover:
         if max(interval) < demand.rise or max(interval) - min(interval) < demand.width:
             return None
         return np.unique(np.concatenate(moved))
+
+
+def _shaken(number: int, attempt: int) -> Floats:
+    """Return factors near 1, others at each attempt."""
+    if attempt == 0:
+        return np.ones(number)
+    return np.random.default_rng(attempt).uniform(1, 1 + attempt / 2, number)

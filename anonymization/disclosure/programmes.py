@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 import highspy
+from highspy._core import _Highs  # the public class prints a banner when it is made
 import numpy as np
 from scipy import sparse
 
@@ -51,7 +52,7 @@ class Solver:
 
     def __init__(self, deadline: float | None = None) -> None:
         self.deadline = deadline
-        self._highs = highspy.Highs()
+        self._highs = _Highs()
         for option, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("mip_rel_gap", 0.0)):
             self._highs.setOptionValue(option, value)
 
@@ -75,7 +76,7 @@ class Solver:
             GateRefusal: past the deadline, or the solver ended otherwise than with an answer.
         """
         highs = self._highs
-        highs.setOptionValue("time_limit", self.check() if integer is None else self.check())
+        highs.setOptionValue("time_limit", highs.getRunTime() + self.check())
         highs.setOptionValue("presolve", "off" if integer is None else "choose")
         highs.setOptionValue("mip_max_nodes", 2**31 - 1 if nodes is None else nodes)
         if highs.passModel(_model(programme, integer)) == highspy.HighsStatus.kError:
@@ -96,20 +97,21 @@ class Solver:
             raise GateRefusal(f"the solver ended with {highs.modelStatusToString(status)}: nothing was decided")
         solution = highs.getSolution()
         bound = info.objective_function_value if integer is None else info.mip_dual_bound
-        duals = np.asarray(solution.row_dual) if integer is None else np.zeros(0)
-        return Solution(np.asarray(solution.col_value), bound, duals, proven)
+        duals = np.array(solution.row_dual) if integer is None else np.zeros(0)
+        return Solution(np.array(solution.col_value), bound, duals, proven)
 
 
 def _model(programme: Programme, integer: Booleans | None) -> highspy.HighsLp:
     model = highspy.HighsLp()
-    model.num_row_, model.num_col_ = programme.matrix.shape
+    columns = sparse.csc_array(programme.matrix)
+    model.num_row_, model.num_col_ = columns.shape
     model.col_cost_ = programme.cost
     model.col_lower_, model.col_upper_ = programme.low, programme.high
     model.row_lower_, model.row_upper_ = programme.row_low, programme.row_high
-    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    model.a_matrix_.start_ = programme.matrix.indptr
-    model.a_matrix_.index_ = programme.matrix.indices
-    model.a_matrix_.value_ = programme.matrix.data.astype(np.float64)
+    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    model.a_matrix_.start_ = columns.indptr
+    model.a_matrix_.index_ = columns.indices
+    model.a_matrix_.value_ = columns.data.astype(np.float64)
     if integer is not None:
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         model.integrality_ = [kinds[int(i)] for i in integer]

@@ -160,6 +160,8 @@ class Problem:
         hidden: which cells are hidden at any rate: the unsafe ones, and those that were hidden before.
         needs: of the unsafe cells.
         insiders: cells with a single contributor, who knows his own value.
+        contributor: of each cell of an insider who it is, so that he is not protected from himself; -1 for others.
+            Null: another one in every cell.
     """
 
     relations: Relations
@@ -171,6 +173,7 @@ class Problem:
     hidden: Booleans
     needs: Needs
     insiders: Integers
+    contributor: Integers | None = None
 
     def seen(self, hidden: Booleans) -> System:
         """Return what a reader knows when these cells are hidden."""

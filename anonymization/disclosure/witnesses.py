@@ -77,13 +77,32 @@ class Witnesses:
             self._users.setdefault(cell, set()).add(number)
         return number
 
-    def remove(self, witness: int) -> None:
-        """Forget a witness; what it moved stays hidden."""
+    def remove(self, witness: int) -> tuple[int, Integers]:
+        """Forget a witness, publish what no other one moves, and return what it was."""
         need, cells = self._moves.pop(witness)
         self._of_need[need].remove(witness)
         self.uses[cells] -= 1
+        self.hidden[cells] = self.ground.fixed[cells] | (self.uses[cells] > 0)
         for cell in cells.tolist():
             self._users[cell].discard(witness)
+        return need, cells
+
+    def of_need(self, need: int) -> list[int]:
+        """Return the witnesses of a need."""
+        return list(self._of_need[need])
+
+    @property
+    def mark(self) -> int:
+        """A mark for `since`."""
+        return self._next
+
+    def since(self, mark: int) -> list[int]:
+        """Return the witnesses added since a mark."""
+        return [w for w in range(mark, self._next) if w in self._moves]
+
+    def cost(self) -> float:
+        """Return the cost of what is hidden."""
+        return float(self.ground.cost[self.hidden].sum())
 
     def in_all(self, need: int, without: int | None = None) -> Integers | None:
         """Return the insiders' cells that every witness of a need moves, `without` one; None if there is no witness."""

@@ -50,7 +50,9 @@ def unmet_needs(
     seen = seen_by_readers(published)
     found = [finding_of(published, e) for e in attack(seen, unsafe.needs, deadline=deadline)]
     for insider, exposure in insiders_attack(seen, unsafe.needs, unsafe.insiders, value, deadline=deadline):
-        found.append(_told_to(published, insider, exposure))
+        who = unsafe.contributor
+        if who[insider] != who[exposure.cell]:  # nobody is protected from himself
+            found.append(_told_to(published, insider, exposure))
     return tuple(found)
 
 

@@ -108,7 +108,7 @@ def _hidden(linked: Linked, tables: Sequence[Table], issue: Issue, rules: Rules,
     unsafe = unsafe_cells(linked, tables, rules, value)
     hidden = kept | ~linked.listed
     hidden[unsafe.cells] = True
-    if not (hidden & linked.listed).any():
+    if not hidden.any() and len(linked.sheets) == _sheets(tables):
         return _Hidden(hidden & linked.listed, unsafe, optimal=True)
     shown = linked.zeros_shown & ~_may_be_empty(linked, tables, rules)
     if (published := out[unsafe.cells]).any():
@@ -123,6 +123,7 @@ def _hidden(linked: Linked, tables: Sequence[Table], issue: Issue, rules: Rules,
         hidden=hidden,
         needs=unsafe.needs,
         insiders=unsafe.insiders,
+        contributor=unsafe.contributor,
     )
     return _solved(linked, problem, unsafe, deadline)
 
@@ -144,7 +145,7 @@ def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -
         try:
             pattern = suppress(problem, watch=unsafe.watch, deadline=deadline)
         except ProtectionError as error:
-            raise _error(linked, error.cells, "what is out already gives it away") from None
+            raise _error(linked, np.array(error.cells), "what is out already gives it away") from None
         value = np.where(pattern.hidden, np.nan, problem.value)
         published = replace(linked, value=value, zeros_shown=problem.least > 0)
         found = np.array([e.cell for e in exposures(published, deadline=deadline)], dtype=np.int64)

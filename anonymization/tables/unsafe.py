@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from anonymization.disclosure.primary import (
     dominance_level,
@@ -54,11 +56,13 @@ class Unsafe:
         needs: of the unsafe cells.
         watch: what applies to every other cell, if it is hidden.
         insiders: unsafe cells with a single contributor.
+        contributor: of each cell with a single contributor who it is, as a number; -1 for others.
     """
 
     needs: Needs
     watch: Needs
     insiders: Integers
+    contributor: Integers
 
     @property
     def cells(self) -> Integers:
@@ -110,7 +114,26 @@ def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: I
         Needs(cells, marks.reach[cells], marks.width[cells]),
         Needs(others, watched, np.full(len(others), float(WIDTH))),
         np.flatnonzero(alone),
+        _contributors(linked, marks.alone | ((counted >= 0) & (value[counted] == 1)), value),
     )
+
+
+def _contributors(linked: Linked, single: Booleans, value: Integers) -> Integers:
+    """Who the single contributor of a cell is: the one of a part of it with somebody in it, and of its other measures."""
+    relations = linked.relations.matrix.tocoo()
+    row, column = relations.coords
+    kept = single[column] & (value[column] > 0)
+    whole, part = kept & (relations.data > 0), kept & (relations.data < 0)
+    cell_of_row = np.full(linked.relations.rows, -1, dtype=np.int64)
+    cell_of_row[row[whole]] = column[whole]
+    parts, wholes = column[part], cell_of_row[row[part]]
+    ends = [(parts[wholes >= 0], wholes[wholes >= 0])]
+    same = np.flatnonzero(single & (linked.counted >= 0))
+    ends.append((same, linked.counted[same]))
+    one, other = (np.concatenate([pair[side] for pair in ends]) for side in (0, 1))
+    graph = sparse.coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(linked.cells, linked.cells))
+    label = csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+    return np.where(single, label, -1)
 
 
 def _mark(marks: _Marks, table: Table, measure: Measure, at: Integers, value: Integers, rules: Rules) -> None:

@@ -65,14 +65,6 @@ def by_partner(period, name, counts):
     return true(name, period, table([by("partner", PARTNERS)], {**counts, TOTAL: total}, measures()))
 
 
-def weekly():
-    """The month by week; in the last one only four persons were there."""
-    weeks = sorted({iso_week(d) for d in range(MONTH.first, MONTH.past)})
-    counts = dict(zip(weeks, [(40, 80), (50, 90), (60, 100), (70, 110), (4, 9)], strict=True))
-    by_week = by("week", weeks, by_day=True)
-    return true("weeks", MONTH, table([by_week], {**counts, TOTAL: (120, 389)}, measures()))
-
-
 def last_week_in_month():
     """A day of the last week, and the month's weeks: safe each, together they tell of the other days."""
     day = parse_period(PeriodKind.DAY, "2026-10-07")
@@ -85,55 +77,51 @@ def last_week_in_month():
     weeks = sorted({iso_week(d) for d in range(MONTH.first, MONTH.past)})
     counts = dict.fromkeys(weeks, (30, 60)) | {"2026-W41": (22, 30 + rest[1])}
     total = (90, sum(events for _, events in counts.values()))
-    return of_day, true("weeks", MONTH, table([by("week", weeks, by_day=True)], {**counts, TOTAL: total}, measures()))
+    return [of_day], true("weeks", MONTH, table([by("week", weeks, by_day=True)], {**counts, TOTAL: total}, measures()))
 
 
-def month_and_weeks():
-    """The month's total is out; its weeks hide the small one, and one total is the difference of two releases."""
-    return by_partner(MONTH, "month", {"p": (50, 200), "q": (60, 100), "r": (40, 89)}), weekly()
+def weeks_and_month():
+    """Three weeks are out; the month has nine displays more than they have."""
+    weeks = [parse_period(PeriodKind.WEEK, f"2026-W{week}") for week in (41, 42, 43)]
+    counts = {"p": (30, 100), "q": (20, 60), "r": (15, 40)}
+    earlier = [by_partner(week, f"week {week.name}", counts) for week in weeks]
+    return earlier, by_partner(MONTH, "month", {"p": (50, 300 + 5), "q": (40, 180 + 4), "r": (30, 120)})
 
 
 def all_and_clicks():
     """All actions are out; the clicks are all but five of them."""
     everything = by_partner(MONTH, "all", {"p": (50, 105), "q": (60, 160), "r": (40, 140)})
     clicks = {"p": (48, 100), "q": (40, 80), "r": (30, 60), TOTAL: (90, 240)}
-    return everything, true(
+    return [everything], true(
         "clicks", MONTH, table([by("partner", PARTNERS)], clicks, measures({"action": ("click",)}, "c"))
     )
 
 
 def two_recipients():
-    """Two recipients get the same persons by region, and by region and age: each hides another region."""
-    region, age = (by(n, c, DimensionKind.PERSON) for n, c in (("region", ("n", "e", "s", "w")), ("age", ("y", "o"))))
+    """One recipient gets persons by region, another by region and sex: each hides another region beside the north."""
+    region, sex = (by(n, c, DimensionKind.PERSON) for n, c in (("region", ("n", "e", "s", "w")), ("sex", ("f", "m"))))
     fine = {
-        ("n", "y"): 4,
-        ("n", "o"): 30,
-        ("e", "y"): 12,
-        ("e", "o"): 25,
-        ("s", "y"): 40,
-        ("s", "o"): 15,
-        ("w", "y"): 50,
-        ("w", "o"): 35,
+        ("n", "f"): 2,
+        ("n", "m"): 2,
+        ("e", "f"): 0,
+        ("e", "m"): 14,
+        ("s", "f"): 11,
+        ("s", "m"): 11,
+        ("w", "f"): 25,
+        ("w", "m"): 25,
     }
     for code in ("n", "e", "s", "w"):
-        fine[code, TOTAL] = fine[code, "y"] + fine[code, "o"]
-    for code in ("y", "o", TOTAL):
+        fine[code, TOTAL] = fine[code, "f"] + fine[code, "m"]
+    for code in ("f", "m", TOTAL):
         fine[TOTAL, code] = sum(fine[r, code] for r in ("n", "e", "s", "w"))
     persons = measures()[:1]
-    ages = {code: (fine[TOTAL, code],) for code in ("y", "o", TOTAL)}
-    north = {("n", code): (fine["n", code],) for code in ("y", "o", TOTAL)}
-    del ages
-    first = true(
-        "first",
-        MONTH,
-        table([region, age], north | {(TOTAL, c): (fine[TOTAL, c],) for c in ("y", "o", TOTAL)}, persons),
-    )
-    second = true("second", MONTH, table([region, age], {cell: (n,) for cell, n in fine.items()}, persons))
-    return first, second
+    regions = {code: (n,) for (code, of), n in fine.items() if of == TOTAL}
+    first = true("first", MONTH, table([region], regions, persons))
+    return [first], true("second", MONTH, table([region, sex], {cell: (n,) for cell, n in fine.items()}, persons))
 
 
 CASES = [
-    pytest.param(month_and_weeks, id="weeks in a month"),
+    pytest.param(weeks_and_month, id="weeks in a month"),
     pytest.param(last_week_in_month, id="a day in a week"),
     pytest.param(all_and_clicks, id="a sub-population"),
     pytest.param(two_recipients, id="a second recipient"),
@@ -143,15 +131,15 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_safe_alone_is_attacked_together(case):
     first, second = case()
-    earlier, _ = out(first)
+    earlier = [out(issue)[0] for issue in first]
     careless, _ = out(second)
-    assert audit([earlier]) == ()
+    assert audit(earlier) == ()
     assert audit([careless]) == (), "each is safe by itself"
-    told = (*audit([earlier, careless]), *unmet_needs(careless, second.tables, RULES, [earlier]))
+    told = (*audit([*earlier, careless]), *unmet_needs(careless, second.tables, RULES, earlier))
     assert told, "the attack works"
-    careful, done = out(second, [earlier])
-    assert audit([earlier, careful]) == ()
-    assert unmet_needs(careful, second.tables, RULES, [earlier]) == ()
+    careful, done = out(second, earlier)
+    assert audit([*earlier, careful]) == ()
+    assert unmet_needs(careful, second.tables, RULES, earlier) == ()
     assert done.for_earlier > 0, "and it says what that costs"
 
 
