@@ -16,14 +16,13 @@ import pyarrow as pa
 
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
-from anonymization.policy.crosscheck import MESH
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables import merged_sql
 from anonymization.tables.codes import denominators, texts
-from anonymization.tables.facts import MESH_DIVISORS
 from anonymization.tables.merged_sql import FACTS, LISTED, PARTED, Margin, Merging
 from anonymization.tables.model import REST, TOTAL, Table
-from anonymization.tables.places import Candidates, Decision, Rests, asked, decide, safe_places
+from anonymization.tables.places import Candidates, Decision, Rests, Spread, asked, decide, pinned, safe_places
+from anonymization.tables.readers import WIDTH
 from anonymization.tables.spec import Plan, TablePlan, with_codes
 
 Integers = npt.NDArray[np.int64]
@@ -38,6 +37,7 @@ class _Counted:
         raw: of each margin, its cells as the engine counted them.
         codes: of each dimension of the facts, the rows' codes.
         days: person-days, columns as the candidates' persons; empty where they are not counted.
+        over: for each other dimension, the row of the same place one level up in it; -1 where there is none.
     """
 
     blocks: Mapping[Margin, tuple[int, int]]
@@ -45,6 +45,7 @@ class _Counted:
     codes: Sequence[npt.NDArray[np.object_]]
     candidates: Candidates
     days: Integers
+    over: Sequence[Integers]
 
 
 def tabulate_merged(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[str, str]) -> Table:
@@ -57,16 +58,32 @@ def tabulate_merged(engine: Engine, plan: Plan, table: TablePlan, events: Mappin
     facts = merged_sql.facts(of, events)
     engine.create(facts.name, facts.sql)
     counted = _counted(of, _cells(engine, of))
-    listed = safe_places(counted.candidates, plan.minimum_count)
-    parents = asked(counted.candidates, listed)
-    persons, days = _rests(engine, of, counted, listed, parents)
-    decision = decide(counted.candidates, listed, Rests(parents, persons), plan.minimum_count)
+    listed = np.ones(len(counted.candidates.level), dtype=bool)
+    while True:
+        listed = safe_places(counted.candidates, plan.minimum_count, listed)
+        parents = asked(counted.candidates, listed)
+        persons, days = _rests(engine, of, counted, listed, parents)
+        decision = decide(counted.candidates, listed, Rests(parents, persons), plan.minimum_count)
+        told = _told(of, counted, decision.listed)
+        if not told.any():
+            break
+        listed &= ~told
     at = np.searchsorted(parents, decision.rests)
     persons, days = persons[at], days[at]
     more = decision.rests[decision.more]
     persons[decision.more], days[decision.more] = _rests(engine, of, counted, decision.listed, more)
     engine.drop(FACTS)
     return _table(of, counted, decision, persons, days)
+
+
+def _told(of: Merging, counted: _Counted, listed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The listed places that tell how many persons were there at what is not listed of their other coordinates."""
+    lengths = np.array([len(days) for days in of.kinds.values()], dtype=np.int64)
+    told = np.zeros(len(listed), dtype=bool)
+    for over in counted.over:
+        spread = Spread(over, counted.days if of.counts_days else None, lengths)
+        told |= pinned(counted.candidates, listed, spread, of.plan.minimum_count, WIDTH)
+    return told
 
 
 def _cells(engine: Engine, of: Merging) -> dict[Margin, pd.DataFrame]:
@@ -96,13 +113,9 @@ def _counted(of: Merging, raw: Mapping[Margin, pd.DataFrame]) -> _Counted:
         past += len(frame)
     codes = [_codes(of, position, raw) for position in range(len(of.dimensions))]
     level = np.concatenate([np.full(len(f), m.levels[of.place], dtype=np.int64) for m, f in raw.items()])
-    group = np.zeros(past, dtype=np.int64)
-    for position, values in enumerate(codes):
-        if position != of.place:
-            number, distinct = pd.factorize(values)
-            group = group * len(distinct) + number
-    candidates = Candidates(level, _parents(of, raw, level, group), _numbers(of, raw.values(), "n"))
-    return _Counted(blocks, raw, codes, candidates, _numbers(of, raw.values(), "m"))
+    above = _above(of, codes)
+    candidates = Candidates(level, above.pop(of.place), _numbers(of, raw.values(), "n"))
+    return _Counted(blocks, raw, codes, candidates, _numbers(of, raw.values(), "m"), above)
 
 
 def _numbers(of: Merging, frames: Iterable[pd.DataFrame], letter: str) -> Integers:
@@ -127,30 +140,29 @@ def _codes(of: Merging, position: int, raw: Mapping[Margin, pd.DataFrame]) -> np
     return codes
 
 
-def _parents(of: Merging, raw: Mapping[Margin, pd.DataFrame], level: Integers, group: Integers) -> Integers:
-    """The row of the place above each row at the same other coordinates; -1 for all places together."""
-    name = f"d{of.place}"
-    places = pd.concat([frame[name] if name in frame else pd.Series(None, frame.index) for frame in raw.values()])
-    places = places.to_numpy()
-    parent = np.full(len(level), -1, dtype=np.int64)
-    for at in range(of.total):
-        below, above = np.flatnonzero(level == at), np.flatnonzero(level == at + 1)
-        higher = pd.DataFrame({"group": group[above], "row": above})
-        lower = pd.DataFrame({"group": group[below]})
-        if at + 1 < of.total:
-            higher["place"] = places[above]
-            lower["place"] = _one_up(of, places[below], at)
-        parent[below] = lower.merge(higher, how="left")["row"].to_numpy(dtype=np.int64)
-    return parent
-
-
-def _one_up(of: Merging, values: npt.NDArray[np.object_], level: int) -> npt.NDArray[np.object_]:
-    """The values of the places above, as the engine has them."""
-    names = of.places.levels
-    if of.plan.columns[of.places.name] == MESH:
-        return np.asarray(values // (MESH_DIVISORS[names[level + 1]] // MESH_DIVISORS[names[level]]))
-    number, distinct = pd.factorize(values)
-    return np.array([of.places.parents[code] for code in distinct], dtype=object)[number]
+def _above(of: Merging, codes: Sequence[npt.NDArray[np.object_]]) -> list[Integers]:
+    """For each dimension, the row that each row is a part of, one level up in it; -1 for a total."""
+    numbers, ups, strides, size = [], [], [], 1
+    for dimension, values in zip(of.dimensions, codes, strict=True):
+        number, distinct = pd.factorize(values)
+        parents = with_codes(dimension, set(distinct)).parents
+        at = {code: position for position, code in enumerate(distinct)}
+        numbers.append(number)
+        ups.append(np.array([at.get(parents.get(code, ""), -1) for code in distinct], dtype=np.int64))
+        strides.append(size)
+        size *= max(1, len(distinct))
+    keys = sum(
+        (n * stride for n, stride in zip(numbers, strides, strict=True)), np.zeros(len(codes[0]), dtype=np.int64)
+    )
+    order = np.argsort(keys)
+    found = []
+    for number, up, stride in zip(numbers, ups, strides, strict=True):
+        there = np.flatnonzero(up[number] >= 0)
+        wanted = keys[there] + (up[number[there]] - number[there]) * stride
+        above = np.full(len(keys), -1, dtype=np.int64)
+        above[there] = order[np.searchsorted(keys, wanted, sorter=order)]
+        found.append(above)
+    return found
 
 
 def _rests(
@@ -183,12 +195,15 @@ def _rests(
 
 
 def _table(of: Merging, counted: _Counted, decision: Decision, persons: Integers, days: Integers) -> Table:
-    """One row a published cell: places and rests, on each kind of day on which they count anybody."""
+    """One row a published cell: places and rests, on every kind of day.
+
+    A kind of day on which nobody was at a listed place is listed as 0: it follows from the other kinds anyway.
+    """
     listed = np.flatnonzero(decision.listed)
     rows = np.concatenate([listed, decision.rests])
     persons = np.concatenate([counted.candidates.persons[listed], persons])
     days = np.concatenate([counted.days[listed], days])
-    row, kind = np.nonzero(persons)
+    row, kind = np.divmod(np.arange(persons.size), max(1, len(of.kinds)))
     columns: dict[str, object] = {}
     for position, dimension in enumerate(of.dimensions):
         codes = counted.codes[position][rows]

@@ -61,13 +61,61 @@ class Decision:
     more: Booleans
 
 
-def safe_places(candidates: Candidates, least: int) -> Booleans:
+def safe_places(candidates: Candidates, least: int, allowed: Booleans | None = None) -> Booleans:
     """Return which places are safe, and every place above them: 0 or at least `least` persons on each kind of day.
 
     Both measures are published by kind of day, and person-days add up over it: if one kind is hidden, all are.
+
+    Args:
+        candidates: all of them.
+        least: N.
+        allowed: which of them may be listed at all; every one, if it is not given.
     """
     safe = ((candidates.persons == 0) | (candidates.persons >= least)).all(axis=1)
-    return _below_listed(candidates, safe)
+    return _below_listed(candidates, safe if allowed is None else safe & allowed)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How places at finer other coordinates (hours) make up the same places at coarser ones (all hours).
+
+    Attributes:
+        over: of each candidate, the row of the same place one level up in one other dimension; -1 where there is none.
+        days: person-days of each candidate, columns as its persons; null where they are not counted.
+        lengths: the number of days of each kind of day.
+    """
+
+    over: Integers
+    days: Integers | None
+    lengths: Integers
+
+
+def pinned(candidates: Candidates, listed: Booleans, spread: Spread, least: int, width: int) -> Booleans:
+    """Return the listed places whose listing tells how many persons were there at the hours that are not listed.
+
+    Those are as many as all hours have at most; and at least as many as listed hours lack of all hours' persons,
+    or of their person-days divided by the days. Where 1 to `least` - 1 are told to within less than `width`, the
+    hours are not listed either, and nothing is left over.
+    """
+    rows = np.flatnonzero(listed & (spread.over >= 0))
+    rows = rows[listed[spread.over[rows]]]
+    over = spread.over[rows]
+    low = np.maximum(_lacking(candidates.persons, rows, over), 0)
+    if spread.days is not None:
+        low = np.maximum(low, -(-_lacking(spread.days, rows, over) // np.maximum(spread.lengths, 1)))
+    low[:, 0] = low.max(axis=1)
+    told: Booleans = np.any((low >= 1) & (low < least) & (candidates.persons - low < width), axis=1)
+    found = np.zeros(len(listed), dtype=bool)
+    found[rows] = told[over]
+    return found
+
+
+def _lacking(figures: Integers, rows: Integers, over: Integers) -> Integers:
+    """What each row has more than the listed rows that it is made of have together; 0 where there are none."""
+    left = np.zeros(figures.shape, dtype=np.int64)
+    np.add.at(left, over, -figures[rows])
+    left[np.unique(over)] += figures[np.unique(over)]
+    return left
 
 
 def asked(candidates: Candidates, listed: Booleans) -> Integers:

@@ -129,10 +129,15 @@ def without_an_hour(frame, true):
 
 
 def a_place_of_few(frame, true):
-    """A place of three persons, listed beside the rest that holds it."""
-    above = frame["mesh"][frame["mesh"].str.endswith("~") & frame["mesh"].str.len().eq(7)].iloc[0].removesuffix("~")
-    row = frame[frame["mesh"] == f"{above}~"].iloc[[0]].assign(mesh=f"{above}99", persons=3, person_days=4)
-    return pd.concat([frame, row]).astype(frame.dtypes).sort_values(["mesh", "hour", "day_type"], ignore_index=True)
+    """A place that is listed at other hours, listed with three persons beside the rest that holds it."""
+    places = {code for code in frame["mesh"] if code.isdigit()}
+    for _, row in frame[frame["mesh"] == "_T~"].iterrows():
+        unlisted = sorted(places - set(frame["mesh"][frame["hour"] == row["hour"]]))
+        if unlisted:
+            more = row.to_frame().T.assign(mesh=unlisted[0], persons=3, person_days=4)
+            frame = pd.concat([frame, more.astype(frame.dtypes)])
+            return frame.sort_values(["mesh", "hour", "day_type"], ignore_index=True)
+    raise AssertionError("no place to plant")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,7 @@ def test_a_planted_leak_of_places_closes_the_gate(setting, monkeypatch, change, 
 def test_the_shipped_releases_pass(setting, name):
     candidate = build(setting, name, "2026-10")
     assert gate(setting, candidate.id).opened
-    assert attack([candidate.folder]) == []
+    assert not attack([candidate.folder])
 
 
 def test_no_raw_id_is_anywhere_outside_the_identified_zone(world, setting):

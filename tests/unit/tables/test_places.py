@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anonymization.errors import IntegrityError
-from anonymization.tables.places import Candidates, Rests, asked, decide, safe_places
+from anonymization.tables.places import Candidates, Rests, Spread, asked, decide, pinned, safe_places
 
 N = 10
 
@@ -100,3 +100,41 @@ def test_places_and_rests(name):
 def test_contradictory_figures_are_refused():
     with pytest.raises(IntegrityError, match="none of the places below it has"):
         decided({**ABC, "a": (0, "P", (0, 40))}, {"P": (3, 30)})
+
+
+def hours(all_hours, *listed):
+    """Candidates of one place: all hours, then single ones; each (persons, days) on weekdays, nobody on days off."""
+    rows = [all_hours, *listed]
+    persons = np.array([[p, p, 0] for p, _ in rows])
+    days = np.array([[d, d, 0] for _, d in rows])
+    place = Candidates(np.zeros(len(rows), dtype=np.int64), np.full(len(rows), -1), persons)
+    over = np.array([-1, *(0 for _ in listed)])
+    return place, Spread(over, days, np.array([31, 21, 10]))
+
+
+@pytest.mark.parametrize(
+    ("all_hours", "listed", "told"),
+    [
+        pytest.param((10, 200), [], [False], id="no hour is listed"),
+        pytest.param((40, 200), [(12, 20)], [False, False], id="room enough"),
+        pytest.param((10, 169), [(10, 20)], [False, True], id="149 days in 21 are 8 persons at least, of 10"),
+        pytest.param((10, 168), [(10, 21)], [False, False], id="147 days in 21 are 7 persons at least"),
+        pytest.param((10, 210), [(10, 21)], [False, True], id="9 persons at least"),
+        pytest.param((11, 210), [(11, 21)], [False, True], id="9 to 11"),
+        pytest.param((12, 210), [(12, 21)], [False, False], id="9 to 12"),
+        pytest.param((10, 210), [(10, 100), (10, 80)], [False, False, False], id="30 days are 2 persons at least"),
+        pytest.param((30, 400), [(10, 10)], [False, False], id="20 persons at least are enough to be told"),
+    ],
+)
+def test_hours_that_tell_of_the_others_are_not_listed(all_hours, listed, told):
+    place, spread = hours(all_hours, *listed)
+    everything = np.ones(len(place.level), dtype=bool)
+    assert pinned(place, everything, spread, N, 3).tolist() == told
+
+
+def test_without_person_days_persons_tell():
+    place, spread = hours((20, 0), (10, 0), (1, 0))
+    persons_alone = Spread(spread.over, None, spread.lengths)
+    assert not pinned(place, np.array([True, True, False]), persons_alone, N, 3).any()
+    place, _ = hours((18, 0), (9, 0), (0, 0))
+    assert pinned(place, np.array([True, True, False]), persons_alone, 10, 10).tolist() == [False, True, False]
