@@ -59,8 +59,8 @@ def surroundings(
             rows[count] = row
             count += 1
             first, last = net.row_start[row], net.row_start[row + 1]
-            inside = np.sum(known[net.row_cell[first:last]] & hidden[net.row_cell[first:last]])
-            outside = np.sum(known[net.row_cell[first:last]]) - inside
+            inside = int(np.sum(known[net.row_cell[first:last]] & hidden[net.row_cell[first:last]]))
+            outside = int(np.sum(known[net.row_cell[first:last]])) - inside
             for k in range(last - first):
                 other = net.row_cell[last - 1 - k]
                 if hidden[other] and usable[other] and not known[other] and inside < 2 * each and number < most:

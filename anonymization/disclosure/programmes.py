@@ -18,7 +18,7 @@ _NOTHING = (_STATUS.kInfeasible, _STATUS.kUnboundedOrInfeasible)
 _CUT_SHORT = (_STATUS.kSolutionLimit, _STATUS.kIterationLimit, _STATUS.kObjectiveBound)
 _FEASIBLE = 2
 """HiGHS's code of a feasible point."""
-_OPTIONS = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0, "mip_rel_gap": 0.0}
+_OPTIONS: dict[str, bool | int | float | str] = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0, "mip_rel_gap": 0.0}
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ class Solver:
 
     def _loaded(self) -> bool:
         """Solve what is loaded; tell whether there is an optimum."""
-        _done(self._highs.setBasis(self._start))
+        if self._start is not None:
+            _done(self._highs.setBasis(self._start))
         status = self._run()
         if status not in (*_NOTHING, _STATUS.kOptimal):
             raise GateRefusal(f"the solver ended with {status.name}: nothing was decided")
