@@ -18,7 +18,13 @@ _NOTHING = (_STATUS.kInfeasible, _STATUS.kUnboundedOrInfeasible)
 _CUT_SHORT = (_STATUS.kSolutionLimit, _STATUS.kIterationLimit, _STATUS.kObjectiveBound)
 _FEASIBLE = 2
 """HiGHS's code of a feasible point."""
-_OPTIONS: dict[str, bool | int | float | str] = {"output_flag": False, "threads": 1, "parallel": "off", "random_seed": 0, "mip_rel_gap": 0.0}
+_OPTIONS: dict[str, bool | int | float | str] = {
+    "output_flag": False,
+    "threads": 1,
+    "parallel": "off",
+    "random_seed": 0,
+    "mip_rel_gap": 0.0,
+}
 
 
 @dataclass(frozen=True)
