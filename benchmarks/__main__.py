@@ -18,10 +18,10 @@ from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
 from anonymization.tables.spec import Plan
-from anonymization.tables.suppression import protect
 from anonymization.tables.tabulate import tabulate
 from benchmarks import microdata
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
+from benchmarks.protecting import protected
 from jobs.build import find_inputs, opened_events, plan_release
 from jobs.demo import RELEASES
 from jobs.generate import MONTH, generate
@@ -91,7 +91,7 @@ def made(home: Home, policies: Policies, name: str, engine: str) -> tuple[Cost, 
         tables = tabulate(opened, plan, relations)
         tabulated = since(before)
     before = now()
-    protect(tables, plan.minimum_count, withheld=plan.withheld)
+    protected(plan, tables)
     return tabulated, since(before)
 
 

@@ -21,7 +21,7 @@ from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.tables import tabulate
-from anonymization.tables.suppression import protect
+from benchmarks.protecting import protected
 from jobs.build import find_inputs, opened_events, plan_release
 from jobs.demo import RELEASES
 from jobs.generate import MONTH, generate
@@ -117,8 +117,8 @@ def profile_release(home: Home, policies: Policies, name: str) -> None:
     steps, started = Steps(), time.process_time()
     with watched(steps), opened_events(home, policies, inputs, engine="duckdb") as (opened, relations):
         tables = tabulate.tabulate(opened, plan, relations)
-        protecting = steps.timed(protect, lambda *_: "protect")
-        protecting(tables, plan.minimum_count, withheld=plan.withheld)
+        protecting = steps.timed(protected, lambda *_: "protect")
+        protecting(plan, tables)
     steps.show(name, time.process_time() - started)
 
 
