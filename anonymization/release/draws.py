@@ -44,7 +44,9 @@ def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]]) -> str:
         "tables": [
             {
                 "name": table.name,
-                "dimensions": [_without(asdict(dimension), "title", "labels") for dimension in table.dimensions],
+                "dimensions": [
+                    _without(asdict(dimension), "title", "labels", "rests") for dimension in table.dimensions
+                ],
                 "measures": [_without(asdict(measure), "title") for measure in table.measures],
             }
             for table in plan.tables

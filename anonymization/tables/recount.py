@@ -65,7 +65,8 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Se
             engine.drop("recount_rows")
     for name in made:
         engine.drop(name)
-    counted: pd.DataFrame = pd.concat(frames, ignore_index=True).reindex(columns=_columns(plan))
+    keys = [RECORD_KEYS] if plan.method is Method.CELL_KEY else []
+    counted: pd.DataFrame = pd.concat(frames, ignore_index=True).reindex(columns=[*_columns(plan), *keys])
     return counted.astype(dict.fromkeys(CONTRIBUTIONS, "Int64"))
 
 
