@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from anonymization.errors import GateRefusal
-from anonymization.policy.protection import CellKey, Method
+from anonymization.policy.protection import Method
 from anonymization.release.package import Package, issue_of
 from anonymization.tables.audit import audit
 from anonymization.tables.findings import Finding
@@ -54,8 +54,6 @@ def attack_candidate(plan: Plan, package: Package, recounted: pd.DataFrame, earl
         earlier: releases that share persons and are out.
     """
     issue = issue_of(package, CANDIDATE)
-    if isinstance(plan.release.protection, CellKey):
-        issue = replace(issue, noise=plan.release.protection)
     attacked = Attacked()
     try:
         attacked.alone = audit([issue])
