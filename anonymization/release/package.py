@@ -267,7 +267,7 @@ def read_package(folder: Path) -> Package:
     try:
         descriptor = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
         block = descriptor["noren"]
-        least = int(block["protection"].get("minimum_publishable_count", 1))
+        least = _minimum_count(block)
         method = Method(block["protection"]["method"])
         tables = tuple(
             replace(_read_table(folder, name, table, least), method=method) for name, table in block["tables"].items()
@@ -294,7 +294,12 @@ def issue_of(package: Package, name: str) -> Issue:
         raise IntegrityError(f"{name}: the description does not name the first and last day") from None
     kind = {1: PeriodKind.DAY, 7: PeriodKind.WEEK}.get((last - first).days + 1, PeriodKind.MONTH)
     period = Period(kind, block["period"]["name"], (first - EPOCH).days, (last - EPOCH).days + 1)
-    return Issue(name, period, package.tables, int(block["protection"]["minimum_publishable_count"]))
+    return Issue(name, period, package.tables, _minimum_count(block))
+
+
+def _minimum_count(block: Mapping[str, Any]) -> int:
+    """The minimum publishable count; 1 where noise protects and no rule looks at true counts."""
+    return int(block["protection"].get("minimum_publishable_count", 1))
 
 
 def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -> SafeTable:

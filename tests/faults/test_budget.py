@@ -38,9 +38,8 @@ def protection(rho):
 
 
 @pytest.fixture
-def two(declared, officer_key, monkeypatch):
+def two(declared, officer_key):
     """Two approved candidates, of which the budget allows one."""
-    monkeypatch.setattr("jobs.gate._populations", lambda *_: set())
     declared("web-audience", "by-source", tables=visits("access_source"), protection=protection("0.6"))
     setting = declared("web-audience", "by-browser", tables=visits("browser"), protection=protection("0.6"))
     return setting, [ready(setting, name, officer_key) for name in ("by-source", "by-browser")]

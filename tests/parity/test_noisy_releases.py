@@ -7,7 +7,7 @@ import importlib.util
 import pandas as pd
 import pytest
 
-import jobs.build
+import jobs.protection
 from jobs.build import build
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
@@ -35,8 +35,8 @@ def test_what_noise_is_drawn_on_is_equal_and_a_draw_is_for_both(declared, monkey
     protection = {"method": "differential_privacy", "rho": "0.4", "max_cells": 2, "max_per_cell": 60}
     tables = {"visits": {"title": title, "dimensions": ["access_source", "day"], "measures": measures}}
     setting = declared("web-audience", "with-draw", tables=tables, protection=protection)
-    drawn_on, draw = [], jobs.build.drawn
-    monkeypatch.setattr(jobs.build, "drawn", lambda true, given: drawn_on.append(true) or draw(true, given))
+    drawn_on, draw = [], jobs.protection.drawn
+    monkeypatch.setattr(jobs.protection, "drawn", lambda true, given: drawn_on.append(true) or draw(true, given))
     first = build(setting, "with-draw", "2026-10").request
     assert build(setting, "with-draw", "2026-10", engine="spark").request.digest == first.digest
     assert len(drawn_on) == 1

@@ -45,7 +45,7 @@ def test_from_build_to_verification(noisy, officer_key):
     given = {"officers": noisy.officers, "policy_digest": noisy.policies.digest, "demo": True}
     done = publish(noisy.home, noisy.ledger, candidate.id, **given)
     assert verify(done.folder, noisy.home).withdrawn is False
-    assert attack([done.folder]) == []
+    assert not attack([done.folder])
     block = json.loads((done.folder / "package" / "datapackage.json").read_text())["noren"]
     assert block["protection"] == {"method": "cell_key", "minimum_publishable_count": 10}
     notice = (done.folder / "package" / "NOTICE.md").read_text()

@@ -69,7 +69,7 @@ def test_from_build_to_verification(noisy, officer_key, monkeypatch):
     )
     done = release_it(noisy, candidate, officer_key)
     assert verify(done.folder, noisy.home).withdrawn is False
-    assert attack([done.folder]) == []
+    assert not attack([done.folder])
     block = json.loads((done.folder / "package" / "datapackage.json").read_text())["noren"]["protection"]
     assert block == {
         "method": "differential_privacy", "mechanism": "gaussian", "unit": "a person in a calendar month",

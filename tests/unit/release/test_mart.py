@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import psycopg
+import psycopg.sql
 import pytest
 
 from anonymization.errors import InputError, IntegrityError, NorenError
@@ -40,14 +41,21 @@ def postgres(tmp_path_factory):
     server.cleanup()
 
 
+def empty(connection):
+    """Drop the mart and every table of the ledger, whatever migrations made."""
+    connection.execute("DROP SCHEMA IF EXISTS statistics CASCADE")
+    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    for (table,) in tables:
+        connection.execute(psycopg.sql.SQL("DROP TABLE {} CASCADE").format(psycopg.sql.Identifier(table)))
+
+
 @pytest.fixture(params=["duckdb", "postgresql"])
 def place(request, tmp_path, monkeypatch, policies):
     """A setting whose mart is a file or a PostgreSQL database, empty."""
     if request.param == "postgresql":
         uri = request.getfixturevalue("postgres")
         with psycopg.connect(uri, autocommit=True) as connection:
-            connection.execute("DROP SCHEMA IF EXISTS statistics CASCADE")
-            connection.execute("DROP TABLE IF EXISTS entries, requests, publications, used_decisions, alembic_version")
+            empty(connection)
         monkeypatch.setenv("NOREN_DATABASE_URL", uri.replace("postgresql://", "postgresql+psycopg://"))
     home = Home(tmp_path / "home")
     initialize(home)
@@ -199,8 +207,7 @@ def test_analysts_may_read_and_not_write(postgres, monkeypatch, tmp_path, polici
     monkeypatch.setenv("NOREN_DATABASE_URL", postgres.replace("postgresql://", "postgresql+psycopg://"))
     home = Home(tmp_path / "home")
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS statistics CASCADE")
-        connection.execute("DROP TABLE IF EXISTS entries, requests, publications, used_decisions, alembic_version")
+        empty(connection)
     initialize(home)
     ledger = Ledger.of(home)
     out(Setting(home, policies, ledger), 1, [120])
