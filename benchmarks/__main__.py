@@ -21,12 +21,12 @@ from anonymization.tables.spec import Plan
 from anonymization.tables.tabulate import tabulate
 from benchmarks import microdata
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
-from benchmarks.protecting import protected
 from jobs.build import find_inputs, opened_events, plan_release
 from jobs.demo import RELEASES
 from jobs.generate import MONTH, generate
 from jobs.init import initialize
 from jobs.intake import arrivals, run_intake
+from jobs.protection import suppressed
 from jobs.setting import policy_folder
 
 MOST_ROWS = 10_000_000
@@ -91,7 +91,7 @@ def made(home: Home, policies: Policies, name: str, engine: str) -> tuple[Cost, 
         tables = tabulate(opened, plan, relations)
         tabulated = since(before)
     before = now()
-    protected(plan, tables)
+    suppressed(plan, tables)
     return tabulated, since(before)
 
 

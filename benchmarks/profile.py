@@ -21,12 +21,12 @@ from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.tables import tabulate
-from benchmarks.protecting import protected
 from jobs.build import find_inputs, opened_events, plan_release
 from jobs.demo import RELEASES
 from jobs.generate import MONTH, generate
 from jobs.init import initialize
 from jobs.intake import arrivals, run_intake
+from jobs.protection import suppressed
 from jobs.setting import policy_folder
 
 ROW = "  {:<58}{:>9}{:>8}{:>8}"
@@ -117,7 +117,7 @@ def profile_release(home: Home, policies: Policies, name: str) -> None:
     steps, started = Steps(), time.process_time()
     with watched(steps), opened_events(home, policies, inputs, engine="duckdb") as (opened, relations):
         tables = tabulate.tabulate(opened, plan, relations)
-        protecting = steps.timed(protected, lambda *_: "protect")
+        protecting = steps.timed(suppressed, lambda *_: "protect")
         protecting(plan, tables)
     steps.show(name, time.process_time() - started)
 

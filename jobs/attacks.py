@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -86,5 +86,4 @@ def with_true_figures(table: SafeTable, recounted: pd.DataFrame) -> Table:
             largest[measure.name] = (
                 counts[["first", "second"]].reindex(wanted).fillna(0).astype("int64").reset_index(drop=True)
             )
-    true = Table(table.name, table.title, table.dimensions, table.measures, frame, days=table.days)
-    return replace(true, largest=largest)
+    return Table(table.name, table.title, table.dimensions, table.measures, frame, days=table.days, largest=largest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from anonymization.errors import PolicyRefusal
 from anonymization.keys import PeriodKeys
@@ -70,8 +70,12 @@ def protected_tables(
         return alone(stored or store_draw(setting.home, plan, privacy["draw"], drawn(tables(), protection)))
     if isinstance(protection, CellKey):
         return alone(perturbed(tables(), protection, withheld=plan.withheld))
+    earlier = [] if plan.withheld else earlier_issues(setting, plan.release.sources, period.first, period.past)
+    return suppressed(plan, tables(), earlier)
+
+
+def suppressed(plan: Plan, true: tuple[Table, ...], earlier: Sequence[Issue] = ()) -> Protected:
+    """Return the tables with unsafe figures hidden or, if the release withholds zeros, not listed."""
     if plan.withheld:
-        return alone(withhold(tables(), plan.minimum_count))
-    true = tables()
-    earlier = earlier_issues(setting, plan.release.sources, period.first, period.past)
-    return protect(true, Issue(CANDIDATE, period, true, plan.minimum_count), rules_of(plan), earlier)
+        return alone(withhold(true, plan.minimum_count))
+    return protect(true, Issue(CANDIDATE, plan.period, true, plan.minimum_count), rules_of(plan), earlier)

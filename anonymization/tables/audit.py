@@ -18,7 +18,6 @@ import pandas as pd
 from anonymization.disclosure.attack import Exposure, attack
 from anonymization.disclosure.propagation import propagated
 from anonymization.disclosure.rays import unproven
-from anonymization.errors import GateRefusal
 from anonymization.tables.findings import Finding
 from anonymization.tables.linked import Linked, link, require_one_state
 from anonymization.tables.readers import public_needs, seen_by_readers
@@ -93,14 +92,3 @@ def margins(issue: Issue) -> pd.DataFrame:
     for name, start, past in names:
         kind[(first >= start) & (first < past)] = name
     return pd.DataFrame({"kind": kind, "relation": rows, "consistent": fits[rows]})
-
-
-def require_consistent(issue: Issue) -> None:
-    """Refuse figures that contradict each other.
-
-    Raises:
-        GateRefusal: how many relations do not hold.
-    """
-    wrong = ~margins(issue)["consistent"]
-    if wrong.any():
-        raise GateRefusal(f"{issue.name}: {int(wrong.sum())} relations between published figures do not hold")

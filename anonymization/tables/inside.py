@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from anonymization.tables.model import Table
 from anonymization.tables.readers import seen_by_readers
 from anonymization.tables.sheets import Issue
 from anonymization.tables.unsafe import Rules, unsafe_cells
-from anonymization.tables.versions import states
+from anonymization.tables.versions import of_one_state
 
 
 def unmet_needs(
@@ -40,7 +41,7 @@ def unmet_needs(
         GateRefusal: an unsafe cell is published, figures contradict each other, or the time is over.
     """
     deadline = time.monotonic() + seconds
-    others = [other for other in earlier if len(states([issue, other])) == 1]
+    others = of_one_state(issue, earlier)
     published = link([issue, *others])
     truth = link([Issue(issue.name, issue.period, tuple(true), issue.minimum_count), *others])
     if truth.cells != published.cells:
@@ -69,7 +70,4 @@ def _told_to(published: Linked, insider: int, exposure: Exposure) -> Finding:
     finding = finding_of(published, exposure)
     _, table, measure, cell = published.name(insider)
     who = f"the only person of {table}.{measure}, {cell}"
-    return Finding(
-        finding.release, finding.table, finding.measure, finding.cell, finding.low, finding.high,
-        (*finding.derived_from, who),
-    )  # fmt: skip
+    return replace(finding, derived_from=(*finding.derived_from, who))

@@ -18,15 +18,13 @@ from anonymization.disclosure.feasible import feasible_point
 from anonymization.disclosure.secondary import suppress
 from anonymization.disclosure.system import Booleans, Integers, Needs, Problem
 from anonymization.errors import ProtectionError
-from anonymization.tables.audit import exposures
+from anonymization.tables.audit import SECONDS, exposures
 from anonymization.tables.linked import Linked, link
 from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable, Table
 from anonymization.tables.readers import public_needs, seen_by_readers
 from anonymization.tables.sheets import Issue
 from anonymization.tables.unsafe import Rules, Unsafe, unsafe_cells
-from anonymization.tables.versions import states
-
-SECONDS = 1800.0
+from anonymization.tables.versions import of_one_state
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def protect(
         ProtectionError: what is out already gives a cell away, whatever is hidden here.
     """
     deadline = time.monotonic() + seconds
-    linked = link([issue, *_of_one_state(issue, earlier)])
+    linked = link([issue, *of_one_state(issue, earlier)])
     found = _hidden(linked, tables, issue, rules, deadline)
     own = np.unique(np.concatenate(linked.places[: _sheets(tables)]))
     hidden = alone = int(found.cells[own].sum())
@@ -94,11 +92,6 @@ def alone(tables: tuple[SafeTable, ...]) -> Protected:
 
 def _sheets(tables: Sequence[Table]) -> int:
     return sum(len(table.measures) for table in tables)
-
-
-def _of_one_state(issue: Issue, earlier: Sequence[Issue]) -> list[Issue]:
-    """The earlier releases that tell the same figures of the cells that they share with an issue."""
-    return [other for other in earlier if len(states([issue, other])) == 1]
 
 
 def _hidden(linked: Linked, tables: Sequence[Table], issue: Issue, rules: Rules, deadline: float) -> _Hidden:
@@ -206,8 +199,3 @@ def _safe_tables(tables: Sequence[Table], linked: Linked, hidden: Booleans, rule
         safe = SafeTable(table.name, table.title, table.dimensions, table.measures, frame, rules.minimum_count)
         found.append(replace(safe, days=table.days, zeros_shown=shown))
     return tuple(found)
-
-
-def issue_of(safe: Sequence[SafeTable], issue: Issue) -> Issue:
-    """Return the issue with its tables protected."""
-    return replace(issue, tables=tuple(safe))

@@ -22,12 +22,18 @@ def states(issues: Sequence[Issue]) -> list[list[Issue]]:
     found: list[list[Issue]] = []
     for issue in issues:
         for state in found:
-            if not len(link([*state, issue]).conflict):
+            sharing = [other for other in state if _share(issue, other)]
+            if not sharing or not len(link([*sharing, issue]).conflict):
                 state.append(issue)
                 break
         else:
             found.append([issue])
     return found
+
+
+def of_one_state(issue: Issue, others: Sequence[Issue]) -> list[Issue]:
+    """Return those of the others that tell the same figures of the cells that they share with an issue."""
+    return [other for other in others if len(states([issue, other])) == 1]
 
 
 def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
@@ -37,6 +43,13 @@ def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
     first, second = _values(linked, names, inside=True), _values(linked, names, inside=False)
     in_both = _listed(linked, names, inside=True) & _listed(linked, names, inside=False)
     return [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
+
+
+def _share(one: Issue, other: Issue) -> bool:
+    """Whether two issues can have a cell in common: a source, and days."""
+    sources = [{measure.source for table in issue.tables for measure in table.measures} for issue in (one, other)]
+    days = one.period.first < other.period.past and other.period.first < one.period.past
+    return days and not sources[0].isdisjoint(sources[1])
 
 
 def _sheets(linked: Linked, names: set[str], *, inside: bool) -> list[int]:
