@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,19 @@ class _Hierarchy(click.ParamType[tuple[str, Path]]):
         return name, Path(path)
 
 
+class _Number(click.ParamType[Decimal]):
+    """A decimal number."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the number."""
+        try:
+            return Decimal(value)
+        except InvalidOperation:
+            self.fail("a number is allowed, such as 2 or 1.5", param, ctx)
+
+
 @click.command()
 @click.argument("table", type=FILE)
 @click.option("--dimensions", type=Names(), required=True, help="Columns of codes: A,B.")
@@ -46,6 +60,12 @@ class _Hierarchy(click.ParamType[tuple[str, Path]]):
 @click.option("--threshold", type=click.IntRange(min=2), help="N: 1 to N-1 persons (or contributors) are unsafe.")
 @click.option("--dominance", type=Pair(), help="N,K: N contributors hold more than K percent; a row is a contributor.")
 @click.option("--p-percent", type=click.IntRange(1, 100), help="P: the p% rule; a row is a contributor.")
+@click.option(
+    "--cell-key",
+    help="A column of record keys: 32 bits a person, or their sum a row. Figures get noise; the threshold hides.",
+)
+@click.option("--deviation", type=click.IntRange(1, 30), default=5, show_default=True, help="D: noise is at most this.")
+@click.option("--variance", type=_Number(), default="2", show_default=True, help="V: variance of the noise.")
 @click.option("--out", type=FILE, required=True, help="CSV of all cells with margins; is overwritten.")
 @click.pass_obj
 def protect(umask: int | None, /, **given: Any) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from anonymization.disclosure.cellkey import KEYS
 from anonymization.engine.tabular import suffix_of
 from anonymization.errors import InputError
 from anonymization.microdata.hierarchy import Hierarchy, read_hierarchy
 from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.tables.cellkey import key_column
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 
 MOST_DECIMALS = 6
@@ -46,6 +48,7 @@ def read_given(
     count: str,
     *,
     contributions: bool,
+    record_keys: str | None = None,
 ) -> GivenTable:
     """Return a table read from CSV or Parquet.
 
@@ -56,15 +59,18 @@ def read_given(
         count: its column of figures.
         contributions: whether each row is one contributor, whose figure is his contribution; else rows of one
             cell are added up.
+        record_keys: its column of record keys, or of their sums a row; tables then hold the sum of each cell.
 
     Raises:
         InputError: an unknown column, a figure that is no number or negative, a code that a hierarchy does not
             cover, margins that do not add up, or some margins without the others.
     """
-    frame = _read(path, [*dimensions, count])
+    frame = _read(path, [*dimensions, count, *([record_keys] if record_keys else [])], codes=dimensions)
     trees = {d: [_tree(read_hierarchy(p, d)) for p in hierarchies.get(d, ())] or [{}] for d in dimensions}
     values, scale = _whole(frame[count], path, count)
     cells = frame[list(dimensions)].assign(value=values)
+    if record_keys is not None:
+        cells = cells.assign(record_key=_record_keys(frame[record_keys], path, record_keys, scale))
     inner = _inner(cells, dimensions, trees)
     leaves = cells[inner]
     for name in dimensions:
@@ -79,7 +85,7 @@ def read_given(
     return GivenTable(tables, scale, len(frame), int((~inner).sum()))
 
 
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def _read(path: Path, columns: Sequence[str], *, codes: Sequence[str]) -> pd.DataFrame:
     if suffix_of(path, "the table") == ".parquet":
         frame = pd.read_parquet(path)
         frame = frame.astype({c: str for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])})
@@ -95,7 +101,7 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise InputError(f"{path} has no column {missing[0]!r}; it has {', '.join(map(repr, frame.columns))}")
     if frame.empty:
         raise InputError(f"{path} holds no rows")
-    return frame[list(columns)].astype(dict.fromkeys(columns[:-1], str))
+    return frame[list(columns)].astype(dict.fromkeys(codes, str))
 
 
 def _whole(figures: pd.Series, path: Path, count: str) -> tuple[np.ndarray, int]:
@@ -116,6 +122,18 @@ def _whole(figures: pd.Series, path: Path, count: str) -> tuple[np.ndarray, int]
         raise InputError(f"{path}: {count!r} has {decimals} decimals; {MOST_DECIMALS} at most are allowed")
     scale = 10**decimals
     return np.array([int(number * scale) for number in exact], dtype=np.int64), scale
+
+
+def _record_keys(keys: pd.Series, path: Path, name: str, scale: int) -> np.ndarray:
+    """The record keys of each row's persons, modulo 2**32."""
+    if scale > 1:
+        raise InputError(f"{path}: cell keys are for numbers of persons, which have no decimals")
+    found = []
+    for line, text in enumerate(keys, start=2):
+        if not str(text).strip().isdecimal():
+            raise InputError(f"{path}, line {line}: {name!r} is no record key; a whole number of 0 or more is one")
+        found.append(int(str(text)) % KEYS)
+    return np.array(found, dtype=np.int64)
 
 
 def _tree(hierarchy: Hierarchy) -> dict[str, str]:
@@ -181,6 +199,8 @@ def _table(
     grouped = spread.groupby(keys, sort=True)["value"]
     frame = grouped.sum().rename(measure.name).reset_index()
     frame[measure.name] = frame[measure.name].astype("int64")
+    if "record_key" in spread:
+        frame[key_column(measure)] = spread.groupby(keys, sort=True)["record_key"].sum().to_numpy() % KEYS
     largest, contributors = {}, {}
     if measure.kind is MeasureKind.TOTAL:
         ordered = spread.sort_values("value", ascending=False, kind="stable")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from anonymization.errors import InputError
+from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import PeriodKind
 from anonymization.tables.audit import audit
+from anonymization.tables.cellkey import perturbed
 from anonymization.tables.findings import Finding
-from anonymization.tables.model import CONFIDENTIAL, SafeTable
+from anonymization.tables.model import CONFIDENTIAL
 from anonymization.tables.period import Period
 from anonymization.tables.sheets import Issue
-from anonymization.tables.suppression import Protected, protect
+from anonymization.tables.suppression import Protected, alone, protect
 from anonymization.tables.unsafe import Rules
 from jobs.given_table import GivenTable, read_given
 
@@ -29,6 +33,8 @@ class Asked:
         threshold: N: 1 to N - 1 persons are unsafe; of contributions, so few contributors.
         dominance: n and k; each row of the table is then one contributor.
         p_percent: p; each row of the table is then one contributor.
+        cell_key: a column of record keys: figures get noise, and only what the threshold calls unsafe is hidden.
+        deviation, variance: D and V of that noise.
     """
 
     table: Path
@@ -39,6 +45,9 @@ class Asked:
     dominance: tuple[int, int] | None
     p_percent: int | None
     out: Path
+    cell_key: str | None = None
+    deviation: int = 5
+    variance: Decimal = Decimal(2)
 
     @property
     def contributions(self) -> bool:
@@ -52,6 +61,8 @@ class Done:
 
     Attributes:
         frame: one row a cell: its codes, the figure, its status.
+        value, hidden_value: what all cells and the hidden ones hold.
+        error: the mean distance of figures that are shown from the true ones.
     """
 
     given: GivenTable
@@ -60,6 +71,7 @@ class Done:
     findings: tuple[Finding, ...]
     value: int
     hidden_value: int
+    error: float
 
 
 def protect_table(asked: Asked) -> Done:
@@ -70,15 +82,23 @@ def protect_table(asked: Asked) -> Done:
         Refusal: no pattern protects it, or the audit of the result found something.
     """
     _check(asked)
-    given = read_given(asked.table, asked.dimensions, asked.hierarchies, asked.count, contributions=asked.contributions)
+    noise = _noise(asked)
+    given = read_given(
+        asked.table,
+        asked.dimensions,
+        asked.hierarchies,
+        asked.count,
+        contributions=asked.contributions,
+        record_keys=asked.cell_key,
+    )
     rules = Rules(asked.threshold or 1, asked.dominance, asked.p_percent)
     issue = Issue(asked.table.name, Period(PeriodKind.DAY, "as given", 0, 1), given.tables, rules.minimum_count)
-    protected = protect(given.tables, issue, rules)
-    findings = audit([Issue(issue.name, issue.period, protected.tables, rules.minimum_count)])
-    frame, value, hidden = _frame(protected.tables, given, asked)
+    protected = protect(given.tables, issue, rules) if noise is None else alone(perturbed(given.tables, noise))
+    findings = audit([replace(issue, tables=protected.tables, noise=noise)])
+    done = _done(protected, given, asked, findings)
     if not findings:
-        frame.to_csv(asked.out, index=False, lineterminator="\n")
-    return Done(given, frame, protected, findings, value, hidden)
+        done.frame.to_csv(asked.out, index=False, lineterminator="\n")
+    return done
 
 
 def _check(asked: Asked) -> None:
@@ -87,36 +107,67 @@ def _check(asked: Asked) -> None:
     unknown = sorted(set(asked.hierarchies) - set(asked.dimensions))
     if unknown:
         raise InputError(f"--hierarchy {unknown[0]}=...: no such dimension; there are {', '.join(asked.dimensions)}")
+    if asked.cell_key is not None and (asked.contributions or asked.threshold is None):
+        raise InputError("--cell-key goes with --threshold alone: noise is for numbers of persons")
+    if asked.cell_key in (*asked.dimensions, asked.count):
+        raise InputError(f"--cell-key names {asked.cell_key!r}, which is a dimension or the count")
     if asked.threshold is None and not asked.contributions:
         raise InputError("name a rule: --threshold N, --dominance N,K or --p-percent P")
 
 
-def _frame(tables: Sequence[SafeTable], given: GivenTable, asked: Asked) -> tuple[pd.DataFrame, int, int]:
-    """All cells, each once; and what all cells and the hidden ones hold."""
+def _noise(asked: Asked) -> CellKey | None:
+    if asked.cell_key is None or asked.threshold is None:
+        return None
+    try:
+        return CellKey(
+            method="cell_key", minimum_count=asked.threshold, deviation=asked.deviation, variance=asked.variance
+        )
+    except ValidationError as error:
+        raise InputError(
+            f"--deviation and --variance: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+        ) from None
+
+
+def _done(protected: Protected, given: GivenTable, asked: Asked, findings: tuple[Finding, ...]) -> Done:
+    """What is written: all cells, each once; and what all cells and the hidden ones hold."""
     keys, status = list(asked.dimensions), f"{asked.count}_status"
     true = [table.frame[asked.count].rename("true") for table in given.tables]
-    frames = [pd.concat([safe.frame, figures], axis=1) for safe, figures in zip(tables, true, strict=True)]
+    frames = [pd.concat([safe.frame, figures], axis=1) for safe, figures in zip(protected.tables, true, strict=True)]
     frame = pd.concat(frames, ignore_index=True).drop_duplicates(keys).sort_values(keys, ignore_index=True)
     hidden = frame[status] == CONFIDENTIAL
     value, of_hidden = int(frame["true"].sum()), int(frame.loc[hidden, "true"].sum())
+    away = (frame[asked.count] - frame["true"])[~hidden].abs().mean()
     if given.scale > 1:
         scaled = frame[asked.count].astype("Float64") / given.scale
         frame[asked.count] = scaled.round(int(np.log10(given.scale)))
-    return frame.drop(columns="true"), value, of_hidden
+    return Done(
+        given, frame.drop(columns="true"), protected, findings, value, of_hidden, 0.0 if pd.isna(away) else float(away)
+    )
 
 
 def lines(done: Done, asked: Asked) -> list[str]:
     """Return what was done, as lines for people."""
-    hidden = done.protected.hidden
     cells = len(done.frame)
+    hidden = int((done.frame[f"{asked.count}_status"] == CONFIDENTIAL).sum())
+    unsafe = hidden if asked.cell_key else done.protected.unsafe
     made = "margins checked" if done.given.margins else "margins made"
     scale = done.given.scale
+    hidden_text = f"hidden      {hidden:,} cells ({hidden / cells:.1%})"
+    if asked.cell_key is None:
+        told = [
+            f"{hidden_text}, {hidden - unsafe:,} of them for others",
+            f"            {done.hidden_value / scale:,.10g} of {done.value / scale:,.10g} counted over all cells",
+            f"optimum     {'proven: no pattern costs less' if done.protected.optimal else 'not proven'}",
+        ]
+    else:
+        told = [
+            hidden_text,
+            f"noise       {done.error:.2f} persons from the true figure on average; sums do not add up",
+        ]
     return [
         f"read        {done.given.rows:,} rows, {cells:,} cells with margins ({made})",
-        f"unsafe      {done.protected.unsafe:,} cells",
-        f"hidden      {hidden:,} cells ({hidden / cells:.1%}), {hidden - done.protected.unsafe:,} of them for others",
-        f"            {done.hidden_value / scale:,.10g} of {done.value / scale:,.10g} counted over all cells",
-        f"optimum     {'proven: no pattern costs less' if done.protected.optimal else 'not proven'}",
+        f"unsafe      {unsafe:,} cells",
+        *told,
         f"audit       {len(done.findings)} findings" + ("" if not done.findings else ": nothing was written"),
         *(f"            {finding}" for finding in done.findings[:10]),
         f"written     {asked.out}" if not done.findings else "",

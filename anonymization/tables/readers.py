@@ -23,11 +23,13 @@ def public_needs(linked: Linked) -> Needs:
     """Return what must stay possible for each unknown: N persons, and three numbers or more.
 
     A hidden total needs the width alone, where its persons are not published as N or more; so does a number of
-    persons that is hidden beside noisy figures: that it is below N is told openly.
+    persons that is hidden beside noisy figures: that it is below N is told openly, so 1 to N - 1 is its interval at
+    most, and what it needs where N is small.
     """
     unknown = np.isnan(linked.value)
     counted = linked.counted
     enough = (counted >= 0) & (linked.value[counted] >= linked.minimum[counted])
     at = np.flatnonzero(unknown & (linked.persons | (linked.listed & ~enough)))
     reach = np.where(linked.persons[at] & ~linked.noisy[at], linked.minimum[at], 0).astype(np.float64)
-    return Needs(at, reach, np.full(len(at), float(WIDTH)))
+    width = np.where(linked.noisy[at], np.minimum(WIDTH, linked.minimum[at] - 2), WIDTH).astype(np.float64)
+    return Needs(at, reach, width)
