@@ -18,7 +18,7 @@ from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
-from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate
+from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
 from anonymization.release.package import write_package
 from anonymization.tables.facts import conflicts_sql
 from anonymization.tables.model import CONFIDENTIAL
@@ -153,6 +153,7 @@ def build(
             "seconds": round(time.perf_counter() - started, 3),
             **claimed,
             "privacy": privacy,
+            "needs_sha256": write_standing(stage, protected.standing) if protected.standing else "",
         }
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:

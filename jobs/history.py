@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from anonymization.release.ledger import EntryKind
-from anonymization.release.package import Package, issue_of, read_package
+from anonymization.errors import InputError, IntegrityError
+from anonymization.release.candidate import load_candidate, read_standing
+from anonymization.release.ledger import Entry, EntryKind
+from anonymization.release.package import issue_of, read_package
 from anonymization.release.publish import shares_persons
-from anonymization.tables.sheets import Issue
+from anonymization.tables.sheets import Issue, Standing
 from jobs.setting import Setting
 
 
-def published_with(
-    setting: Setting, sources: Sequence[str], first_day: int, past_day: int
-) -> list[tuple[Mapping[str, Any], Package]]:
+def earlier_issues(setting: Setting, sources: Sequence[str], first_day: int, past_day: int) -> list[Issue]:
     """Return every publication that shares persons with a release: a source, and days; withdrawn ones as well.
 
+    Each with what its figures need from now on.
+
     Raises:
-        IntegrityError: a published package is not what its manifest says.
+        IntegrityError: a published package is not what its manifest says, or its evidence is not what was built.
     """
     with setting.ledger.transaction() as transaction:
-        payloads = [entry.payload for entry in transaction.entries(kind=EntryKind.PUBLICATION)]
-    found = []
-    for payload in payloads:
-        if shares_persons(sources, first_day, past_day, payload):
-            folder = setting.home.releases / payload["release"] / payload["period"] / f"v{payload['version']}"
-            found.append((payload, read_package(folder / "package")))
-    return found
+        entries = transaction.entries(kind=EntryKind.PUBLICATION)
+    return [_issue(setting, entry) for entry in entries if shares_persons(sources, first_day, past_day, entry.payload)]
 
 
-def earlier_issues(setting: Setting, sources: Sequence[str], first_day: int, past_day: int) -> list[Issue]:
-    """Return the exact figures that are out and share persons with a release."""
-    return [
-        issue_of(package, f"{payload['release']} {payload['period']} v{payload['version']}")
-        for payload, package in published_with(setting, sources, first_day, past_day)
-    ]
+def _issue(setting: Setting, entry: Entry) -> Issue:
+    name, period, version = (entry.payload[key] for key in ("release", "period", "version"))
+    package = read_package(setting.home.releases / name / period / f"v{version}" / "package")
+    told = f"{name} {period} v{version}"
+    return replace(issue_of(package, told), standing=_standing(setting, entry.subject, told))
+
+
+def _standing(setting: Setting, candidate: str, told: str) -> tuple[Standing, ...]:
+    try:
+        return read_standing(load_candidate(setting.home, setting.ledger, candidate))
+    except InputError:
+        raise IntegrityError(f"the evidence of {told} is gone: what its figures need is not known") from None

@@ -22,7 +22,10 @@ from anonymization.keys import PeriodKeys, generate_officer_key, load_private_ke
 from anonymization.policy.load import load_policies
 from anonymization.policy.sources import PersonColumn
 from anonymization.release.choices import add_optouts, optouts, read_optouts
+from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import Ledger
+from anonymization.release.publish import publish
+from jobs.gate import gate
 from jobs.generate import generate
 from jobs.init import initialize
 from jobs.intake import arrivals, run_intake
@@ -151,6 +154,41 @@ def declared(setting, policy_folder):
 @pytest.fixture
 def officer_key(setting):
     return load_private_key(setting.home.keys / f"{OFFICER}.key")
+
+
+@pytest.fixture
+def approve(officer_key):
+    """Lets the officer decide on a candidate for which the gate has opened."""
+
+    def approve(setting, candidate, **changes):
+        given = {"outcome": Outcome.APPROVED, "officer": OFFICER, "officers": setting.officers, "key": officer_key}
+        return decide(setting.ledger, candidate, **(given | changes))
+
+    return approve
+
+
+@pytest.fixture
+def publish_it():
+    """Publishes a candidate that was approved."""
+
+    def publish_it(setting, candidate, **more):
+        given = {"officers": setting.officers, "policy_digest": setting.policies.digest, "demo": True, **more}
+        return publish(setting.home, setting.ledger, candidate.id, **given)
+
+    return publish_it
+
+
+@pytest.fixture
+def release_it(approve, publish_it):
+    """Takes a candidate from its gate to its publication."""
+
+    def release_it(setting, candidate):
+        result = gate(setting, candidate.id)
+        assert result.opened, result.reasons
+        approve(setting, candidate)
+        return publish_it(setting, candidate)
+
+    return release_it
 
 
 class Intake:

@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from anonymization.home import Home, private_folder
 from anonymization.policy.protection import Method
 from anonymization.release.ledger import EntryKind, Ledger, canonical
 from anonymization.release.package import check_manifest
+from anonymization.tables.sheets import Standing
+from anonymization.tables.standing import as_text, from_text
 
+NEEDS = "needs.jsonl"
 IDENTITY = re.compile(r"[1-9]\d*-[0-9a-f]{16}")
 
 
@@ -30,6 +33,7 @@ class Request:
         inputs: source to the digests of the log files that its events came from.
         figures: counts that the officer may want: persons hidden, links in conflict, and the like.
         method, parameters, populations, outside: how whom it counts is protected (see `methods.claim`).
+        needs_sha256: the digest of `evidence/needs.jsonl`, if there is one.
         privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
 
@@ -54,6 +58,7 @@ class Request:
     populations: list[Mapping[str, Any]] = field(default_factory=list)
     outside: bool = True
     privacy: Mapping[str, str] = field(default_factory=dict)
+    needs_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,30 @@ def new_stage(home: Home) -> Path:
     private_folder(stage / "package")
     private_folder(stage / "evidence")
     return stage
+
+
+def write_standing(stage: Path, needs: Sequence[Standing]) -> str:
+    """Write what the figures of a staged package need; return the file's digest, for `Request.needs_sha256`."""
+    text = as_text(needs)
+    write_private(stage / "evidence" / NEEDS, text)
+    return _sha256(text)
+
+
+def read_standing(candidate: Candidate) -> tuple[Standing, ...]:
+    """Return what a candidate's figures need.
+
+    Raises:
+        IntegrityError: the file is not what the request says.
+    """
+    if not candidate.request.needs_sha256:
+        return ()
+    try:
+        text = (candidate.evidence / NEEDS).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if _sha256(text) != candidate.request.needs_sha256:
+        raise IntegrityError(f"candidate {candidate.id}: evidence/{NEEDS} is not what was built")
+    return from_text(text)
 
 
 def store_candidate(home: Home, ledger: Ledger, stage: Path, known: Mapping[str, object]) -> Candidate:

@@ -14,13 +14,15 @@ import numpy as np
 
 from anonymization.disclosure.attack import Exposure, attack, insiders_attack
 from anonymization.disclosure.rays import unproven
+from anonymization.disclosure.verdict import one_each
 from anonymization.errors import GateRefusal
 from anonymization.tables.audit import SECONDS, finding_of
 from anonymization.tables.findings import Finding
 from anonymization.tables.linked import Linked, link
 from anonymization.tables.model import Table
-from anonymization.tables.readers import seen_by_readers
+from anonymization.tables.readers import both, figures_of, seen_by_readers
 from anonymization.tables.sheets import Issue
+from anonymization.tables.standing import standing_needs
 from anonymization.tables.unsafe import Rules, unsafe_cells
 from anonymization.tables.versions import of_one_state
 
@@ -28,7 +30,7 @@ from anonymization.tables.versions import of_one_state
 def unmet_needs(
     issue: Issue, true: Sequence[Table], rules: Rules, earlier: Sequence[Issue] = (), *, seconds: float = SECONDS
 ) -> tuple[Finding, ...]:
-    """Return the unsafe cells of an issue whose interval is narrower than they need.
+    """Return the unsafe cells of an issue, and those of earlier ones, whose interval is narrower than they need.
 
     Args:
         issue: as it is published.
@@ -46,12 +48,13 @@ def unmet_needs(
     truth = link([Issue(issue.name, issue.period, tuple(true), issue.minimum_count), *others])
     if truth.cells != published.cells:
         raise GateRefusal(f"{issue.name}: what is published and the recount do not list the same cells")
-    value = np.where(np.isnan(truth.value), 0, truth.value).astype(np.int64)
+    value = figures_of(truth)
     unsafe = unsafe_cells(truth, true, rules, value)
     _require_hidden(published, unsafe.cells)
     seen = seen_by_readers(published)
     who = np.where(unsafe.contributor >= 0, unsafe.contributor, -1 - np.arange(len(value)))
-    needs = unproven(seen, unsafe.needs, unsafe.insiders, who, value)
+    needs = one_each(both(unsafe.needs, standing_needs(published)))
+    needs = unproven(seen, needs, unsafe.insiders, who, value)
     found = [finding_of(published, e) for e in attack(seen, needs, deadline=deadline, point=value)]
     for insider, exposure in insiders_attack(seen, needs, unsafe.insiders, value, deadline=deadline):
         if who[insider] != who[exposure.cell]:  # nobody is protected from himself

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.disclosure.system import Needs, System
+from anonymization.disclosure.feasible import feasible_point
+from anonymization.disclosure.system import Integers, Needs, System
 from anonymization.tables.linked import Linked
 
 WIDTH = 3
@@ -33,3 +34,19 @@ def public_needs(linked: Linked) -> Needs:
     reach = np.where(linked.persons[at] & ~linked.noisy[at], linked.minimum[at], 0).astype(np.float64)
     width = np.where(linked.noisy[at], np.minimum(WIDTH, linked.minimum[at] - 2), WIDTH).astype(np.float64)
     return Needs(at, reach, width)
+
+
+def figures_of(linked: Linked) -> Integers:
+    """Return true values where they are known; else whole numbers that everything known allows.
+
+    Raises:
+        GateRefusal: there are none.
+    """
+    if not np.isnan(linked.value).any():
+        return linked.value.astype(np.int64)
+    return feasible_point(seen_by_readers(linked))
+
+
+def both(one: Needs, other: Needs) -> Needs:
+    """Return all needs of two."""
+    return Needs(*(np.concatenate([getattr(n, f) for n in (one, other)]) for f in ("cell", "reach", "width")))

@@ -15,6 +15,22 @@ from anonymization.tables.period import Period
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What must stay possible of one figure that is out, see `standing.py`.
+
+    Attributes:
+        row: of the table, as it is published.
+        reach, width: as of `Needs`.
+    """
+
+    table: str
+    measure: str
+    row: int
+    reach: float
+    width: float
+
+
+@dataclass(frozen=True)
 class Issue:
     """What one release tells of one period: true tables before protection, or published ones.
 
@@ -22,6 +38,7 @@ class Issue:
         name: release, period and version, for messages.
         minimum_count: its minimum publishable count.
         noise: what the house knows of the noise of its cell keys; without, noisy figures are left out.
+        standing: what its figures need, if it is out.
     """
 
     name: str
@@ -29,6 +46,7 @@ class Issue:
     tables: tuple[Table, ...] | tuple[SafeTable, ...]
     minimum_count: int
     noise: CellKey | None = None
+    standing: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,7 @@ class Sheet:
         low, high: what a noisy figure, or its being hidden, says of the true one; null for exact figures.
         unlisted: whether classes that are not listed may have persons.
         zeros_shown: whether every class without anybody is published as such, so that a hidden one has somebody.
+        standing: what its figures need, if it is out.
     """
 
     issue: str
@@ -54,6 +73,7 @@ class Sheet:
     zeros_shown: bool = True
     low: Floats | None = None
     high: Floats | None = None
+    standing: tuple[Standing, ...] = ()
 
     def text(self, row: int) -> str:
         """Return the coordinates of a row as text."""
@@ -87,7 +107,8 @@ def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure) -> Sheet:
         if issue.noise is not None and table.method is Method.CELL_KEY:
             low, high = bounds(table, measure, issue.noise)
             value = np.where(value == 0, 0.0, np.nan) if issue.noise.deviation < issue.minimum_count else value * np.nan
+    standing = tuple(n for n in issue.standing if (n.table, n.measure) == (table.name, measure.name))
     return Sheet(
         issue.name, table.name, measure, table.dimensions, table.frame[table.keys], np.asarray(value, dtype=np.float64),
-        issue.period, issue.minimum_count, withheld, zeros_shown, low=low, high=high,
+        issue.period, issue.minimum_count, withheld, zeros_shown, low=low, high=high, standing=standing,
     )  # fmt: skip

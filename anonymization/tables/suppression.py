@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anonymization.disclosure.feasible import feasible_point
 from anonymization.disclosure.secondary import suppress
-from anonymization.disclosure.system import Booleans, Integers, Needs, Problem
+from anonymization.disclosure.system import Booleans, Integers, Problem
+from anonymization.disclosure.verdict import one_each
 from anonymization.errors import ProtectionError
 from anonymization.tables.audit import SECONDS, exposures
 from anonymization.tables.linked import Linked, link
 from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable, Table
-from anonymization.tables.readers import public_needs, seen_by_readers
-from anonymization.tables.sheets import Issue
+from anonymization.tables.readers import both, figures_of, public_needs
+from anonymization.tables.sheets import Issue, Standing
+from anonymization.tables.standing import standing_needs, standing_of
 from anonymization.tables.unsafe import Rules, Unsafe, unsafe_cells
 from anonymization.tables.versions import of_one_state
 
@@ -37,6 +38,7 @@ class Protected:
         hidden: cells that are hidden, those among them.
         for_earlier: of them, cells that are hidden only because of what was published earlier.
         optimal: whether no pattern costs less.
+        standing: what the unsafe cells need from now on.
     """
 
     tables: tuple[SafeTable, ...]
@@ -44,6 +46,7 @@ class Protected:
     hidden: int
     for_earlier: int
     optimal: bool
+    standing: tuple[Standing, ...] = ()
 
 
 def protect(
@@ -74,7 +77,8 @@ def protect(
     if len(linked.sheets) > _sheets(tables):
         alone = int(_hidden(link([issue]), tables, issue, rules, deadline).cells.sum())
     safe = _safe_tables(tables, linked, found.cells, rules)
-    return Protected(safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal)
+    standing = standing_of(linked, issue.name, found.unsafe.needs)
+    return Protected(safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal, standing)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def _sheets(tables: Sequence[Table]) -> int:
 def _hidden(linked: Linked, tables: Sequence[Table], issue: Issue, rules: Rules, deadline: float) -> _Hidden:
     """Which cells are hidden, of all that are linked."""
     own, out, kept = _states_of(linked, issue)
-    value = _values(linked)
+    value = figures_of(linked)
     unsafe = unsafe_cells(linked, tables, rules, value)
     hidden = kept | ~linked.listed
     hidden[unsafe.cells] = True
@@ -114,7 +118,7 @@ def _hidden(linked: Linked, tables: Sequence[Table], issue: Issue, rules: Rules,
         cost=np.where(linked.counted >= 0, value[linked.counted], value),
         open=own & ~out & ((value > 0) | ~shown),
         hidden=hidden,
-        needs=unsafe.needs,
+        needs=one_each(both(unsafe.needs, standing_needs(linked))),
         insiders=unsafe.insiders,
         contributor=unsafe.contributor,
     )
@@ -148,14 +152,9 @@ def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -
         if not len(fresh):
             raise _error(linked, found, "what is out already gives it away")
         given = np.union1d(given, fresh)
-        needs = _joined(problem.needs, public_needs(published), fresh)
+        public = public_needs(published)
+        needs = both(problem.needs, public.take(np.isin(public.cell, np.setdiff1d(fresh, problem.needs.cell))))
         problem = replace(problem, needs=needs, hidden=problem.hidden | np.isin(np.arange(linked.cells), fresh))
-
-
-def _joined(needs: Needs, public: Needs, cells: Integers) -> Needs:
-    """The needs, and those of further cells that readers would be told."""
-    more = public.take(np.isin(public.cell, np.setdiff1d(cells, needs.cell)))
-    return Needs(*(np.concatenate([getattr(n, f) for n in (needs, more)]) for f in ("cell", "reach", "width")))
 
 
 def _states_of(linked: Linked, issue: Issue) -> tuple[Booleans, Booleans, Booleans]:
@@ -169,13 +168,6 @@ def _states_of(linked: Linked, issue: Issue) -> tuple[Booleans, Booleans, Boolea
             out[places[shown]] = True
             kept[places[~shown]] = True
     return own, out, kept
-
-
-def _values(linked: Linked) -> Integers:
-    """True values where they are known; else whole numbers that everything published allows."""
-    if not np.isnan(linked.value).any():
-        return linked.value.astype(np.int64)
-    return feasible_point(seen_by_readers(linked))
 
 
 def _error(linked: Linked, cells: Integers, why: str) -> ProtectionError:

@@ -39,15 +39,18 @@ def measures(where=None, name=""):
     )
 
 
-def table(dimensions, counts, of):
-    """A true table from {codes: (persons, events)}."""
+def table(dimensions, counts, of, largest=None):
+    """A true table from {codes: (persons, events)}, and {codes: the two largest contributions}."""
     keys = [d.name for d in dimensions]
     frame = pd.DataFrame(
         [codes if isinstance(codes, tuple) else (codes,) for codes in counts], columns=keys, dtype=object
     )
     for position, measure in enumerate(of):
         frame[measure.name] = [figures[position] for figures in counts.values()]
-    return Table("t", TITLE, tuple(dimensions), tuple(of), frame)
+    if largest is not None:
+        two = pd.DataFrame([largest.get(codes, (1, 1)) for codes in counts], columns=["first", "second"])
+        largest = {measure.name: two for measure in of if measure.kind is MeasureKind.TOTAL}
+    return Table("t", TITLE, tuple(dimensions), tuple(of), frame, largest=largest or {})
 
 
 def true(name, period, *tables):
@@ -57,7 +60,7 @@ def true(name, period, *tables):
 def out(issue, earlier=()):
     """The issue as it is published, beside what is out."""
     done = protect(issue.tables, issue, RULES, earlier)
-    return replace(issue, tables=done.tables), done
+    return replace(issue, tables=done.tables, standing=done.standing), done
 
 
 def by_partner(period, name, counts):
@@ -120,11 +123,29 @@ def two_recipients():
     return [first], true("second", MONTH, table([region, sex], {cell: (n,) for cell, n in fine.items()}, persons))
 
 
+def a_dominated_week_and_its_days():
+    """Two persons have 90 percent of a partner's week, but of no day of it: day by day nobody dominates."""
+    week = parse_period(PeriodKind.WEEK, "2026-W41")
+    counts = {"p": (40, 700), "q": (50, 350), "r": (60, 420), TOTAL: (120, 1470)}
+    largest = {"p": (400, 230)}
+    first = true("week", week, table([by("partner", PARTNERS)], counts, measures(), largest))
+    days = [
+        by_partner(
+            parse_period(PeriodKind.DAY, f"2026-10-{day:02}"),
+            f"day {day}",
+            {"p": (20, 100), "q": (20, 50), "r": (20, 60)},
+        )
+        for day in range(5, 12)
+    ]
+    return [first, *days[:-1]], days[-1]
+
+
 CASES = [
     pytest.param(weeks_and_month, id="weeks in a month"),
     pytest.param(last_week_in_month, id="a day in a week"),
     pytest.param(all_and_clicks, id="a sub-population"),
     pytest.param(two_recipients, id="a second recipient"),
+    pytest.param(a_dominated_week_and_its_days, id="a total that two persons dominate"),
 ]
 
 

@@ -16,9 +16,7 @@ import anonymization.release
 from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.home import Home
 from anonymization.release.budget import account_lines, require_left, spend
-from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import EntryKind, Ledger
-from anonymization.release.publish import publish
 from jobs.build import build
 from jobs.gate import gate
 from jobs.init import initialize
@@ -38,27 +36,16 @@ def protection(rho):
 
 
 @pytest.fixture
-def two(declared, officer_key):
+def two(declared, approve):
     """Two approved candidates, of which the budget allows one."""
     declared("web-audience", "by-source", tables=visits("access_source"), protection=protection("0.6"))
     setting = declared("web-audience", "by-browser", tables=visits("browser"), protection=protection("0.6"))
-    return setting, [ready(setting, name, officer_key) for name in ("by-source", "by-browser")]
-
-
-def ready(setting, name, officer_key):
-    candidate = build(setting, name, PERIOD)
-    result = gate(setting, candidate.id)
-    assert result.opened, result.reasons
-    decide(
-        setting.ledger, candidate, outcome=Outcome.APPROVED, officer="demo-officer", officers=setting.officers,
-        key=officer_key,
-    )  # fmt: skip
-    return candidate
-
-
-def publish_it(setting, candidate, **more):
-    given = {"officers": setting.officers, "policy_digest": setting.policies.digest, "demo": True, **more}
-    return publish(setting.home, setting.ledger, candidate.id, **given)
+    candidates = [build(setting, name, PERIOD) for name in ("by-source", "by-browser")]
+    for candidate in candidates:
+        result = gate(setting, candidate.id)
+        assert result.opened, result.reasons
+        approve(setting, candidate)
+    return setting, candidates
 
 
 def spent(setting):
@@ -66,7 +53,7 @@ def spent(setting):
         return [(one.source, one.month, f"{one.rho:f}") for one in transaction.spent()]
 
 
-def test_two_publishers_at_once_cannot_overspend(two, monkeypatch):
+def test_two_publishers_at_once_cannot_overspend(two, publish_it, monkeypatch):
     setting, candidates = two
     outcomes = []
     # a linked publication makes the second one stale; the budget holds without that
@@ -98,7 +85,7 @@ def test_two_publishers_at_once_cannot_overspend(two, monkeypatch):
 
 
 @pytest.mark.parametrize("at", ["adopt", "rename", "ledger", "commit"])
-def test_a_crash_spends_nothing_and_the_next_run_spends_once(two, at):
+def test_a_crash_spends_nothing_and_the_next_run_spends_once(two, publish_it, at):
     setting, (candidate, _) = two
 
     def step(name):
@@ -115,7 +102,7 @@ def test_a_crash_spends_nothing_and_the_next_run_spends_once(two, at):
     assert spent(setting) == [("analytics", PERIOD, "0.6")]
 
 
-def test_a_changed_account_is_noticed_and_what_is_spent_stays(two):
+def test_a_changed_account_is_noticed_and_what_is_spent_stays(two, publish_it):
     setting, (candidate, other) = two
     publish_it(setting, candidate)
     database = sqlite3.connect(setting.home.root / "noren.db")

@@ -24,9 +24,8 @@ from anonymization.errors import (
 from anonymization.keys import public_text
 from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import add_optouts, optouts
-from anonymization.release.decision import Outcome, decide
+from anonymization.release.decision import Outcome
 from anonymization.release.ledger import EntryKind, Ledger
-from anonymization.release.publish import publish
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
 from jobs.build import build
@@ -45,29 +44,13 @@ def gated(setting):
     return candidate
 
 
-def approve(setting, candidate, officer_key, **changes):
-    given = {
-        "outcome": Outcome.APPROVED,
-        "officer": OFFICER,
-        "officers": setting.officers,
-        "key": officer_key,
-        **changes,
-    }
-    return decide(setting.ledger, candidate, **given)
-
-
-def publish_it(setting, candidate, **more):
-    given = {"officers": setting.officers, "policy_digest": setting.policies.digest, "demo": True, **more}
-    return publish(setting.home, setting.ledger, candidate.id, **given)
-
-
 @pytest.fixture
-def approved(setting, gated, officer_key):
-    approve(setting, gated, officer_key)
+def approved(setting, gated, approve):
+    approve(setting, gated)
     return gated
 
 
-def test_the_whole_path(setting, approved):
+def test_the_whole_path(setting, approved, publish_it):
     done = publish_it(setting, approved)
     assert done.publication.version == 1
     result = verify(done.folder, setting.home)
@@ -80,13 +63,13 @@ def test_the_whole_path(setting, approved):
         assert words.lower() in dossier.lower()
 
 
-def test_the_same_content_is_published_once(setting, approved, officer_key):
+def test_the_same_content_is_published_once(setting, approved, approve, publish_it):
     publish_it(setting, approved)
     again = build(setting, "monthly-audience", "2026-10")
     assert again.request.digest == approved.request.digest
     assert again.id != approved.id
     assert gate(setting, again.id).opened
-    approve(setting, again, officer_key)
+    approve(setting, again)
     with pytest.raises(Refusal, match="out already, as monthly-audience 2026-10 v1"):
         publish_it(setting, again)
 
@@ -99,18 +82,18 @@ def test_the_same_content_is_published_once(setting, approved, officer_key):
         pytest.param({"outcome": Outcome.REJECTED}, "says why", id="rejection without a reason"),
     ],
 )  # fmt: skip
-def test_decisions_are_refused(setting, gated, officer_key, changes, message):
+def test_decisions_are_refused(setting, gated, changes, message, approve):
     with pytest.raises(DecisionRefusal, match=message):
-        approve(setting, gated, officer_key, **changes)
+        approve(setting, gated, **changes)
 
 
-def test_the_requester_cannot_approve(setting, gated, officer_key):
+def test_the_requester_cannot_approve(setting, gated, approve, officer_key):
     officers = {gated.request.requester: public_text(officer_key.public_key())}
     with pytest.raises(DecisionRefusal, match="requested the release"):
-        approve(setting, gated, officer_key, officer=gated.request.requester, officers=officers)
+        approve(setting, gated, officer=gated.request.requester, officers=officers)
 
 
-def test_nothing_is_published_without_a_decision(setting, gated):
+def test_nothing_is_published_without_a_decision(setting, gated, publish_it):
     with pytest.raises(DecisionRefusal, match="no officer has decided"):
         publish_it(setting, gated)
     with setting.ledger.transaction() as transaction:
@@ -118,16 +101,16 @@ def test_nothing_is_published_without_a_decision(setting, gated):
     assert (attempt.subject, attempt.payload) == (gated.id, {"refusal": "DecisionRefusal"})
 
 
-def test_a_rejection_is_final_for_publication(setting, gated, officer_key):
-    approve(setting, gated, officer_key, outcome=Outcome.REJECTED, reason="too fine")
+def test_a_rejection_is_final_for_publication(setting, gated, approve, publish_it):
+    approve(setting, gated, outcome=Outcome.REJECTED, reason="too fine")
     with pytest.raises(DecisionRefusal, match="rejected it: too fine"):
         publish_it(setting, gated)
 
 
-def test_an_approval_needs_an_open_gate(setting, officer_key):
+def test_an_approval_needs_an_open_gate(setting, approve):
     candidate = build(setting, "monthly-audience", "2026-10")
     with pytest.raises(GateRefusal, match="no verdict"):
-        approve(setting, candidate, officer_key)
+        approve(setting, candidate)
 
 
 def edit_json(path, **changes):
@@ -137,18 +120,18 @@ def edit_json(path, **changes):
     path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
-def test_a_verdict_edited_by_hand_is_refused(setting, gated, officer_key):
+def test_a_verdict_edited_by_hand_is_refused(setting, gated, approve):
     edit_json(gated.evidence / "verdict.json", open=True, reasons=["fine"])
     with pytest.raises(GateRefusal, match="not the verdict that the gate recorded"):
-        approve(setting, gated, officer_key)
+        approve(setting, gated)
 
 
-def test_a_forged_verdict_is_refused(setting, officer_key):
+def test_a_forged_verdict_is_refused(setting, approve, publish_it):
     candidate = build(setting, "monthly-audience", "2026-10")
     forged = {"open": True, "package_digest": candidate.request.digest, "suites": [], "checked_at": "now"}
     (candidate.evidence / "verdict.json").write_text(json.dumps(forged))
     with pytest.raises(GateRefusal, match="not the verdict that the gate recorded"):
-        approve(setting, candidate, officer_key)
+        approve(setting, candidate)
     with pytest.raises(GateRefusal):
         publish_it(setting, candidate)
 
@@ -161,22 +144,22 @@ def test_a_forged_verdict_is_refused(setting, officer_key):
         pytest.param({"package_digest": "0" * 64}, "signature is not", id="digest"),
     ],
 )
-def test_a_decision_edited_by_hand_is_refused(setting, approved, changes, message):
+def test_a_decision_edited_by_hand_is_refused(setting, approved, changes, message, publish_it):
     edit_json(approved.evidence / "decision.json", **changes)
     with pytest.raises(DecisionRefusal, match=message):
         publish_it(setting, approved)
 
 
-def test_an_expired_decision_is_refused(setting, gated, officer_key, monkeypatch):
+def test_an_expired_decision_is_refused(setting, gated, monkeypatch, approve, publish_it):
     from datetime import timedelta
 
     monkeypatch.setattr("anonymization.release.decision.VALID", timedelta(seconds=-1))
-    approve(setting, gated, officer_key)
+    approve(setting, gated)
     with pytest.raises(DecisionRefusal, match="expired"):
         publish_it(setting, gated)
 
 
-def test_an_approval_of_another_candidate_is_refused(setting, approved):
+def test_an_approval_of_another_candidate_is_refused(setting, approved, publish_it):
     other = build(setting, "population-by-place", "2026-10")
     gate(setting, other.id)
     shutil.copy(approved.evidence / "decision.json", other.evidence / "decision.json")
@@ -184,7 +167,7 @@ def test_an_approval_of_another_candidate_is_refused(setting, approved):
         publish_it(setting, other)
 
 
-def test_a_decision_is_used_once(setting, approved, officer_key):
+def test_a_decision_is_used_once(setting, approved, publish_it):
     publish_it(setting, approved)
     with setting.ledger.transaction() as transaction:
         digest = transaction.entries(kind=EntryKind.DECISION)[-1].payload["decision_sha256"]
@@ -192,14 +175,14 @@ def test_a_decision_is_used_once(setting, approved, officer_key):
 
 
 @pytest.mark.parametrize("file", ["package/tables/audience.csv", "package/MANIFEST.json", "evidence/request.json"])
-def test_a_changed_candidate_is_refused(setting, approved, file):
+def test_a_changed_candidate_is_refused(setting, approved, file, publish_it):
     path = approved.folder / file
     path.write_text(path.read_text().replace("1", "2", 1))
     with pytest.raises(IntegrityError):
         publish_it(setting, approved)
 
 
-def test_a_choice_after_the_gate_makes_it_stale(setting, approved):
+def test_a_choice_after_the_gate_makes_it_stale(setting, approved, publish_it):
     add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")])
     with pytest.raises(StaleCandidate, match="a person's choice"):
         publish_it(setting, approved)
@@ -208,7 +191,7 @@ def test_a_choice_after_the_gate_makes_it_stale(setting, approved):
     assert ("cookie", "canary-7f3a") in optouts(setting.home)
 
 
-def test_a_policy_change_makes_it_stale(setting, approved):
+def test_a_policy_change_makes_it_stale(setting, approved, publish_it):
     with pytest.raises(StaleCandidate, match="policy folder changed"):
         publish_it(setting, approved, policy_digest="0" * 64)
 
@@ -228,7 +211,7 @@ STEPS = ["adopt", "copy", "envelope", "signature", "sync", "rename", "ledger", "
 
 
 @pytest.mark.parametrize("at", STEPS)
-def test_a_crash_at_any_step_leaves_the_old_state_or_the_new(setting, approved, at):
+def test_a_crash_at_any_step_leaves_the_old_state_or_the_new(setting, approved, at, publish_it):
     def step(name):
         if name == at:
             raise KeyboardInterrupt
@@ -248,7 +231,7 @@ def test_a_crash_at_any_step_leaves_the_old_state_or_the_new(setting, approved, 
         publish_it(setting, approved)
 
 
-def test_of_two_publishers_one_wins(setting, approved):
+def test_of_two_publishers_one_wins(setting, approved, publish_it):
     outcomes = []
 
     def run():
@@ -269,7 +252,7 @@ def test_of_two_publishers_one_wins(setting, approved):
     assert sum("out already" in str(outcome) for outcome in outcomes) == 3
 
 
-def test_a_locked_database_is_a_clear_error(setting, approved, monkeypatch):
+def test_a_locked_database_is_a_clear_error(setting, approved, monkeypatch, publish_it):
     holder = sqlite3.connect(setting.home.root / "noren.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     monkeypatch.setattr(
@@ -283,7 +266,7 @@ def test_a_locked_database_is_a_clear_error(setting, approved, monkeypatch):
     holder.close()
 
 
-def test_the_ledger_is_append_only_and_chained(setting, approved):
+def test_the_ledger_is_append_only_and_chained(setting, approved, publish_it):
     database = sqlite3.connect(setting.home.root / "noren.db")
     with pytest.raises(sqlite3.DatabaseError, match="append-only"):
         database.execute("UPDATE entries SET subject = 'x' WHERE seq = 2")
@@ -294,7 +277,7 @@ def test_the_ledger_is_append_only_and_chained(setting, approved):
         publish_it(setting, approved)
 
 
-def test_a_cut_tail_shows(setting, approved):
+def test_a_cut_tail_shows(setting, approved, publish_it):
     done = publish_it(setting, approved)
     database = sqlite3.connect(setting.home.root / "noren.db")
     database.execute("DROP TRIGGER entries_no_delete")
@@ -313,7 +296,7 @@ def test_a_cut_tail_shows(setting, approved):
         pytest.param("envelope/envelope.json", lambda _: b"{}", "incomplete", id="empty envelope"),
     ],
 )  # fmt: skip
-def test_a_changed_release_is_noticed(setting, approved, file, change, message):
+def test_a_changed_release_is_noticed(setting, approved, file, change, message, publish_it):
     done = publish_it(setting, approved)
     path = done.folder / file
     path.write_bytes(change(path.read_bytes()))
@@ -321,7 +304,7 @@ def test_a_changed_release_is_noticed(setting, approved, file, change, message):
         verify(done.folder, setting.home)
 
 
-def test_withdrawal(setting, approved):
+def test_withdrawal(setting, approved, publish_it):
     done = publish_it(setting, approved)
     notice = withdraw(
         setting.home, setting.ledger, "monthly-audience", 1, "a source was wrong", contact="desk@x.example"
@@ -340,7 +323,7 @@ def test_an_unknown_candidate(setting, identity):
         load_candidate(setting.home, setting.ledger, identity)
 
 
-def test_no_key_is_in_what_leaves(setting, approved):
+def test_no_key_is_in_what_leaves(setting, approved, publish_it):
     done = publish_it(setting, approved)
     secrets = [
         p.read_bytes().strip().splitlines()[min(1, len(p.read_bytes().splitlines()) - 1)]

@@ -11,10 +11,8 @@ import jobs.build
 import jobs.protection
 from anonymization.errors import DeclarationError, InputError, IntegrityError, PolicyRefusal
 from anonymization.policy.load import load_policies
-from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import EntryKind
 from anonymization.release.package import read_package
-from anonymization.release.publish import publish
 from anonymization.release.verify import verify
 from anonymization.tables.model import FREE, TOTAL
 from jobs.audit import attack
@@ -46,28 +44,17 @@ def noisy(declared):
     return declared("web-audience", NAME, tables=VISITS, protection=PRIVACY)
 
 
-def release_it(setting, candidate, officer_key):
-    result = gate(setting, candidate.id)
-    assert result.opened, result.reasons
-    decide(
-        setting.ledger, candidate, outcome=Outcome.APPROVED, officer="demo-officer", officers=setting.officers,
-        key=officer_key,
-    )  # fmt: skip
-    given = {"officers": setting.officers, "policy_digest": setting.policies.digest, "demo": True}
-    return publish(setting.home, setting.ledger, candidate.id, **given)
-
-
 def table(candidate):
     (one,) = read_package(candidate.package).tables
     return one.frame.set_index(one.keys)
 
 
-def test_from_build_to_verification(noisy, officer_key, monkeypatch):
+def test_from_build_to_verification(noisy, release_it, monkeypatch):
     candidate = build(noisy, NAME, PERIOD)
     assert "Differential privacy (gaussian noise): unit a person in a calendar month, rho 0.4" in review(
         noisy, candidate.id
     )
-    done = release_it(noisy, candidate, officer_key)
+    done = release_it(noisy, candidate)
     assert verify(done.folder, noisy.home).withdrawn is False
     assert not attack([done.folder])
     block = json.loads((done.folder / "package" / "datapackage.json").read_text())["noren"]["protection"]
@@ -134,9 +121,9 @@ def test_places_are_selected(declared, monkeypatch):
     assert gate(setting, candidate.id).opened
 
 
-def test_the_budget_is_spent_once_and_refused_when_exceeded(noisy, declared, officer_key):
+def test_the_budget_is_spent_once_and_refused_when_exceeded(noisy, declared, release_it):
     first = build(noisy, NAME, PERIOD)
-    release_it(noisy, first, officer_key)
+    release_it(noisy, first)
     more = declared("web-audience", "more", tables=VISITS, protection=PRIVACY | {"rho": "0.7"})
     with pytest.raises(
         PolicyRefusal, match=r"source 'analytics' in 2026-10 does not allow it: rho 0.4 of 1 is spent \(by 1-"
