@@ -1,6 +1,7 @@
 """`make bench`: intake to a plain COPY, facts and tables to a bare scan, growth from one size to the next.
 
-Then k-anonymity, side by side (`benchmarks/microdata.py`), on as many rows.
+Then the protection of tables (`benchmarks/disclosure.py`), and k-anonymity side by side (`benchmarks/microdata.py`)
+on as many rows.
 
 Every step runs in a process of its own, so that its CPU seconds and its peak memory are its own. A ratio is one
 of CPU seconds, to what the line names, measured in the same run.
@@ -19,7 +20,7 @@ from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
 from anonymization.tables.spec import Plan
 from anonymization.tables.tabulate import tabulate
-from benchmarks import microdata
+from benchmarks import disclosure, microdata
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
 from jobs.build import find_inputs, opened_events, plan_release
 from jobs.demo import RELEASES
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the logs go; default the system's temporary folder")
     parser.add_argument("--spark", action="store_true", help="also on Spark (wall seconds count: its CPU is Java's)")
     parser.add_argument("--without-microdata", action="store_true", help="leave k-anonymity out")
+    parser.add_argument("--without-disclosure", action="store_true", help="leave the protection of tables out")
     parser.add_argument("--without-others", action="store_true", help="leave the other tools of k-anonymity out")
     given = parser.parse_args()
     os.environ["NOREN_MEMORY_LIMIT"] = given.memory_limit
@@ -142,6 +144,8 @@ def main() -> None:
             for name, cost in grown.items():
                 show(f"{name} / the same at {before[0]:,}", cost, before[1][name])
         before = events, grown
+    if not given.without_disclosure:
+        disclosure.bench(min(given.events), [1_000, 10_000])
     if not given.without_microdata:
         microdata.bench([30_162, *(n for n in given.events if n <= MOST_ROWS)], others=not given.without_others)
 
