@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from anonymization.disclosure.attack import attack, insiders_attack
+from anonymization.disclosure.ground import ground
 from anonymization.disclosure.secondary import suppress
 from anonymization.disclosure.system import Booleans, Problem
 from anonymization.home import Home
@@ -41,11 +42,11 @@ OFFICIAL = {
 
 
 def attacked(problem: Problem, hidden: Booleans) -> tuple[int, int]:
-    """Return how many unsafe cells anybody can tell, and how many pairs of a cell and the only person of another."""
-    seen = problem.seen(hidden)
+    """Return how many unsafe cells anybody can tell, and how many the only person of another cell can."""
+    seen, who = problem.seen(hidden), ground(problem).twin
     found = attack(seen, problem.needs, point=problem.value)
     told = insiders_attack(seen, problem.needs, problem.insiders, problem.value) if not found else ()
-    return len(found), len(told)
+    return len(found), sum(who[insider] != who[exposure.cell] for insider, exposure in told)
 
 
 def of_size(size: int, share: float) -> tuple[Cost, Cost, list[float]]:
