@@ -25,7 +25,7 @@ from anonymization.tables.readers import both, figures_of, public_needs
 from anonymization.tables.sheets import Issue, Standing
 from anonymization.tables.standing import standing_needs, standing_of
 from anonymization.tables.unsafe import Rules, Unsafe, unsafe_cells
-from anonymization.tables.versions import of_one_state
+from anonymization.tables.versions import hidden_by, of_one_state
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,19 @@ def protect(
         tables: true tables, every margin; those of `issue`.
         issue: name, period and minimum publishable count of the release.
         rules: what makes a cell unsafe.
-        earlier: releases that share persons and are out; those of another state of the logs are left to the
-            comparison of versions.
+        earlier: releases that share persons and are out; of those of another state of the logs what they hide
+            stays hidden, as a figure that one version shows and another hides tells of the persons between.
         seconds: how long it may take.
 
     Raises:
         ProtectionError: what is out already gives a cell away, whatever is hidden here.
     """
     deadline = time.monotonic() + seconds
-    linked = link([issue, *of_one_state(issue, earlier)])
-    found = _hidden(linked, tables, issue, rules, deadline)
+    beside = of_one_state(issue, earlier)
+    told = {other.name for other in beside}
+    corrected = [hidden_by(issue, other) for other in earlier if other.name not in told]
+    linked = link([issue, *beside])
+    found = _hidden(linked, tables, issue, rules, deadline, corrected)
     own = np.unique(np.concatenate(linked.places[: _sheets(tables)]))
     hidden = alone = int(found.cells[own].sum())
     if len(linked.sheets) > _sheets(tables):
@@ -98,12 +101,22 @@ def _sheets(tables: Sequence[Table]) -> int:
     return sum(len(table.measures) for table in tables)
 
 
-def _hidden(linked: Linked, tables: Sequence[Table], issue: Issue, rules: Rules, deadline: float) -> _Hidden:
-    """Which cells are hidden, of all that are linked."""
+def _hidden(
+    linked: Linked,
+    tables: Sequence[Table],
+    issue: Issue,
+    rules: Rules,
+    deadline: float,
+    corrected: Sequence[Sequence[Booleans]] = (),
+) -> _Hidden:
+    """Which cells are hidden, of all that are linked; and what releases that are corrected have hidden, by row."""
     own, out, kept = _states_of(linked, issue)
     value = figures_of(linked)
     unsafe = unsafe_cells(linked, tables, rules, value)
     hidden = kept | ~linked.listed
+    for of_sheets in corrected:
+        for places, rows in zip(linked.places, of_sheets, strict=False):
+            hidden[places[rows]] |= value[places[rows]] > 0
     hidden[unsafe.cells] = True
     if not hidden.any() and len(linked.sheets) == _sheets(tables):
         return _Hidden(hidden & linked.listed, unsafe, optimal=True)

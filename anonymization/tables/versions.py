@@ -36,6 +36,17 @@ def of_one_state(issue: Issue, others: Sequence[Issue]) -> list[Issue]:
     return [other for other in others if len(states([issue, other])) == 1]
 
 
+def hidden_by(issue: Issue, other: Issue) -> list[Booleans]:
+    """Return, for each sheet of an issue, which of its rows another one lists and has hidden."""
+    linked = link([issue, other])
+    hidden = np.zeros(linked.cells, dtype=bool)
+    for sheet, places in zip(linked.sheets, linked.places, strict=True):
+        if sheet.issue != issue.name:
+            hidden[places[np.isnan(sheet.value)]] = True
+    own = zip(linked.sheets, linked.places, strict=True)
+    return [hidden[places] for sheet, places in own if sheet.issue == issue.name]
+
+
 def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
     """Return the cells whose two states give a few persons away; low and high are of the difference."""
     linked = link([*one, *other])

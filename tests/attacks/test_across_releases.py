@@ -197,3 +197,19 @@ def test_a_corrected_version_minus_its_original(later, told):
     first, _ = out(by_partner(MONTH, "v1", {"p": (50, 200), "q": (60, 100), "r": (40, 89)}))
     second, _ = out(by_partner(MONTH, "v2", later), [first])
     assert bool(audit([first, second])) is told
+
+
+def test_what_the_original_hid_stays_hidden():
+    """The corrected figures alone would hide another partner beside the small one; then each version tells the other."""
+    partners = ("p", "q", "r", "s")
+    original = {"p": (4, 9), "q": (20, 30), "r": (35, 40), "s": (50, 60)}
+    late = original | {"q": (60, 70)}
+    first, second = (
+        true(name, MONTH, table([by("partner", partners)], {**c, TOTAL: tuple(map(sum, zip(*c.values(), strict=True)))}, measures()))
+        for name, c in (("v1", original), ("v2", late))
+    )  # fmt: skip
+    published, _ = out(first)
+    careless, _ = out(second)
+    assert [finding.derived_from for finding in audit([published, careless])]
+    careful, _ = out(second, [published])
+    assert audit([published, careful]) == ()
