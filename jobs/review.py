@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from anonymization.deidentify.intake import Taken
 from anonymization.errors import GateRefusal
 from anonymization.policy.crosscheck import check_release
-from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
+from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
 from anonymization.policy.releases import MeasureKind
-from anonymization.release.candidate import Candidate, load_candidate, write_private
+from anonymization.release.candidate import Candidate, Request, load_candidate, write_private
 from anonymization.release.package import read_package
 from anonymization.release.texts import protection_block
 from anonymization.release.verdict import require_open
@@ -50,7 +50,7 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
         f"**To whom.** {recipient.title.en} ({recipient.recipient_class}), contract {recipient.contract}.",
         f"**For what.** {policies.policy.purposes[request.purpose].text}",
         f"**Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
-        f"**Protection.** {_protection(release.protection)}",
+        f"**Protection.** {_protection(release.protection)}{_for_earlier(request)}",
         "",
         "Allowed by:",
         *(f"- {clause}" for clause in clauses),
@@ -63,10 +63,20 @@ def _protection(protection: Protection) -> str:
         block = protection_block(protection)
         stated = ", ".join(f"{name} {block[name]}" for name in block if name not in ("method", "mechanism"))
         return f"Differential privacy ({protection.mechanism} noise): {stated}."
-    least = protection.minimum_count
+    nothing = f"othing about 1 to {protection.minimum_count - 1} persons is published"
     if isinstance(protection, CellKey):
-        return f"Cell keys: nothing about 1 to {least - 1} persons is published; all other figures carry noise."
-    return f"Nothing about 1 to {least - 1} persons is published, nor any sum over such a class."
+        return f"Cell keys: n{nothing}; all other figures carry noise."
+    if protection.merge is not None:
+        return f"N{nothing}: so few are counted in the rest of the {protection.merge} above."
+    if protection.zeros is Zeros.WITHHELD:
+        return f"N{nothing}: such classes are not listed, nor any sum over them."
+    return f"N{nothing}, no total that two persons dominate, and no figures from which either follows."
+
+
+def _for_earlier(request: Request) -> str:
+    """What it cost that other releases are out."""
+    cells = request.figures.get("cells confidential because of earlier releases alone", 0)
+    return f" {cells:,} cells are confidential because of what is out already." if cells else ""
 
 
 def _built(candidate: Candidate) -> str:
@@ -124,7 +134,8 @@ def _kept(table: SafeTable) -> list[str]:
         lines.append(f"| {measure.title['en']} | {len(status) - hidden:,} | {positive:,} | {shown} |")
     grand = table.frame[(table.frame[table.keys] == TOTAL).all(axis=1)]
     if grand.empty or grand[[m.name for m in table.measures]].isna().all(axis=None):
-        lines += ["", "The grand total is withheld: it covers classes of too few persons."]
+        why = "is not listed: it covers" if table.withheld else "is confidential: it would tell of"
+        lines += ["", f"The grand total {why} classes of too few persons."]
     return lines
 
 

@@ -112,11 +112,21 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory, policies):
+def enrol():
+    """Enrols the officer of a home, whose key lies in it: as the demo does."""
+
+    def enrol(place):
+        public = generate_officer_key(place.keys / f"{OFFICER}.key")
+        (place.root / DEMO_OFFICERS).write_text(yaml.safe_dump({OFFICER: public}))
+
+    return enrol
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory, policies, enrol):
     place = Home(tmp_path_factory.mktemp("world") / "home")
     initialize(place)
-    public = generate_officer_key(place.keys / f"{OFFICER}.key")
-    (place.root / DEMO_OFFICERS).write_text(yaml.safe_dump({OFFICER: public}))
+    enrol(place)
     made = generate(place, EVENTS, SEED)
     ledger = Ledger.of(place)
     add_optouts(place, ledger, read_optouts(place.landing / "optouts.csv"))

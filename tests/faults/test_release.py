@@ -59,6 +59,7 @@ def test_the_whole_path(setting, approved, publish_it):
     assert result.envelope["mark"].startswith("DEMO")
     assert len(verify(done.folder, None).checks) == 4
     dossier = review(setting, approved.id)
+    assert "**Protection.** Nothing about 1 to 9 persons is published, no total that two persons dominate" in dossier
     for words in ("Monthly audience by service, 2026-10", "2(1)(k)", "**Open**", "confidential", "media"):
         assert words.lower() in dossier.lower()
 

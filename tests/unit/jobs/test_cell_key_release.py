@@ -10,9 +10,7 @@ import pytest
 
 import jobs.protection
 from anonymization.errors import DeclarationError
-from anonymization.release.decision import Outcome, decide
 from anonymization.release.package import read_package
-from anonymization.release.publish import publish
 from anonymization.release.verify import verify
 from anonymization.tables.cellkey import perturbed
 from anonymization.tables.model import FREE, TOTAL
@@ -32,18 +30,11 @@ def noisy(declared):
     return declared("monthly-audience", NAME, protection=CELL_KEY)
 
 
-def test_from_build_to_verification(noisy, officer_key):
+def test_from_build_to_verification(noisy, release_it):
     candidate = build(noisy, NAME, PERIOD)
-    result = gate(noisy, candidate.id)
-    assert result.opened, result.reasons
+    done = release_it(noisy, candidate)
     dossier = review(noisy, candidate.id)
     assert "Cell keys: nothing about 1 to 9 persons is published; all other figures carry noise." in dossier
-    decide(
-        noisy.ledger, candidate, outcome=Outcome.APPROVED, officer="demo-officer", officers=noisy.officers,
-        key=officer_key,
-    )  # fmt: skip
-    given = {"officers": noisy.officers, "policy_digest": noisy.policies.digest, "demo": True}
-    done = publish(noisy.home, noisy.ledger, candidate.id, **given)
     assert verify(done.folder, noisy.home).withdrawn is False
     assert not attack([done.folder])
     block = json.loads((done.folder / "package" / "datapackage.json").read_text())["noren"]
