@@ -79,8 +79,6 @@ def attack(
         exposed = failing(search, places, inside)
         for need, place in zip(_each(inside.take(exposed)), places[exposed].tolist(), strict=True):
             interval = search.extreme(place, -1), search.extreme(place, 1)
-            if interval[1] >= need.reach[0] and interval[1] - interval[0] >= need.width[0]:
-                continue  # no point showed it, but the exact interval does: it has no end
             found.append(_exposure(prover, need, interval, block, search))
     return tuple(sorted(found, key=lambda exposure: exposure.cell))
 

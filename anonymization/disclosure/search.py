@@ -231,7 +231,7 @@ class Search:
         if not found.feasible:
             return False
         move = found.point[: len(free)] - found.point[len(free) :]
-        if self._moved(point, free, point[free] + move):
+        if self._moved(point, free, point[free] + move) and self._seen(cell, sign) >= goal:
             return True
         around = free[np.abs(move) > NEAR]
         for _ in range(RINGS):

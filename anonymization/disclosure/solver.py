@@ -77,11 +77,13 @@ def steps(programme: Programme, point: Floats, cell: int, goal: float) -> Progra
     least = np.zeros(2 * len(point))
     least[cell] = max(goal - point[cell], 0.0)
     least[len(point) + cell] = max(point[cell] - goal, 0.0)
+    most = np.concatenate([up, down])
+    most[len(point) + cell if goal > point[cell] else cell] = 0.0  # else a step there and back would be the shortest
     matrix = programme.relations.matrix
     given = matrix @ point
     both = sparse.csr_array(sparse.hstack([matrix, -matrix], format="csr"))
     relations = Relations(both, programme.relations.low - given, programme.relations.high - given)
-    return Programme(relations, least, np.concatenate([up, down]), np.full(2 * len(point), -1.0))
+    return Programme(relations, least, most, np.full(2 * len(point), -1.0))
 
 
 @dataclass(frozen=True)
