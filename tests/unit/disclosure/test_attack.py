@@ -127,9 +127,9 @@ def test_what_is_exposed_before_an_insider():
 
 
 def test_the_shortest_move_is_not_a_step_there_and_back():
-    """Two cells that add up to 10: raising the one to 8 means lowering the other, not raising and lowering the one."""
-    relations = Relations(sparse.csr_array(np.array([[1, 1]])), np.array([10.0]), np.array([10.0]))
-    programme = Programme(relations, np.zeros(2), np.full(2, 10.0), np.zeros(2))
+    """A cell adds up to 10 with each of two others: raising it to 8 means lowering both, which is more than 3 back."""
+    relations = Relations(sparse.csr_array(np.array([[1, 1, 0], [1, 0, 1]])), np.full(2, 10.0), np.full(2, 10.0))
+    programme = Programme(relations, np.zeros(3), np.full(3, 10.0), np.zeros(3))
     for goal in (8.0, 2.0):
-        found = Solver(None).solve(steps(programme, np.array([5.0, 5.0]), 0, goal)).point
-        assert (np.array([5.0, 5.0]) + found[:2] - found[2:]).tolist() == [goal, 10.0 - goal]
+        found = Solver(None).solve(steps(programme, np.full(3, 5.0), 0, goal)).point
+        assert (5.0 + found[:3] - found[3:]).tolist() == [goal, 10.0 - goal, 10.0 - goal]
