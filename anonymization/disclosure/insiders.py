@@ -1,7 +1,9 @@
 """Insiders: a contributor who is alone in a cell knows its figure, and what follows from it.
 
-Each pair of an insider and a need is tried, but not one by one: a point in which an insider's cell has its true figure
-proves for him what it proves for every reader. So points are looked for in which many insiders' cells have theirs.
+Each pair of an insider and a need is proven, but not one by one. A move from a point in which every insider's cell has
+its true figure changes few cells; what it shows of a need, it shows before every insider whose cell it leaves alone.
+So a need is tried with all insiders' cells held; then freely, and once more with those held that the first move
+touched: two moves that touch no insider together prove it before all of them.
 """
 
 from __future__ import annotations
@@ -11,9 +13,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from anonymization.disclosure.blocks import Block
-from anonymization.disclosure.search import Search
+from anonymization.disclosure.search import NEAR, Search, satisfies
+from anonymization.disclosure.solver import Programme, Solver, steps, time_left
+from anonymization.disclosure.surroundings import Surroundings
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
-from anonymization.disclosure.verdict import failing, met
+from anonymization.disclosure.verdict import met
+
+SIZES = (40, 200, 1000)
+"""Cells of the surroundings in which a move is looked for, before all."""
+INSIDER = 20.0
+"""What it costs to move an insider's cell by one, where other cells cost 1."""
 
 
 class Insiders:
@@ -23,75 +32,111 @@ class Insiders:
         """Args as of `insiders_attack`, for one block."""
         self._block = block
         self._own = np.searchsorted(block.cell, insiders)
-        self._figure = value[insiders].astype(np.float64)
-        self._true = value[block.cell].astype(np.float64)
         self._needs = needs
         self._places = np.searchsorted(block.cell, needs.cell)
         self._deadline = deadline
-        self._least = np.full((len(insiders), len(needs.cell)), np.inf)
-        self._most = np.full((len(insiders), len(needs.cell)), -np.inf)
-        self._start: list[Floats | None] = [None] * len(insiders)
+        self._solver = Solver(deadline)
+        self._near = Surroundings(block.system.relations)
+        self._start = self._start_from(value)
+        shape = (len(needs.cell), len(insiders))
+        self._least = np.broadcast_to(self._start[self._places][:, None], shape).copy()
+        self._most = self._least.copy()
+        self._number = np.full(block.system.cells, -1, dtype=np.int64)
+        self._number[self._own] = np.arange(len(self._own))
+        self._need_of = np.full(block.system.cells, -1, dtype=np.int64)
+        self._need_of[self._places] = np.arange(len(self._places))
 
     def failing(self) -> Iterator[tuple[int, Booleans]]:
-        """Yield each insider's cell with the needs that fail for him, if any do."""
+        """Yield each insider's cell with the needs that no move proves for him, if there are any."""
         if not len(self._places):
             return
-        for group in self._groups():
-            self._try(group)
-        for number in np.flatnonzero((~self._met()).any(axis=1)).tolist():
-            open_ = np.flatnonzero(~self._met_by(number))
-            if not len(open_):
-                continue
-            search = self._search(np.array([number]), self._start[number])
-            fails = np.zeros(len(self._places), dtype=np.bool_)
-            fails[open_] = failing(search, self._places[open_], self._needs.take(open_))
+        for need in range(len(self._places)):
+            time_left(self._deadline)
+            self._prove(need)
+        for number in range(len(self._own)):
+            held = met(self._needs, self._least[:, number], self._most[:, number])
+            fails = ~held & (self._places != self._own[number])
             if fails.any():
                 yield int(self._block.cell[self._own[number]]), fails
 
-    def _groups(self) -> Iterator[Integers]:
-        """Yield sets of insiders: all, then halves, so that any two are apart in one of them."""
-        numbers = np.arange(len(self._own))
-        yield numbers
-        for bit in range(int(numbers.max(initial=0)).bit_length()):
-            for side in (0, 1):
-                yield numbers[(numbers >> bit) & 1 == side]
-
-    def _try(self, group: Integers) -> None:
-        """Look for points in which all insiders of a group have their true figures and needs hold."""
-        free = ~np.isin(self._places, self._own[group])
-        left = np.flatnonzero(~self._met()[group].all(axis=0) & free)
-        if not len(left):
-            return
-        search = self._search(group, self._true)
-        places, needs = self._places[left], self._needs.take(left)
-        low = search.point()[places]
-        search.try_all(places, np.maximum(needs.reach, low + needs.width), 1)
-        reached = search.most[places] >= needs.reach
-        search.try_all(places[reached], (search.most[places] - needs.width)[reached], -1)
-
-    def _search(self, group: Integers, start: Floats | None) -> Search:
-        """Return a search of the block in which some insiders' figures are fixed."""
-        system = self._block.system
+    def _start_from(self, value: Integers) -> Floats:
+        """A point of the block in which the insiders' cells have their true figures."""
+        system, figures = self._block.system, value[self._block.cell].astype(np.float64)
+        if satisfies(system, figures):
+            return figures
         low, high = system.low.copy(), system.high.copy()
-        low[self._own[group]] = high[self._own[group]] = self._figure[group]
-        search = Search(System(system.relations, low, high), self._deadline, heard=self._hear)
-        if start is not None:
-            search.accept(start)
-        return search
+        low[self._own] = high[self._own] = figures[self._own]
+        return Search(System(system.relations, low, high), self._deadline).point()
 
-    def _hear(self, point: Floats) -> None:
-        """Count a point for every insider whose cell has its true figure in it."""
-        who = np.flatnonzero(point[self._own] == self._figure)
-        self._least[who] = np.minimum(self._least[who], point[self._places])
-        self._most[who] = np.maximum(self._most[who], point[self._places])
-        for number in who.tolist():
-            self._start[number] = point
+    def _prove(self, need: int) -> None:
+        """Look for moves that prove a need before all insiders."""
+        self._show(need, np.zeros(0, dtype=np.int64))
+        open_ = self._unproven(need)
+        if not len(open_):
+            return
+        if len(open_) < len(self._own):
+            self._show(need, self._own[open_])
+        for number in self._unproven(need):
+            self._show(need, self._own[[number]])
 
-    def _met(self) -> Booleans:
-        """Return for which insider which need holds; his own always does."""
-        held = met(self._needs, self._least, self._most)
-        return np.asarray(held | (self._own[:, None] == self._places[None, :]))
+    def _unproven(self, need: int) -> Integers:
+        """The insiders before whom a need is not proven."""
+        most, least = self._most[need], self._least[need]
+        held = (most >= self._needs.reach[need]) & (most - least >= self._needs.width[need])
+        return np.flatnonzero(~held & (self._own != self._places[need]))
 
-    def _met_by(self, number: int) -> Booleans:
-        held = met(self._needs, self._least[number], self._most[number])
-        return np.asarray(held | (self._places == self._own[number]))
+    def _show(self, need: int, held: Integers) -> None:
+        """Look for a move that proves a need by itself, else for one up and one down; some cells are left alone."""
+        reach, width = float(self._needs.reach[need]), float(self._needs.width[need])
+        at = float(self._start[self._places[need]])
+        enough = max(reach, at + width)
+        if self._moved(need, enough, held):
+            return
+        if at >= reach or (reach < enough and self._moved(need, reach, held)):
+            self._moved(need, max(at, reach) - width, held)
+
+    def _moved(self, need: int, target: float, held: Integers) -> bool:
+        """Look for a move that takes a need's cell to a target; tell whether there is one. It touches few insiders."""
+        system, place = self._block.system, int(self._places[need])
+        if not system.low[place] <= target <= system.high[place]:
+            return False
+        for size in (*SIZES, system.cells):
+            free = self._near.cells_near(np.array([place]), min(size, system.cells))
+            free = free[~np.isin(free, held) | (free == place)]
+            part = self._near.restricted(self._near.rows_of(free), free, self._start)
+            inner = Programme(part, system.low[free], system.high[free], np.zeros(len(free)))
+            programme = steps(inner, self._start[free], int(np.searchsorted(free, place)), target)
+            price = np.where(self._number[free] >= 0, INSIDER, 1.0)
+            programme.cost[:] = -np.concatenate([price, price])
+            found = self._solver.solve(programme)
+            if found.feasible:
+                move = found.point[: len(free)] - found.point[len(free) :]
+                if self._shown(free, self._start[free] + move):
+                    return True
+                found = self._solver.solve(programme, whole=True)
+                move = found.point[: len(free)] - found.point[len(free) :]
+                if found.feasible and self._shown(free, self._start[free] + move):
+                    return True
+            if len(free) + len(held) >= system.cells:
+                return False
+        return False
+
+    def _shown(self, free: Integers, figures: Floats) -> bool:
+        """Count a point for every insider whose cell it leaves alone, if it is one of whole numbers."""
+        whole = np.rint(figures)
+        if np.abs(whole - figures).max(initial=0.0) > NEAR:
+            return False
+        point = self._start.copy()
+        point[free] = whole
+        if not satisfies(self._block.system, point):
+            return False
+        moved = free[whole != self._start[free]]
+        before = np.ones(len(self._own), dtype=np.bool_)
+        touched = self._number[moved]
+        before[touched[touched >= 0]] = False
+        shown = self._need_of[moved]
+        for need in shown[shown >= 0]:
+            figure = point[self._places[need]]
+            self._least[need, before] = np.minimum(self._least[need, before], figure)
+            self._most[need, before] = np.maximum(self._most[need, before], figure)
+        return True

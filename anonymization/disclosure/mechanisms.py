@@ -25,6 +25,8 @@ Integers = npt.NDArray[np.int64]
 Kind = Literal["gaussian", "laplace"]
 ROUNDING = 2.0**-30
 """Scales are larger by so much, so that selection with the same scale, which rounds elsewhere, costs no more."""
+FAR = 40.0
+"""Scales beyond which a Gaussian tail is bounded by its exponential, and not summed."""
 FARTHEST = (1 << 31) - 1
 """The largest threshold that is tried."""
 
@@ -64,6 +66,9 @@ def scale_of(kind: Kind, sensitivity: Sensitivity, cost: Decimal) -> float:
 def threshold_of(kind: Kind, sensitivity: Sensitivity, scale: float, cost: Decimal, delta: Decimal) -> int:
     """Return the least threshold at which selection costs no more than (`cost`, `delta`).
 
+    By OpenDP's map, and by the tail of the noise itself: OpenDP 0.16 counts the chance of exceeding a Laplace
+    threshold, but shows what reaches it.
+
     Raises:
         InputError: no threshold is.
     """
@@ -71,7 +76,8 @@ def threshold_of(kind: Kind, sensitivity: Sensitivity, scale: float, cost: Decim
 
     def fits(threshold: int) -> bool:
         spent = _threshold(kind, scale, threshold).map(_moved_apart(kind, sensitivity))
-        return bool(spent[0] <= allowed[0] and spent[1] <= allowed[1])
+        shown = sensitivity.cells * tail(kind, scale, threshold - sensitivity.each)
+        return bool(spent[0] <= allowed[0] and spent[1] <= allowed[1] and shown <= allowed[1])
 
     low, high = sensitivity.each, FARTHEST
     if not fits(high):
@@ -106,6 +112,16 @@ def selected(values: Integers, kind: Kind, scale: float, threshold: int) -> tupl
     shown = _threshold(kind, scale, threshold)({at: int(value) for at, value in enumerate(values)})
     at = np.array(sorted(shown), dtype=np.int64)
     return at, np.array([shown[int(position)] for position in at], dtype=np.int64)
+
+
+def tail(kind: Kind, scale: float, least: int) -> float:
+    """Return the chance, rounded up, that discrete noise is at least so much, which is 1 or more."""
+    if kind == "laplace":
+        return math.exp(-least / scale) / (1 + math.exp(-1 / scale)) * (1 + ROUNDING)
+    if least > FAR * scale:
+        return math.exp(-((least / scale) ** 2) / 2)
+    weight = np.exp(-(np.arange(math.ceil((FAR + 1) * scale) + 1) ** 2) / (2 * scale**2))
+    return float(weight[least:].sum() / (2 * weight[1:].sum() + 1)) * (1 + ROUNDING)
 
 
 def farthest(kind: Kind, scale: float, draws: int, chance: float) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from anonymization.disclosure.mechanisms import Sensitivity, farthest, noised, scale_of, selected, threshold_of
+from anonymization.disclosure.mechanisms import Sensitivity, farthest, noised, scale_of, selected, tail, threshold_of
 from anonymization.errors import InputError
 
 SAMPLES = 100_000
@@ -63,6 +63,25 @@ def test_the_distribution_is_the_discrete_one_of_the_scale_and_of_no_other(kind)
     for wrong in (4.0 * 0.7, 4.0 * 1.3):
         assert p_value(noise, kind, wrong) < 1e-50
     assert np.abs(noise).max() <= farthest(kind, 4.0, SAMPLES, RARE)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
+@pytest.mark.parametrize("scale", [0.7, 2.0, 13.0])
+def test_the_tail_is_that_of_the_distribution(kind, scale):
+    at, chance = chances(kind, scale)
+    for least in (1, 2, 5, 30):
+        assert tail(kind, scale, least) == pytest.approx(chance[at >= least].sum(), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
+@pytest.mark.parametrize("cells", [1, 7])
+def test_the_threshold_keeps_the_chance_of_showing_one_person_below_delta(kind, cells):
+    """Exact: a figure of one person shows where the noise reaches the threshold less one."""
+    cost, delta = Decimal("0.5"), Decimal("0.01")
+    scale = scale_of(kind, of_cells(cells), cost)
+    threshold = threshold_of(kind, of_cells(cells), scale, cost, delta)
+    at, chance = chances(kind, scale)
+    assert cells * chance[at >= threshold - 1].sum() <= float(delta)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "laplace"])
