@@ -17,9 +17,9 @@ from anonymization.disclosure.ground_kernels import surroundings
 from anonymization.disclosure.region import Region
 from anonymization.disclosure.system import Booleans, Floats, Integers
 
-SMALL = 2_500
+SMALL = 400
 """Cells of a component that are one region, whatever they cost."""
-LARGE = 5_000
+LARGE = 1_000
 """Cells of a region of a larger component."""
 TIERS = (0.5, 0.75)
 """Quantiles of cost: where it is cheap, a witness is looked for among cheap cells first."""

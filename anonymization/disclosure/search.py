@@ -26,6 +26,8 @@ ENTRIES = 4
 """Entries of rows, a cell of the surroundings."""
 GROUP = 200
 """Cells of the surroundings in which many needs are tried at once."""
+TOGETHER = 100
+"""From so many needs on all relations are asked at once, before the surroundings of each."""
 RINGS = 3
 """How far around fractions whole numbers are looked for before they are looked for everywhere."""
 FAR = (1000,)
@@ -102,10 +104,12 @@ class Search:
     def try_all(self, cells: Integers, targets: Floats, sign: int) -> None:
         """Look for points in which many of these cells reach their targets; `most` and `least` tell what was reached.
 
-        First over all relations, if there is no point yet; then around one cell after another.
+        First over all relations, if there is no point yet or they are many; then around one cell after another.
         """
         if self._point is None:
             self._first(cells, targets, sign)
+        elif len(cells) > TOGETHER:
+            self._together(cells, targets, sign)
         for cell, target in zip(cells.tolist(), (sign * targets).tolist(), strict=True):
             if self._seen(cell, sign) < target:
                 time_left(self._deadline)
@@ -245,6 +249,13 @@ class Search:
         after = point.copy()
         after[free] = figures
         return self.accept(after)
+
+    def _together(self, cells: Integers, targets: Floats, sign: int) -> None:
+        """Look for one point of all cells in which as many of some as possible reach their targets."""
+        programme = capped(self._programme(np.zeros(self.system.cells)), cells, targets, up=sign > 0)
+        found = self._solver.solve(programme, presolve=True)
+        if found.feasible:
+            self.accept(merged(found.point, cells))
 
     def _first(self, cells: Integers, targets: Floats, sign: int) -> Floats:
         """Return a first point, in which as many of the cells as possible reach their targets."""

@@ -28,7 +28,7 @@ from anonymization.errors import ProtectionError
 
 EFFORT = 4e6
 """Cells of all programmes that are solved to give cells back."""
-MANY = 150
+MANY = 2_000
 """Needs of a component beyond which they are not searched one by one: every sum over an unsafe cell is hidden then."""
 CASES = 2_000
 """Needs and insiders of a component, at most, for which the optimum is searched."""
@@ -83,7 +83,8 @@ def suppress(
     optimal = _search(problem, witnesses, regions, solver, own, exact_up_to) and not many.any()
     need_of = {int(cell): need for need, cell in enumerate(needs.cell)}
     while True:
-        found = _found(problem, needs, guarded, witnesses.hidden, earth.twin, deadline)
+        bare = np.array([not witnesses.proven(n) for n in range(len(needs.cell))], dtype=bool)
+        found = _found(problem, needs.take(bare), guarded[bare], witnesses.hidden, earth.twin, deadline)
         if not found:
             return Pattern(witnesses.hidden, optimal)
         optimal = False
@@ -186,15 +187,13 @@ def _settle(witnesses: Witnesses, needs: Integers, region: Region) -> None:
 def _found(
     problem: Problem, needs: Needs, guarded: Booleans, hidden: Booleans, twin: Integers, deadline: float | None
 ) -> list[int]:
-    """Cells that the attack finds: unsafe ones, also before insiders, and others that are hidden but pinned down.
+    """Which cells without a witness the attack finds: unsafe ones, also before insiders, and others that are pinned.
 
     A watched cell whose minimum is its reach or more is known to be safe, however narrow its interval.
     """
-    seen, own, watched = problem.seen(hidden), problem.needs, needs.take(~guarded & hidden[needs.cell])
-    own, watched = (
-        unproven(seen, own, problem.insiders, twin, problem.value),
-        unproven(seen, watched, problem.insiders[:0], twin, problem.value),
-    )
+    seen, nobody = problem.seen(hidden), problem.insiders[:0]
+    own = unproven(seen, needs.take(guarded), problem.insiders, twin, problem.value)
+    watched = unproven(seen, needs.take(~guarded & hidden[needs.cell]), nobody, twin, problem.value)
     found = {e.cell for e in attack(seen, own, deadline=deadline, point=problem.value)}
     if len(problem.insiders) and not found:
         told = insiders_attack(seen, own, problem.insiders, problem.value, deadline=deadline)
