@@ -30,8 +30,6 @@ EFFORT = 4e6
 """Cells of all programmes that are solved to give cells back."""
 MANY = 2_000
 """Needs of a component beyond which they are not searched one by one: every sum over an unsafe cell is hidden then."""
-CASES = 2_000
-"""Needs and insiders of a component, at most, for which the optimum is searched."""
 
 
 @dataclass(frozen=True)

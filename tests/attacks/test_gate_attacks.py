@@ -69,12 +69,15 @@ def wrong_figure(frame, true):
 
 
 def margin_over_hidden(frame, true):
-    """The margin of a row in which one cell alone is hidden."""
-    for _, rows in true.groupby(["region", "age_band"]):
-        hidden = rows.index[(frame.loc[rows.index, "users_status"] != FREE) & (rows["service"] != TOTAL)]
-        total = rows.index[rows["service"] == TOTAL][0]
-        if len(hidden) and frame.loc[total, "users_status"] != FREE and 10 <= true.loc[total, "users"] < 40:
-            return give_back("users", total)(frame, true)
+    """The margin over age bands in which one cell alone is left hidden: persons add up over them."""
+    for (region, service), rows in true.groupby(["region", "service"]):
+        hidden = rows.index[(frame.loc[rows.index, "users_status"] != FREE) & (rows["age_band"] != TOTAL)]
+        total = rows.index[rows["age_band"] == TOTAL][0]
+        unsafe = [row for row in hidden if 0 < true.loc[row, "users"] < 10]
+        if unsafe and TOTAL not in (region, service):
+            for row in (*(row for row in hidden if row != unsafe[0]), total):
+                frame = give_back("users", row)(frame, true)
+            return frame
     raise AssertionError("no margin to plant")
 
 
