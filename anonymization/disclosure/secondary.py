@@ -28,7 +28,7 @@ from anonymization.errors import ProtectionError
 
 EFFORT = 4e6
 """Cells of all programmes that are solved to give cells back."""
-MANY = 2_000
+MANY = 1_000
 """Needs of a component beyond which they are not searched one by one: every sum over an unsafe cell is hidden then."""
 
 
