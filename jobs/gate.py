@@ -15,7 +15,7 @@ from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.release.candidate import Candidate, load_candidate, write_private
+from anonymization.release.candidate import Candidate, load_candidate, read_standing, write_private
 from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.package import Package, issue_of, read_package
 from anonymization.release.verdict import record_verdict
@@ -59,6 +59,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
         IntegrityError: the candidate is not what was built.
     """
     candidate = load_candidate(setting.home, setting.ledger, identity)
+    read_standing(candidate)  # a release whose needs are lost would stop every one after it
     results: tuple[SuiteResult, ...] = ()
     attacked = Attacked()
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
+import pickle
 import shutil
 from dataclasses import dataclass, replace
 from datetime import date
@@ -25,6 +27,7 @@ from anonymization.release.choices import add_optouts, optouts, read_optouts
 from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import Ledger
 from anonymization.release.publish import publish
+from anonymization.tables import suppression
 from jobs.gate import gate
 from jobs.generate import generate
 from jobs.init import initialize
@@ -46,6 +49,22 @@ def pytest_generate_tests(metafunc):
         names = metafunc.config.getoption("--engines").split(",")
         marks = {"spark": [pytest.mark.spark, pytest.mark.xdist_group("spark")]}
         metafunc.parametrize("engine", [pytest.param(n, marks=marks.get(n, [])) for n in names], indirect=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def solved_once():
+    """Solves equal problems of secondary suppression once: many tests build the same release of the same month."""
+    solve, patterns = suppression.suppress, {}
+
+    def remembering(problem, *, watch=None, deadline=None):
+        key = hashlib.sha256(pickle.dumps((problem, watch))).digest()
+        if key not in patterns:
+            patterns[key] = solve(problem, watch=watch, deadline=deadline)
+        return patterns[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suppression, "suppress", remembering)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -90,14 +90,14 @@ def insiders_attack(
     value: Integers,
     *,
     deadline: float | None = None,
-) -> tuple[tuple[int, Exposure], ...]:
-    """Return the cells whose need fails for someone who knows one more cell: an insider's cell, and the exposure.
+) -> Iterator[tuple[int, Exposure]]:
+    """Yield what fails for someone who knows one more cell: an insider's cell, and the exposed one.
 
-    What fails for every reader fails for each insider too; its interval is then that of every reader.
+    What fails for every reader is found by `attack`, and of less interest here: it may be found again, or not.
 
     Args:
         system: what a reader knows.
-        needs: what must stay possible for each insider, but for his own cell.
+        needs: what must stay possible for each insider, but for his own cell; each holds for every other reader.
         insiders: cells with a single contributor.
         value: the true values of all cells; those of the insiders must be right, others only save time.
         deadline: of `time.monotonic()`.
@@ -106,24 +106,17 @@ def insiders_attack(
         GateRefusal: the figures contradict each other, or the solver failed.
         AuditUnfinished: the deadline passed, so nothing is known.
     """
-    needs = one_each(needs)
-    insiders = np.unique(insiders)
-    plain = attack(system, needs, deadline=deadline, point=value)
-    given = np.array([exposure.cell for exposure in plain], dtype=np.int64)
-    safe = needs.take(~np.isin(needs.cell, given))
+    needs, insiders = one_each(needs), np.unique(insiders)
     parts = taken_apart(system, insiders)
     if np.any((value < parts.low - SLACK)[insiders] | (value > parts.high + SLACK)[insiders]):
         raise GateRefusal("the figures of insiders contradict what is published")
-    found = [(int(s), exposure) for s in insiders for exposure in plain if exposure.cell != s]
     for number, block in enumerate(parts.blocks):
         own = insiders[parts.label[insiders] == number]
-        inside = safe.take(parts.label[safe.cell] == number)
-        pairs = Insiders(block, own, value, inside, deadline)
-        for cell, failed in pairs.failing():
+        inside = needs.take(parts.label[needs.cell] == number)
+        for cell, failed in Insiders(block, own, value, inside, deadline).failing():
             fixed = _knowing(system, cell, float(value[cell]))
-            again = attack(fixed, inside.take(failed), deadline=deadline, point=value)
-            found += [(cell, exposure) for exposure in again]
-    return tuple(sorted(found, key=lambda pair: (pair[0], pair[1].cell)))
+            for exposure in attack(fixed, inside.take(failed), deadline=deadline, point=value):
+                yield cell, exposure
 
 
 def _knowing(system: System, cell: int, figure: float) -> System:

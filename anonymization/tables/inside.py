@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -26,11 +27,17 @@ from anonymization.tables.standing import standing_needs
 from anonymization.tables.unsafe import Rules, unsafe_cells
 from anonymization.tables.versions import of_one_state
 
+MOST = 100
+"""Findings of insiders that are told: an unprotected release has one for each pair of them."""
+
 
 def unmet_needs(
     issue: Issue, true: Sequence[Table], rules: Rules, earlier: Sequence[Issue] = (), *, seconds: float = SECONDS
 ) -> tuple[Finding, ...]:
     """Return the unsafe cells of an issue, and those of earlier ones, whose interval is narrower than they need.
+
+    First before every reader; only where nothing is found there, before the only person of another cell, and then the
+    first `MOST` of what such persons learn: nothing found is an empty tuple in any case.
 
     Args:
         issue: as it is published.
@@ -43,9 +50,9 @@ def unmet_needs(
         GateRefusal: an unsafe cell is published, figures contradict each other, or the time is over.
     """
     deadline = time.monotonic() + seconds
-    others = of_one_state(issue, earlier)
-    published = link([issue, *others])
-    truth = link([Issue(issue.name, issue.period, tuple(true), issue.minimum_count), *others])
+    beside = of_one_state(issue, earlier)
+    published = link([issue, *beside])
+    truth = link([Issue(issue.name, issue.period, tuple(true), issue.minimum_count), *beside])
     if truth.cells != published.cells:
         raise GateRefusal(f"{issue.name}: what is published and the recount do not list the same cells")
     value = figures_of(truth)
@@ -55,11 +62,11 @@ def unmet_needs(
     who = np.where(unsafe.contributor >= 0, unsafe.contributor, -1 - np.arange(len(value)))
     needs = one_each(both(unsafe.needs, standing_needs(published)))
     needs = unproven(seen, needs, unsafe.insiders, who, value)
-    found = [finding_of(published, e) for e in attack(seen, needs, deadline=deadline, point=value)]
-    for insider, exposure in insiders_attack(seen, needs, unsafe.insiders, value, deadline=deadline):
-        if who[insider] != who[exposure.cell]:  # nobody is protected from himself
-            found.append(_told_to(published, insider, exposure))
-    return tuple(found)
+    if found := attack(seen, needs, deadline=deadline, point=value):
+        return tuple(finding_of(published, exposure) for exposure in found)
+    told = insiders_attack(seen, needs, unsafe.insiders, value, deadline=deadline)
+    others = ((insider, exposure) for insider, exposure in told if who[insider] != who[exposure.cell])
+    return tuple(_told_to(published, insider, exposure) for insider, exposure in islice(others, MOST))
 
 
 def _require_hidden(published: Linked, cells: np.ndarray) -> None:

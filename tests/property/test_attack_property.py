@@ -135,9 +135,10 @@ def test_insiders_find_exactly_what_breaks_when_their_cell_is_known(case, data):
     needs = needs_of(data, system.cells)
     insiders = np.array(sorted(data.draw(st.sets(st.integers(0, system.cells - 1)))), dtype=np.int64)
     every = points(system)
+    needs = needs.take(~np.isin(needs.cell, broken(every, needs)))
     expected = [(s, c) for s in insiders for c in broken(every[every[:, s] == true[s]], needs) if c != s]
     found = insiders_attack(system, needs, insiders, true)
-    assert [(s, e.cell) for s, e in found] == expected
+    assert sorted((s, e.cell) for s, e in found) == expected
 
 
 @given(systems(), st.data())
