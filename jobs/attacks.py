@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from anonymization.errors import GateRefusal
-from anonymization.policy.protection import Method
+from anonymization.policy.protection import CellKey, Method
 from anonymization.release.package import Package, issue_of
 from anonymization.tables.audit import audit
 from anonymization.tables.findings import Finding
 from anonymization.tables.inside import unmet_needs
 from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.sheets import Issue
+from anonymization.tables.spans import pinned
 from anonymization.tables.spec import Plan
 from jobs.protection import CANDIDATE, rules_of
 
@@ -60,12 +61,19 @@ def attack_candidate(plan: Plan, package: Package, recounted: pd.DataFrame, earl
         if earlier:
             known = set(attacked.alone)
             attacked.together = tuple(f for f in audit([issue, *earlier]) if f not in known)
-        if not plan.withheld and plan.method is Method.SUPPRESSION:
+        if not plan.withheld and plan.method is not Method.DIFFERENTIAL_PRIVACY:
             true = [with_true_figures(table, recounted) for table in package.tables]
-            attacked.inside = unmet_needs(issue, true, rules_of(plan), earlier)
+            attacked.inside = _inside(plan, issue, true, earlier)
     except GateRefusal as error:  # contradictory or endless: closed, and the other checks tell more
         attacked.unsettled.append(str(error))
     return attacked
+
+
+def _inside(plan: Plan, issue: Issue, true: Sequence[Table], earlier: Sequence[Issue]) -> tuple[Finding, ...]:
+    protection = plan.release.protection
+    if isinstance(protection, CellKey):
+        return pinned(replace(issue, noise=protection), true)
+    return unmet_needs(issue, true, rules_of(plan), earlier)
 
 
 def as_frame(findings: Sequence[Finding]) -> pd.DataFrame:

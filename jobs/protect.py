@@ -15,7 +15,6 @@ from anonymization.errors import InputError
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import PeriodKind
 from anonymization.tables.audit import audit
-from anonymization.tables.cellkey import perturbed
 from anonymization.tables.findings import Finding
 from anonymization.tables.model import CONFIDENTIAL
 from anonymization.tables.period import Period
@@ -23,6 +22,7 @@ from anonymization.tables.sheets import Issue
 from anonymization.tables.suppression import Protected, alone, protect
 from anonymization.tables.unsafe import Rules
 from jobs.given_table import GivenTable, read_given
+from jobs.protection import with_noise
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def protect_table(asked: Asked) -> Done:
     )
     rules = Rules(asked.threshold or 1, asked.dominance, asked.p_percent)
     issue = Issue(asked.table.name, Period(PeriodKind.DAY, "as given", 0, 1), given.tables, rules.minimum_count)
-    protected = protect(given.tables, issue, rules) if noise is None else alone(perturbed(given.tables, noise))
+    noisy = None if noise is None else with_noise(given.tables, noise, issue.period)
+    protected = protect(given.tables, issue, rules) if noisy is None else alone(noisy)
     findings = audit([replace(issue, tables=protected.tables, noise=noise)])
     done = _done(protected, given, asked, findings)
     if not findings:

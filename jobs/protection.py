@@ -11,9 +11,11 @@ from anonymization.release.budget import price, require_left
 from anonymization.release.draws import draw_digest, store_draw, stored_draw
 from anonymization.release.methods import claim, require_one_method
 from anonymization.tables.cellkey import perturbed
-from anonymization.tables.model import Table
+from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.noise import drawn
+from anonymization.tables.period import Period
 from anonymization.tables.sheets import Issue
+from anonymization.tables.spans import unpinned
 from anonymization.tables.spec import Plan
 from anonymization.tables.suppression import Protected, alone, protect
 from anonymization.tables.unsafe import Rules
@@ -69,9 +71,17 @@ def protected_tables(
         stored = stored_draw(setting.home, plan, privacy["draw"])
         return alone(stored or store_draw(setting.home, plan, privacy["draw"], drawn(tables(), protection)))
     if isinstance(protection, CellKey):
-        return alone(perturbed(tables(), protection, withheld=plan.withheld))
+        return alone(with_noise(tables(), protection, period, withheld=plan.withheld))
     earlier = [] if plan.withheld else earlier_issues(setting, plan.release.sources, period.first, period.past)
     return suppressed(plan, tables(), earlier)
+
+
+def with_noise(
+    true: tuple[Table, ...], protection: CellKey, period: Period, *, withheld: bool = False
+) -> tuple[SafeTable, ...]:
+    """Return the tables with the noise of cell keys; what is hidden stays uncertain before who knows the noise."""
+    noisy = perturbed(true, protection, withheld=withheld)
+    return noisy if withheld else unpinned(Issue(CANDIDATE, period, noisy, protection.minimum_count, protection), true)
 
 
 def suppressed(plan: Plan, true: tuple[Table, ...], earlier: Sequence[Issue] = ()) -> Protected:

@@ -165,6 +165,13 @@ def setting(world, policies, tmp_path):
     ledger.close()
 
 
+@pytest.fixture(scope="session")
+def by_region():
+    """The dimensions of the monthly audience, without prefectures: a ninth of its cells."""
+    dimensions = yaml.safe_load((POLICIES / "releases" / "monthly-audience.yaml").read_text())["dimensions"]
+    return dimensions | {"region": dimensions["region"] | {"finest": 1, "levels": ["region"]}}
+
+
 @pytest.fixture
 def declared(setting, policy_folder):
     """Declares one more release, a shipped one with changes, and gives the setting that knows it."""

@@ -92,12 +92,12 @@ def expected(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
 def bounds(table: SafeTable, measure: Measure, protection: CellKey) -> tuple[Floats, Floats]:
     """Return the least and greatest true count of each cell, as a reader who knows D and N has them.
 
-    A published figure f > 0 stands for max(N, f-D)..f+D; a hidden cell for 1..N-1; a published 0 for nobody, unless
-    noise may bring N down to it.
+    A published figure f > 0 stands for max(N, f-D)..f+D; a hidden cell for somebody, where every empty one
+    is shown; a published 0 for nobody, unless noise may bring N down to it.
     """
     least, deviation = protection.minimum_count, protection.deviation
     figure = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     hidden = (table.frame[f"{measure.name}_status"] != FREE).to_numpy()
     low = np.where(figure == 0, 0.0, np.maximum(least, figure - deviation))
     high = np.where((figure == 0) & (deviation < least), 0.0, figure + deviation)
-    return np.where(hidden, 1.0, low), np.where(hidden, least - 1.0, high)
+    return np.where(hidden, float(table.zeros_shown), low), np.where(hidden, np.inf, high)

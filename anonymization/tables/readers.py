@@ -15,7 +15,7 @@ WIDTH = 3
 def seen_by_readers(linked: Linked) -> System:
     """Return what a reader knows: published figures, and of a hidden one that somebody is there."""
     unknown = np.isnan(linked.value)
-    somebody = linked.listed & linked.zeros_shown
+    somebody = linked.listed & linked.zeros_shown & ~linked.noisy  # what noise says of a cell stands in its bounds
     low = np.where(unknown, np.maximum(somebody, linked.low), linked.value)
     return System(linked.relations, low, np.where(unknown, linked.high, linked.value))
 

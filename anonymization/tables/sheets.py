@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from anonymization.disclosure.system import Floats
+from anonymization.disclosure.system import Booleans, Floats
 from anonymization.policy.protection import CellKey, Method
 from anonymization.tables.cellkey import bounds
 from anonymization.tables.model import FREE, Dimension, Measure, SafeTable, Table, cell_text
@@ -58,6 +58,7 @@ class Sheet:
         low, high: what a noisy figure, or its being hidden, says of the true one; null for exact figures.
         unlisted: whether classes that are not listed may have persons.
         zeros_shown: whether every class without anybody is published as such, so that a hidden one has somebody.
+        shown: the rows whose figure is shown, exact or noisy.
         standing: what its figures need, if it is out.
     """
 
@@ -67,6 +68,7 @@ class Sheet:
     dimensions: tuple[Dimension, ...]
     codes: pd.DataFrame
     value: Floats
+    shown: Booleans
     period: Period
     minimum_count: int
     unlisted: bool
@@ -100,6 +102,7 @@ def _spans(issue: Issue, table: SafeTable) -> bool:
 def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure) -> Sheet:
     value = np.asarray(table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan))
     low = high = None
+    shown = ~np.isnan(value)
     withheld, zeros_shown = False, True
     if isinstance(table, SafeTable):
         withheld, zeros_shown = table.withheld, table.zeros_shown
@@ -110,5 +113,5 @@ def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure) -> Sheet:
     standing = tuple(n for n in issue.standing if (n.table, n.measure) == (table.name, measure.name))
     return Sheet(
         issue.name, table.name, measure, table.dimensions, table.frame[table.keys], np.asarray(value, dtype=np.float64),
-        issue.period, issue.minimum_count, withheld, zeros_shown, low=low, high=high, standing=standing,
+        shown, issue.period, issue.minimum_count, withheld, zeros_shown, low=low, high=high, standing=standing,
     )  # fmt: skip

@@ -15,10 +15,11 @@ CELL_KEY = {"method": "cell_key", "minimum_count": 50}
 
 
 @pytest.mark.parametrize("based_on", ["monthly-audience", "search-trends"])
-def test_cell_keys_are_equal(declared, based_on):
+def test_cell_keys_are_equal(declared, by_region, based_on):
     if importlib.util.find_spec("pyspark") is None:
         pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
-    setting = declared(based_on, "with-noise", protection=CELL_KEY)
+    coarser = {"dimensions": by_region} if based_on == "monthly-audience" else {}
+    setting = declared(based_on, "with-noise", protection=CELL_KEY, **coarser)
     first = build(setting, "with-noise", "2026-10").request
     assert build(setting, "with-noise", "2026-10", engine="spark").request.digest == first.digest
 
