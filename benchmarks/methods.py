@@ -17,7 +17,6 @@ from anonymization.home import Home
 from anonymization.policy.load import Policies
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 from anonymization.policy.releases import MeasureKind
-from anonymization.tables.cellkey import perturbed
 from anonymization.tables.model import FREE, SafeTable, Table
 from anonymization.tables.noise import drawn, require_bounds
 from anonymization.tables.period import parse_period
@@ -26,7 +25,7 @@ from anonymization.tables.tabulate import tabulate
 from benchmarks.measure import Cost, now, since
 from jobs.build import find_inputs, opened_events
 from jobs.generate import MONTH
-from jobs.protection import suppressed
+from jobs.protection import suppressed, with_noise
 
 ROW = "  {:<46}{:>10}{:>9}{:>9}{:>11}{:>9}"
 HEAD = ROW.format("persons of each cell", "cells", "kept", "persons", "mean error", "CPU s")
@@ -108,7 +107,7 @@ def _tables(home: Home, policies: Policies, plan: Plan) -> tuple[Table, ...]:
 def _protected(plan: Plan, tables: tuple[Table, ...]) -> Sequence[SafeTable]:
     protection = plan.release.protection
     if isinstance(protection, CellKey):
-        return perturbed(tables, protection, withheld=plan.withheld)
+        return with_noise(tables, protection, plan.period, withheld=plan.withheld)
     if isinstance(protection, DifferentialPrivacy):
         return drawn(tables, protection)
     return suppressed(plan, tables).tables

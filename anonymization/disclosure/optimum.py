@@ -20,20 +20,27 @@ from anonymization.disclosure.witnesses import SPARE, Witnesses
 
 ROUNDS = 200
 """Rounds after which the search for the optimum is given up."""
-NODES = 5_000
+NODES = 500
 """Nodes of one binary programme."""
+STEPS = 80_000
+"""Steps of the simplex method in all binary programmes of a component, some ten seconds, after which it is given up."""
 REST = 3
 """Rounds for which a case is left alone after it gave no cut."""
 
 
 class _Master:
-    """The binary programme with the cuts so far."""
+    """The binary programme with the cuts so far.
+
+    Attributes:
+        steps: what all that was solved has taken.
+    """
 
     def __init__(self, fixed: Booleans, cost: Floats, solver: Solver) -> None:
         self._fixed, self._solver = fixed, solver
         fewer = 1 / (2 * len(cost) + 2)
         self._cost = np.where(fixed, 0.0, cost + fewer)
         self._cuts: list[Cut] = []
+        self.steps = 0
 
     def add(self, cut: Cut) -> None:
         """Keep a cut."""
@@ -51,6 +58,7 @@ class _Master:
         programme = Programme(self._cost, self._fixed.astype(np.float64), np.ones(size), matrix, least, most)
         kind = np.ones(size, dtype=np.bool_) if integer else None
         solution = self._solver.minimum(programme, integer=kind, nodes=NODES if integer else None)
+        self.steps += solution.steps if solution is not None else 0
         return solution.x if solution is not None and solution.proven else None
 
 
@@ -82,7 +90,7 @@ class Optimum:
         self._shares()
         for _ in range(ROUNDS):
             values = self._master.solved(integer=True)
-            if values is None:
+            if values is None or self._master.steps > STEPS:
                 return None
             share = np.rint(values)
             hidden = self._ground.fixed.copy()

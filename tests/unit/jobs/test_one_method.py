@@ -14,8 +14,9 @@ NAME, PERIOD = "audience-with-noise", "2026-10"
 FIRST = "monthly-audience 2026-10 v1 has published persons of source 'subscribers' by suppression"
 
 
-def test_the_second_method_is_refused(declared, release_it):
-    setting = declared("monthly-audience", NAME, protection={"method": "cell_key", "minimum_count": 10})
+def test_the_second_method_is_refused(declared, by_region, release_it):
+    protection = {"method": "cell_key", "minimum_count": 10}
+    setting = declared("monthly-audience", NAME, protection=protection, dimensions=by_region)
     noisy = build(setting, NAME, PERIOD)
     done = release_it(setting, build(setting, "monthly-audience", PERIOD))
     with setting.ledger.transaction() as transaction:
