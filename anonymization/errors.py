@@ -56,6 +56,10 @@ class StaleCandidate(Refusal):
     """Something relevant came after the gate looked; a rebuild is needed."""
 
 
+class AlreadyOut(Refusal):
+    """The same content was published before; nothing is published twice."""
+
+
 class IntegrityError(Refusal):
     """A digest, a signature or the ledger's chain does not hold."""
 

@@ -22,7 +22,7 @@ from anonymization.disclosure.system import Booleans, Problem
 from anonymization.home import Home
 from anonymization.policy.load import load_policies
 from anonymization.tables.model import CONFIDENTIAL
-from benchmarks import methods
+from benchmarks import methods, together
 from benchmarks.linked import linked_cells, never_alone
 from benchmarks.measure import ROOT, Cost, apart, now, since
 from jobs.demo import RELEASES
@@ -32,6 +32,8 @@ from jobs.intake import arrivals, run_intake
 from jobs.protect import Asked, Done, protect_table
 from jobs.setting import policy_folder
 
+MOST_OF_A_MONTH = 300_000
+"""Events of each of three months whose releases are attacked together."""
 ROW = "{:<44}{:>9}{:>9}{:>10}{:>10}{:>9}{:>9}"
 OFFICIAL = {
     "z1": ("region,hovedint", {}),
@@ -156,6 +158,7 @@ def bench(events: int, sizes: Sequence[int]) -> None:
     linked(sizes)
     official(Path(os.environ.get("NOREN_REAL_DATA", ROOT.parent / "shared" / "data")) / "tables")
     shipped(events)
+    together.show(min(events, MOST_OF_A_MONTH))
 
 
 def main() -> None:

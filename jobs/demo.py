@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from anonymization.deidentify.intake import Taken
-from anonymization.errors import Refusal
+from anonymization.errors import AlreadyOut, Refusal
 from anonymization.home import Home
 from anonymization.keys import generate_officer_key, load_private_key
 from anonymization.release.candidate import load_candidate
@@ -58,13 +58,7 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
         Refusal: the home was not made by a demo.
     """
     started = time.perf_counter()
-    marker = home.root / DEMO_OFFICERS
-    if initialize(home):
-        public = generate_officer_key(home.keys / f"{OFFICER}.key")
-        marker.write_text(json.dumps({OFFICER: public}) + "\n", encoding="utf-8")
-        marker.chmod(0o600)
-    elif not marker.exists():
-        raise Refusal(f"{home.root} is in real use: a demo does not write there; set NOREN_HOME to another folder")
+    open_demo(home)
     console.print(f"[bold]Noren demo[/] in {home.root}: about {events:,} events of {MONTH}, people who do not exist\n")
     with opened(home) as setting, bar(console) as progress:
         step = progress.add_task("Generating logs", total=DAYS)
@@ -76,7 +70,7 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
             home, setting.policies, files, optouts=all_optouts(home), progress=lambda _: progress.advance(step)
         )
         step = progress.add_task("Build, gate, approve, publish", total=len(RELEASES) * 4)
-        released = [_release(setting, name, lambda: progress.advance(step)) for name in RELEASES]
+        released = [_released(setting, name, lambda: progress.advance(step)) for name in RELEASES]
         mart = load_mart(setting)
     print_intake(console, run)
     planted = f"{made.optouts} opted-out cookies, {made.crawlers:,} crawler requests, {made.broken.total()} broken rows"
@@ -90,13 +84,33 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
     )
 
 
-def _release(setting: Setting, name: str, advance: Callable[[], None]) -> Published | str:
-    candidate = build(setting, name, MONTH)
+def open_demo(home: Home) -> None:
+    """Make a home whose officer's key lies in it, or take one that was made so.
+
+    Raises:
+        Refusal: the home is in real use.
+    """
+    marker = home.root / DEMO_OFFICERS
+    if initialize(home):
+        public = generate_officer_key(home.keys / f"{OFFICER}.key")
+        marker.write_text(json.dumps({OFFICER: public}) + "\n", encoding="utf-8")
+        marker.chmod(0o600)
+    elif not marker.exists():
+        raise Refusal(f"{home.root} is in real use: a demo does not write there; set NOREN_HOME to another folder")
+
+
+def release(setting: Setting, name: str, month: str, advance: Callable[[], None] = lambda: None) -> Published:
+    """Build, gate, review, approve and publish a release as the demo's officer, who reads nothing.
+
+    Raises:
+        Refusal: the gate is closed, or what was built is out already.
+    """
+    candidate = build(setting, name, month)
     advance()
     result = gate(setting, candidate.id)
     advance()
     if not result.opened:
-        raise Refusal(f"{name}: the gate is closed: " + "; ".join(result.reasons))
+        raise Refusal(f"{name} {month}: the gate is closed: " + "; ".join(result.reasons))
     review(setting, candidate.id)
     key = load_private_key(setting.home.keys / f"{OFFICER}.key")
     decide(
@@ -104,12 +118,17 @@ def _release(setting: Setting, name: str, advance: Callable[[], None]) -> Publis
         officer=OFFICER, officers=setting.officers, key=key, reason="demo",
     )  # fmt: skip
     advance()
+    return publish(
+        setting.home, setting.ledger, candidate.id,
+        officers=setting.officers, policy_digest=setting.policies.digest, demo=True,
+    )  # fmt: skip
+
+
+def _released(setting: Setting, name: str, advance: Callable[[], None]) -> Published | str:
+    """What was published, or why not: a demo that is run again builds the same bytes, and they are out already."""
     try:
-        return publish(
-            setting.home, setting.ledger, candidate.id,
-            officers=setting.officers, policy_digest=setting.policies.digest, demo=True,
-        )  # fmt: skip
-    except Refusal as error:  # a demo that is run again builds the same bytes: they are out already
+        return release(setting, name, MONTH, advance)
+    except AlreadyOut as error:
         return str(error)
     finally:
         advance()

@@ -5,8 +5,11 @@ A need holds only where points prove it that satisfy all relations in whole numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +21,10 @@ from anonymization.disclosure.solver import time_left
 from anonymization.disclosure.system import SLACK, Floats, Integers, Needs, System
 from anonymization.disclosure.verdict import failing, met, one_each
 from anonymization.errors import GateRefusal
+
+Result = TypeVar("Result")
+MANY = 2
+"""Blocks from which on threads are worth their start."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +77,20 @@ def attack(
         _exposure(prover, need, (float(parts.low[need.cell[0]]), float(parts.high[need.cell[0]])))
         for need in _each(outside)
     ]
-    for number, block in enumerate(parts.blocks):
+
+    def searched(number: int) -> tuple[Search, list[tuple[Needs, tuple[float, float]]]]:
+        block = parts.blocks[number]
         search = Search(block.system, deadline, whole=integer)
         if point is not None:
             search.accept(np.asarray(point, dtype=np.float64)[block.cell])
         inside = needs.take(label == number)
         places = np.searchsorted(block.cell, inside.cell)
         exposed = failing(search, places, inside)
-        for need, place in zip(_each(inside.take(exposed)), places[exposed].tolist(), strict=True):
-            interval = search.extreme(place, -1), search.extreme(place, 1)
-            found.append(_exposure(prover, need, interval, block, search))
+        bounds = [(search.extreme(place, -1), search.extreme(place, 1)) for place in places[exposed].tolist()]
+        return search, list(zip(_each(inside.take(exposed)), bounds, strict=True))
+
+    for block, (search, exposed) in zip(parts.blocks, _side_by_side(searched, len(parts.blocks)), strict=True):
+        found += [_exposure(prover, need, interval, block, search) for need, interval in exposed]
     return tuple(sorted(found, key=lambda exposure: exposure.cell))
 
 
@@ -110,13 +121,26 @@ def insiders_attack(
     parts = taken_apart(system, insiders)
     if np.any((value < parts.low - SLACK)[insiders] | (value > parts.high + SLACK)[insiders]):
         raise GateRefusal("the figures of insiders contradict what is published")
-    for number, block in enumerate(parts.blocks):
+
+    def failing_of(number: int) -> list[tuple[int, Needs]]:
         own = insiders[parts.label[insiders] == number]
         inside = needs.take(parts.label[needs.cell] == number)
-        for cell, failed in Insiders(block, own, value, inside, deadline).failing():
+        found = Insiders(parts.blocks[number], own, value, inside, deadline).failing()
+        return [(cell, inside.take(failed)) for cell, failed in found]
+
+    for unproven in _side_by_side(failing_of, len(parts.blocks)):
+        for cell, failed in unproven:
             fixed = _knowing(system, cell, float(value[cell]))
-            for exposure in attack(fixed, inside.take(failed), deadline=deadline, point=value):
+            for exposure in attack(fixed, failed, deadline=deadline, point=value):
                 yield cell, exposure
+
+
+def _side_by_side(task: Callable[[int], Result], number: int) -> list[Result]:
+    """Do a task for each of some blocks, a thread a processor: the solver leaves the interpreter free meanwhile."""
+    if number < MANY:
+        return [task(one) for one in range(number)]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        return list(threads.map(task, range(number)))
 
 
 def _knowing(system: System, cell: int, figure: float) -> System:

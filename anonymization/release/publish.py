@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anonymization.errors import IntegrityError, Refusal, StaleCandidate
+from anonymization.errors import AlreadyOut, IntegrityError, Refusal, StaleCandidate
 from anonymization.home import Home, private_folder
 from anonymization.keys import public_text, publisher_key, sign
 from anonymization.release.budget import require_left, spend
@@ -92,7 +92,7 @@ def _publish(
         earlier = [p for p in transaction.publications() if (p.release, p.period) == (request.release, request.period)]
         for publication in earlier:
             if publication.digest == request.digest:
-                raise Refusal(f"this content is out already, as {_name(publication)}")
+                raise AlreadyOut(f"this content is out already, as {_name(publication)}")
         check_approval(transaction, candidate, signed, officers)
         _check_fresh(transaction, candidate, gate, policy_digest)
         require_one_method(claim_of(request), transaction)
