@@ -29,7 +29,10 @@ from anonymization.errors import ProtectionError
 EFFORT = 4e6
 """Cells of all programmes that are solved to give cells back."""
 MANY = 1_000
-"""Needs of a component beyond which they are not searched one by one: every sum over an unsafe cell is hidden then."""
+"""Needs of a component beyond which they are not searched one by one: every sum over an unsafe cell is hidden then, if
+rays prove the needs so."""
+STUBBORN = 0.1
+"""Share of such needs that rays may leave: where they leave more, hiding sums is no help, and needs are searched."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ def suppress(
     label = _components(problem, ~ground(problem).closed)
     many = _many(problem, label)
     if many.any():
-        closed = closed_upward(problem.relations, problem.needs.cell[many])
-        problem = replace(problem, hidden=problem.hidden | (closed & problem.open))
+        many &= _helped(problem, label, many)
+        problem = _closed(problem, many)
     earth = ground(problem)
     regions = Regions(earth, label, deadline)
     needs, guarded = problem.needs, np.ones(len(problem.needs.cell), dtype=bool)
@@ -99,6 +102,23 @@ def _many(problem: Problem, label: Integers) -> Booleans:
     of_need = label[problem.needs.cell]
     number = np.bincount(of_need + 1)
     return np.asarray((of_need >= 0) & (number[of_need + 1] > MANY))
+
+
+def _closed(problem: Problem, many: Booleans) -> Problem:
+    """The problem with every sum over the cells of some needs hidden, as far as they may be."""
+    closed = closed_upward(problem.relations, problem.needs.cell[many])
+    return replace(problem, hidden=problem.hidden | (closed & problem.open))
+
+
+def _helped(problem: Problem, label: Integers, many: Booleans) -> Booleans:
+    """Which needs are in a component whose needs rays prove, but for a few, when every sum over these is hidden."""
+    shut = _closed(problem, many)
+    nobody = problem.insiders[:0]
+    needs = problem.needs.take(many)
+    left = unproven(shut.seen(shut.hidden), needs, nobody, ground(shut).twin, problem.value)
+    number = np.bincount(label[needs.cell], minlength=label.max() + 1)
+    stubborn = np.bincount(label[left.cell], minlength=label.max() + 1) > STUBBORN * number
+    return np.asarray(~stubborn[label[problem.needs.cell]])
 
 
 def _search(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anonymization.disclosure import secondary
 from anonymization.disclosure.attack import attack, insiders_attack
 from anonymization.disclosure.ground import ground
 from anonymization.disclosure.secondary import suppress
@@ -129,6 +130,17 @@ def test_whatever_the_table_nothing_is_exposed(rows, exact):
 def test_equal_problems_have_equal_patterns():
     one, other = (suppress(linked_cells(5, 400, unsafe=0.1)).hidden for _ in range(2))
     assert np.array_equal(one, other)
+
+
+def test_sums_are_hidden_in_large_components_only_where_that_helps(monkeypatch):
+    """Rays prove nothing in these tables: hiding every sum over an unsafe cell would cost all and gain nothing."""
+    problem = linked_cells(0, 400, unsafe=0.1)
+    searched = suppress(problem).hidden
+    monkeypatch.setattr(secondary, "MANY", 20)
+    assert len(problem.needs.cell) > secondary.MANY
+    assert np.array_equal(suppress(problem).hidden, searched)
+    monkeypatch.setattr(secondary, "STUBBORN", 1.0)
+    assert problem.cost[suppress(problem).hidden].sum() > 2 * problem.cost[searched].sum()
 
 
 def test_an_insider_is_protected_from_and_not_from_himself():
