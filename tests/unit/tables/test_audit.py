@@ -164,3 +164,24 @@ def test_what_is_left_of_a_difference_is_found():
     old = issue(published({"_T": 60, "x": 20, "y": 20, "z": 20}, {"y", "z"}), name="v1")
     new = issue(published({"_T": 72, "x": 30, "y": 21, "z": 21}, {"y", "z"}), name="v2")
     assert found(old, new) == {"rest of _T": (2, 2)}
+
+
+def test_an_audit_without_time_or_whose_solver_fails_is_no_pass(monkeypatch):
+    """Cells in a square, all hidden: bounds alone do not settle them, so the solver is asked."""
+    safe = issue(published(SQUARE, {codes for codes in SQUARE if TOTAL not in codes}))
+    assert audit([safe]) == ()
+    with pytest.raises(GateRefusal, match="did not finish"):
+        audit([safe], seconds=-1)
+    status = type("Status", (), {"name": "kSolveError"})
+    monkeypatch.setattr("anonymization.disclosure.solver._Highs.getModelStatus", lambda _: status)
+    with pytest.raises(GateRefusal, match="ended with kSolveError"):
+        audit([safe])
+
+
+def test_another_order_of_rows_and_codes_changes_nothing():
+    """Tables of two releases that list the same classes in other orders are linked by their codes."""
+    counts = {"x": 5, "y": 20, "z": 30, TOTAL: 55}
+    first = published(counts, {"x", "y"})
+    other = published(dict(reversed(counts.items())), {"x"})
+    for tables in ((first, other), (other, first)):
+        assert found(*(issue(table, name=str(n)) for n, table in enumerate(tables))) == {"x": (5, 5)}
