@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 import yaml
 
+import jobs.attacks
 import jobs.build
 import jobs.protection
 from anonymization.disclosure.secondary import Pattern
-from anonymization.errors import IntegrityError
+from anonymization.errors import AuditUnfinished, IntegrityError
 from anonymization.policy.load import load_policies
 from anonymization.tables import linked, merged, suppression
 from anonymization.tables.cube import Cube
@@ -468,3 +469,13 @@ def test_the_shipped_releases_pass(setting, name):
     result = gate(setting, candidate.id)
     assert result.opened, result.reasons
     assert not attack([candidate.folder])
+
+
+def test_an_audit_that_ends_early_closes_the_gate(setting, monkeypatch):
+    def endless(*_, **__):
+        raise AuditUnfinished("the attack did not finish in its time")
+
+    monkeypatch.setattr(jobs.attacks, "audit", endless)
+    result = gate(setting, build(setting, "search-trends", PERIOD).id)
+    assert not result.opened
+    assert result.reasons[0] == "the attack did not finish in its time"
