@@ -93,7 +93,7 @@ def protect_table(asked: Asked) -> Done:
     )
     rules = Rules(asked.threshold or 1, asked.dominance, asked.p_percent)
     issue = Issue(asked.table.name, Period(PeriodKind.DAY, "as given", 0, 1), given.tables, rules.minimum_count)
-    noisy = None if noise is None else with_noise(given.tables, noise, issue.period)
+    noisy = None if noise is None else with_noise(given.tables, noise, issue.period, name=issue.name)
     protected = protect(given.tables, issue, rules) if noisy is None else alone(noisy)
     findings = audit([replace(issue, tables=protected.tables, noise=noise)])
     done = _done(protected, given, asked, findings)

@@ -77,11 +77,11 @@ def protected_tables(
 
 
 def with_noise(
-    true: tuple[Table, ...], protection: CellKey, period: Period, *, withheld: bool = False
+    true: tuple[Table, ...], protection: CellKey, period: Period, *, name: str = CANDIDATE, withheld: bool = False
 ) -> tuple[SafeTable, ...]:
     """Return the tables with the noise of cell keys; what is hidden stays uncertain before who knows the noise."""
     noisy = perturbed(true, protection, withheld=withheld)
-    return noisy if withheld else unpinned(Issue(CANDIDATE, period, noisy, protection.minimum_count, protection), true)
+    return noisy if withheld else unpinned(Issue(name, period, noisy, protection.minimum_count, protection), true)
 
 
 def suppressed(plan: Plan, true: tuple[Table, ...], earlier: Sequence[Issue] = ()) -> Protected:

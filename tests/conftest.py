@@ -20,7 +20,7 @@ from anonymization.deidentify.intake import Arrival, Surroundings, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.home import Home
-from anonymization.keys import PeriodKeys, generate_officer_key, load_private_key
+from anonymization.keys import PeriodKeys, load_private_key
 from anonymization.policy.load import load_policies
 from anonymization.policy.sources import PersonColumn
 from anonymization.release.choices import add_optouts, optouts, read_optouts
@@ -28,15 +28,15 @@ from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import Ledger
 from anonymization.release.publish import publish
 from anonymization.tables import suppression
+from jobs.demo import OFFICER, open_demo
 from jobs.gate import gate
 from jobs.generate import generate
 from jobs.init import initialize
 from jobs.intake import arrivals, run_intake
-from jobs.setting import DEMO_OFFICERS, Setting
+from jobs.setting import Setting
 
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
-OFFICER = "demo-officer"
 EVENTS, SEED = 150_000, 3
 
 
@@ -131,21 +131,9 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def enrol():
-    """Enrols the officer of a home, whose key lies in it: as the demo does."""
-
-    def enrol(place):
-        public = generate_officer_key(place.keys / f"{OFFICER}.key")
-        (place.root / DEMO_OFFICERS).write_text(yaml.safe_dump({OFFICER: public}))
-
-    return enrol
-
-
-@pytest.fixture(scope="session")
-def world(tmp_path_factory, policies, enrol):
+def world(tmp_path_factory, policies):
     place = Home(tmp_path_factory.mktemp("world") / "home")
-    initialize(place)
-    enrol(place)
+    open_demo(place)
     made = generate(place, EVENTS, SEED)
     ledger = Ledger.of(place)
     add_optouts(place, ledger, read_optouts(place.landing / "optouts.csv"))

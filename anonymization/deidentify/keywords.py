@@ -37,8 +37,8 @@ OPERATORS = "=+-@'\"* \t"
 DASHES = re.compile(r"(?<=\d)\s*[‐‑‒–—―ー−ｰ_~〜.・/ ()-]+\s*(?=\d)")
 SPELT_OUT = re.compile(r"(?<!\S)\S(?: \S(?!\S)){3,}")
 """Four characters or more with a space between each: read without the spaces."""
-KANJI_DIGITS = str.maketrans("〇零一二三四五六七八九", "00123456789")
 KANJI = "〇零一二三四五六七八九"
+KANJI_DIGITS = str.maketrans(KANJI, "00123456789")
 DASH = "‐‑‒–—―ー−ｰ.・:-"
 KANJI_RUN = re.compile(
     rf"[{KANJI}](?: ?[{KANJI}]){{6,}}|[{KANJI}]+(?=丁目|番|号|[{DASH}]|の[{KANJI}])|(?<=[{DASH}])[{KANJI}]+"

@@ -19,7 +19,7 @@ from anonymization.disclosure.verdict import one_each
 from anonymization.errors import GateRefusal
 from anonymization.tables.audit import SECONDS, finding_of
 from anonymization.tables.findings import Finding
-from anonymization.tables.linked import Linked, link
+from anonymization.tables.linked import Linked, with_truth
 from anonymization.tables.model import Table
 from anonymization.tables.readers import both, figures_of, seen_by_readers
 from anonymization.tables.sheets import Issue
@@ -50,11 +50,7 @@ def unmet_needs(
         GateRefusal: an unsafe cell is published, figures contradict each other, or the time is over.
     """
     deadline = time.monotonic() + seconds
-    beside = of_one_state(issue, earlier)
-    published = link([issue, *beside])
-    truth = link([Issue(issue.name, issue.period, tuple(true), issue.minimum_count), *beside])
-    if truth.cells != published.cells:
-        raise GateRefusal(f"{issue.name}: what is published and the recount do not list the same cells")
+    published, truth = with_truth(issue, true, of_one_state(issue, earlier))
     value = figures_of(truth)
     unsafe = unsafe_cells(truth, true, rules, value)
     _require_hidden(published, unsafe.cells)

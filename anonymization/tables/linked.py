@@ -22,6 +22,7 @@ from anonymization.disclosure.system import Booleans, Floats, Integers, Relation
 from anonymization.errors import GateRefusal
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables.cube import Cube, Family
+from anonymization.tables.model import Table
 from anonymization.tables.sheets import Issue, Sheet, sheets_of
 
 
@@ -101,6 +102,24 @@ def link(issues: Sequence[Issue]) -> Linked:
     relations = [part for cube in cubes for part in cube.relations(first)]
     relations += [part for cube in cubes for part in _between_measures(cube, first)]
     return _filled(sheets, tuple(cubes), joined(first, relations), [places[n] for n in range(len(sheets))])
+
+
+def with_truth(issue: Issue, true: Sequence[Table], beside: Sequence[Issue] = ()) -> tuple[Linked, Linked]:
+    """Return an issue as it is published, and with its true figures: two systems of the same cells.
+
+    Args:
+        issue: as it is published.
+        true: its tables with true figures, row by row.
+        beside: what is linked with both.
+
+    Raises:
+        GateRefusal: other cells are listed than counted.
+    """
+    published = link([issue, *beside])
+    truth = link([Issue(issue.name, issue.period, tuple(true), issue.minimum_count), *beside])
+    if truth.cells != published.cells:
+        raise GateRefusal(f"{issue.name}: what is published and the recount do not list the same cells")
+    return published, truth
 
 
 def _filled(

@@ -8,7 +8,7 @@ does, empty classes beside it are hidden as well, so that a hidden one may be em
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,10 +17,10 @@ from scipy import sparse
 
 from anonymization.disclosure.attack import Exposure, attack
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
-from anonymization.errors import GateRefusal, ProtectionError
+from anonymization.errors import ProtectionError
 from anonymization.tables.audit import SECONDS, finding_of
 from anonymization.tables.findings import Finding
-from anonymization.tables.linked import Linked, link
+from anonymization.tables.linked import Linked, with_truth
 from anonymization.tables.model import CONFIDENTIAL, SafeTable, Table
 from anonymization.tables.readers import WIDTH, figures_of, seen_by_readers
 from anonymization.tables.sheets import Issue
@@ -81,10 +81,7 @@ def unpinned(issue: Issue, true: Sequence[Table], *, seconds: float = SECONDS) -
 
 
 def _spans(issue: Issue, true: Sequence[Table]) -> _Spans:
-    linked = link([issue])
-    truth = link([Issue(issue.name, issue.period, tuple(true), issue.minimum_count)])
-    if truth.cells != linked.cells:
-        raise GateRefusal(f"{issue.name}: what is published and the recount do not list the same cells")
+    linked, truth = with_truth(issue, true)
     shown, table = np.zeros(linked.cells, dtype=bool), np.full(linked.cells, -1, dtype=np.int64)
     names = [table.name for table in issue.tables]
     for sheet, places in zip(linked.sheets, linked.places, strict=True):
@@ -107,12 +104,14 @@ def _hiding(issue: Issue, spans: _Spans, found: Sequence[Exposure]) -> Issue:
     named = {int(spans.table[exposure.cell]) for exposure in found}
     full = {number for number in named if _table(issue, number).zeros_shown}
     hidden = np.zeros(spans.linked.cells, dtype=bool)
+    columns = sparse.csc_array(spans.seen.relations.matrix)
+    beside = {exposure.cell: _beside(spans, columns, exposure) for exposure in found}
     if full:
-        here = [exposure for exposure in found if int(spans.table[exposure.cell]) in full]
-        hidden[np.concatenate([_beside(spans, exposure)[0] for exposure in here])] = True
+        here = [cells for cell, (cells, _) in beside.items() if int(spans.table[cell]) in full]
+        hidden[np.concatenate(here)] = True
         hidden &= spans.shown & (spans.value == 0)
     else:
-        hidden[_sums(spans, found)] = True
+        hidden[_sums(spans, beside)] = True
     tables, places = [], iter(spans.linked.places)
     for number in range(len(issue.tables)):
         table = _table(issue, number)
@@ -132,25 +131,24 @@ def _table(issue: Issue, number: int) -> SafeTable:
     return table
 
 
-def _beside(spans: _Spans, exposure: Exposure) -> tuple[Integers, Floats]:
+def _beside(spans: _Spans, columns: sparse.csc_array, exposure: Exposure) -> tuple[Integers, Floats]:
     """The cells of the relations that an exposed cell is in, and of those that pin it; and their weights."""
-    matrix = spans.seen.relations.matrix
-    own = sparse.csc_array(matrix)[:, [exposure.cell]].tocoo().coords[0]
-    part = matrix[np.union1d(exposure.rows, own)].tocoo()
+    own = columns[:, [exposure.cell]].tocoo().coords[0]
+    part = spans.seen.relations.matrix[np.union1d(exposure.rows, own)].tocoo()
     return part.coords[1], part.data
 
 
-def _sums(spans: _Spans, found: Sequence[Exposure]) -> Integers:
-    """Of each exposure, the sum of fewest persons that is shown and pins it; where there is none, such a part."""
+def _sums(spans: _Spans, beside: Mapping[int, tuple[Integers, Floats]]) -> Integers:
+    """Of each exposed cell, the sum of fewest persons that is shown and pins it; where there is none, such a part."""
     chosen = np.zeros(spans.linked.cells, dtype=bool)
-    for exposure in found:
-        cell, weight = _beside(spans, exposure)
+    for cell, weight in beside.values():
         usable = spans.shown[cell] & (spans.value[cell] > 0)
         sums = cell[usable & (weight > 0)]
         cells = np.unique(sums if len(sums) else cell[usable])
         if len(cells) and not chosen[cells].any():
             chosen[cells[np.lexsort((cells, spans.value[cells]))[0]]] = True
     if not chosen.any():
-        name = "{}, {}.{}, {}".format(*spans.linked.name(found[0].cell))
-        raise ProtectionError(f"1 cell cannot be protected: what is hidden pins it by itself; {name}", [found[0].cell])
+        first = next(iter(beside))
+        name = "{}, {}.{}, {}".format(*spans.linked.name(first))
+        raise ProtectionError(f"1 cell cannot be protected: what is hidden pins it by itself; {name}", [first])
     return np.flatnonzero(chosen)

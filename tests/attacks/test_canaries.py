@@ -6,7 +6,6 @@ import base64
 import codecs
 import gzip
 import hashlib
-import shutil
 import unicodedata
 from urllib.parse import quote
 
@@ -14,15 +13,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import Format, Role, Treatment
-from anonymization.release.ledger import Ledger
-from jobs.build import build
-from jobs.demo import RELEASES
-from jobs.gate import gate
-from jobs.review import review
-from jobs.setting import Setting
 
 pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"
@@ -140,27 +132,13 @@ def seen(canaries, held):
     }
 
 
-@pytest.fixture(scope="module")
-def after_everything(world, policies, tmp_path_factory):
-    """A home in which every shipped release was built, gated and reviewed; and what it holds outside."""
-    home = Home(shutil.copytree(world.home.root, tmp_path_factory.mktemp("canaries") / "home"))
-    ledger = Ledger.of(home)
-    setting = Setting(home, policies, ledger)
-    for name in RELEASES:
-        candidate = build(setting, name, PERIOD)
-        gate(setting, candidate.id)
-        (home.metrics / f"{name}.md").write_text(review(setting, candidate.id))
-    ledger.close()
-    return home
-
-
 def test_there_are_canaries_of_every_source_that_identifies(canaries, policies):
     assert {source for source, _ in canaries} == set(policies.sources)
     assert len(canaries) > 30
 
 
-def test_no_canary_is_outside_the_identified_zone(canaries, after_everything):
-    assert seen(canaries, residue(after_everything)) == set()
+def test_no_canary_is_outside_the_identified_zone(canaries, shipped):
+    assert seen(canaries, residue(shipped.home)) == set()
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -171,7 +149,7 @@ def test_a_canary_is_found_in_every_spelling(canaries, spelling):
         assert any(found[:2] == column for found in seen({column: canaries[column]}, b"log: " + needle + b"!"))
 
 
-def test_no_pseudonym_is_in_a_package_or_beside_it(world, canaries, after_everything):
+def test_no_pseudonym_is_in_a_package_or_beside_it(world, canaries, shipped):
     """Pseudonyms are of the events alone: no package, evidence, dossier or ledger holds one."""
     keys = PeriodKeys(world.home)
     cookies = canaries["clicks", "cookie_id"]
@@ -181,12 +159,12 @@ def test_no_pseudonym_is_in_a_package_or_beside_it(world, canaries, after_everyt
         for p in pseudonyms
         for form in (str(p).encode(), b"%015x" % p, p.to_bytes(8, "little"), p.to_bytes(8, "big"))
     ]
-    events = b"".join(content(path) for path in after_everything.events.rglob("source=clicks/**/*.parquet"))
+    events = b"".join(content(path) for path in shipped.home.events.rglob("source=clicks/**/*.parquet"))
     assert any(needle in events for needle in needles), "the attack works on events"
     outside = [
         p
-        for p in after_everything.root.rglob("*")
-        if p.is_file() and p.relative_to(after_everything.root).parts[0] not in {*IDENTIFIED, "events"}
+        for p in shipped.home.root.rglob("*")
+        if p.is_file() and p.relative_to(shipped.home.root).parts[0] not in {*IDENTIFIED, "events"}
     ]
     held = b"".join(content(path) for path in outside)
     assert not [needle for needle in needles if needle in held]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 import jobs.attacks
 import jobs.build
 import jobs.protection
 from anonymization.disclosure.secondary import Pattern
-from anonymization.errors import AuditUnfinished, IntegrityError
-from anonymization.policy.load import load_policies
 from anonymization.tables import linked, merged, suppression
 from anonymization.tables.cube import Cube
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL
@@ -26,7 +21,6 @@ from anonymization.tables.spec import with_codes
 from anonymization.tables.unsafe import Rules
 from jobs.audit import attack
 from jobs.build import build
-from jobs.demo import RELEASES
 from jobs.gate import gate
 
 pytestmark = pytest.mark.xdist_group("attacks")
@@ -169,16 +163,6 @@ def events_of_few(frame, true):
     return give_back(frame, true, "uses", rows[:1])
 
 
-def events_of_nearly_all(measure, persons):
-    """Of hidden totals only those of few persons stay hidden."""
-
-    def change(frame, true):
-        rows = hidden(frame, measure)
-        return give_back(frame, true, measure, rows[~true.loc[rows, persons].between(1, 9)])
-
-    return change
-
-
 def keyword_of_49(frame, true):
     """A keyword of 49 persons is listed."""
     row = frame.iloc[[0]].assign(keyword="zz rare", searchers=49, days=31)
@@ -240,10 +224,10 @@ LEAKS = {
     "a column of true figures": Leak("monthly-audience", true_column, "candidate_schema"),
     "a column that sorts the hidden": Leak("monthly-audience", flag_of_the_hidden, "candidate_schema"),
     "uses of few persons": Leak("service-usage", events_of_few, "candidate_cells"),
-    "every secondary total": Leak("service-usage", events_of_nearly_all("uses", "users"), "candidate_audit"),
-    "clicks of hidden persons": Leak("media-and-ads", events_of_nearly_all("clicks", "clickers"), "candidate_audit"),
-    "page views of a day": Leak("web-audience", events_of_nearly_all("page_views", "visitors"), "candidate_audit"),
-    "seconds of a day": Leak("web-audience", events_of_nearly_all("seconds", "visitors"), "candidate_audit"),
+    "every secondary total": Leak("service-usage", every_secondary("uses", "users"), "candidate_audit"),
+    "clicks of hidden persons": Leak("media-and-ads", every_secondary("clicks", "clickers"), "candidate_audit"),
+    "page views of a day": Leak("web-audience", every_secondary("page_views", "visitors"), "candidate_audit"),
+    "seconds of a day": Leak("web-audience", every_secondary("seconds", "visitors"), "candidate_audit"),
     "a keyword of few": Leak("search-trends", keyword_of_49, "candidate_cells"),
     "a keyword that is a telephone number": Leak("search-trends", keyword_that_calls, "candidate_identifiers"),
     "a rest left out": Leak("population-by-place", without_a_rest, "candidate_complete"),
@@ -278,12 +262,8 @@ def plant(monkeypatch):
     return plant
 
 
-def failed(result):
-    return {suite.name for suite in result.results if not suite.success}
-
-
 @pytest.mark.parametrize("leak", [pytest.param(leak, id=name) for name, leak in LEAKS.items()])
-def test_a_planted_leak_closes_the_gate(setting, plant, leak):
+def test_a_planted_leak_closes_the_gate(setting, plant, failed, leak):
     plant(leak.change)
     result = gate(setting, build(setting, leak.release, PERIOD).id)
     assert not result.opened
@@ -382,7 +362,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", [pytest.param(fault, id=name) for name, fault in FAULTS.items()])
-def test_a_fault_of_the_protector_closes_the_gate(setting, fault):
+def test_a_fault_of_the_protector_closes_the_gate(setting, failed, fault):
     with swapped(*fault.changes):
         candidate = build(setting, fault.release, PERIOD)
     result = gate(setting, candidate.id)
@@ -393,89 +373,3 @@ def test_a_fault_of_the_protector_closes_the_gate(setting, fault):
 
 def test_there_are_thirty_leaks_and_more():
     assert len(LEAKS) + len(FAULTS) > 30
-
-
-# What happens between the build and the gate.
-
-
-def last_figure_changed(candidate):
-    path = candidate.package / "tables" / "usage.csv"
-    text = path.read_text()
-    path.write_text(text[: text.rindex("F")] + "C\n")
-
-
-def manifest_made_anew(candidate):
-    """Whoever changes a table can make its manifest, too: not the digest that the ledger holds."""
-    last_figure_changed(candidate)
-    digests = {
-        path.relative_to(candidate.package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(candidate.package.rglob("*"))
-        if path.is_file() and path.name != "MANIFEST.json"
-    }
-    (candidate.package / "MANIFEST.json").write_text(json.dumps({"files": digests}))
-
-
-def needs_lost(candidate):
-    next(candidate.evidence.glob("needs*")).write_text("")
-
-
-@pytest.mark.parametrize("change", [last_figure_changed, manifest_made_anew, needs_lost])
-def test_a_candidate_that_was_changed_is_none(setting, change):
-    candidate = build(setting, "service-usage", PERIOD)
-    change(candidate)
-    with pytest.raises(IntegrityError):
-        gate(setting, candidate.id)
-
-
-def test_a_policy_that_was_changed_closes_the_gate(setting, policy_folder):
-    candidate = build(setting, "service-usage", PERIOD)
-    path = policy_folder / "recipients.yaml"
-    path.write_text(path.read_text() + "# changed\n")
-    result = gate(replace(setting, policies=load_policies(policy_folder)), candidate.id)
-    assert failed(result) == {"candidate_policy"}
-
-
-def test_a_title_with_a_mail_address_closes_the_gate(declared):
-    told = {"en": "Usage; questions to taro.yamada@example.jp", "ja": "利用状況"}
-    setting = declared("service-usage", "usage-with-address", title=told)
-    result = gate(setting, build(setting, "usage-with-address", PERIOD).id)
-    assert failed(result) == {"candidate_identifiers"}
-
-
-# Beside what is out already.
-
-
-def test_a_build_that_forgets_what_is_out_is_found_by_the_gate(declared, release_it, monkeypatch):
-    """Another recipient gets the persons by service and age band alone: other cells are hidden than in the first."""
-    content = yaml.safe_load((POLICIES / "releases" / "service-usage.yaml").read_text())
-    dimensions = {name: of for name, of in content["dimensions"].items() if name != "status"}
-    tables = {"ages": content["tables"]["usage"] | {"dimensions": list(dimensions)}}
-    setting = declared(
-        "service-usage", "usage-by-age", dimensions=dimensions, tables=tables, recipient="urban-planning"
-    )
-    release_it(setting, build(setting, "service-usage", PERIOD))
-    honest = build(setting, "usage-by-age", PERIOD)
-    assert honest.request.figures["cells confidential because of earlier releases alone"] > 0
-    assert gate(setting, honest.id).opened
-    monkeypatch.setattr(jobs.protection, "earlier_issues", lambda *_: [])
-    result = gate(setting, build(setting, "usage-by-age", PERIOD).id)
-    assert "candidate_together" in failed(result)
-    assert any("service-usage 2026-10 v1, usage." in reason for reason in result.reasons)
-
-
-@pytest.mark.parametrize("name", RELEASES)
-def test_the_shipped_releases_pass(setting, name):
-    candidate = build(setting, name, PERIOD)
-    result = gate(setting, candidate.id)
-    assert result.opened, result.reasons
-    assert not attack([candidate.folder])
-
-
-def test_an_audit_that_ends_early_closes_the_gate(setting, monkeypatch):
-    def endless(*_, **__):
-        raise AuditUnfinished("the attack did not finish in its time")
-
-    monkeypatch.setattr(jobs.attacks, "audit", endless)
-    result = gate(setting, build(setting, "search-trends", PERIOD).id)
-    assert not result.opened
-    assert result.reasons[0] == "the attack did not finish in its time"

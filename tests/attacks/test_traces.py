@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +10,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from anonymization.home import Home
-from anonymization.release.ledger import Ledger
 from anonymization.release.package import read_package, table_csv, write_package
 from anonymization.tables.model import CONFIDENTIAL
-from jobs.build import build, plan_release
+from jobs.build import plan_release
 from jobs.demo import RELEASES
-from jobs.setting import Setting
 
 pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"
@@ -25,13 +21,9 @@ HIDDEN = 7_654_321
 """A figure that is nowhere else."""
 
 
-@pytest.fixture(scope="module")
-def packages(world, policies, tmp_path_factory):
-    home = Home(shutil.copytree(world.home.root, tmp_path_factory.mktemp("traces") / "home"))
-    ledger = Ledger.of(home)
-    setting = Setting(home, policies, ledger)
-    yield {name: build(setting, name, PERIOD).package for name in RELEASES}
-    ledger.close()
+@pytest.fixture
+def packages(shipped):
+    return {name: candidate.package for name, candidate in shipped.candidates.items()}
 
 
 def with_figures_under_the_blanks(table, figure):
@@ -62,7 +54,7 @@ def test_a_figure_under_a_blank_changes_no_byte(packages, policies, tmp_path, na
 
 def test_the_attack_on_blanks_works(packages):
     """A writer that took the column's own memory would show what is under a blank."""
-    table = next(t for t in read_package(packages["service-usage"]).tables)
+    (table,) = read_package(packages["service-usage"]).tables
     made = with_figures_under_the_blanks(table, HIDDEN)
     assert HIDDEN in made.frame["users"].array._data
     assert str(HIDDEN).encode() not in table_csv(made)

@@ -184,13 +184,13 @@ def test_past_its_deadline_nothing_is_decided():
 
 @pytest.mark.parametrize(("seed", "size", "share"), [(0, 250, 0.1), (1, 250, 0.1), (0, 400, 0.1), (2, 400, 0.1)])
 def test_a_pattern_without_one_of_its_cells_leaks(seed, size, share):
-    """Every mutant of a pattern, one secondary cell published, is found."""
+    """Every mutant of a pattern, one others cell published, is found."""
     problem = linked_cells(seed, size, unsafe=share)
     pattern = suppress(problem)
-    secondary = np.flatnonzero(pattern.hidden & ~problem.hidden)
+    others = np.flatnonzero(pattern.hidden & ~problem.hidden)
     assert exposed(problem, pattern.hidden) == set()
-    assert len(secondary) > 40
-    for cell in secondary:
+    assert len(others) > 40
+    for cell in others:
         leaky = pattern.hidden.copy()
         leaky[cell] = False
         assert exposed(problem, leaky), f"cell {cell} could have been published"

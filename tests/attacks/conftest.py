@@ -1,0 +1,44 @@
+"""What the attacks share: what the gate found, and every shipped release in one home."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+import pytest
+
+from anonymization.home import Home
+from anonymization.release.ledger import Ledger
+from jobs.build import build
+from jobs.demo import RELEASES
+from jobs.gate import gate
+from jobs.review import review
+from jobs.setting import Setting
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A home in which every shipped release was built, gated and reviewed; by name its candidate and the gate's result."""
+
+    home: Home
+    candidates: dict
+    results: dict
+
+
+@pytest.fixture(scope="session")
+def shipped(world, policies, tmp_path_factory):
+    home = Home(shutil.copytree(world.home.root, tmp_path_factory.mktemp("shipped") / "home"))
+    ledger = Ledger.of(home)
+    setting = Setting(home, policies, ledger)
+    candidates = {name: build(setting, name, "2026-10") for name in RELEASES}
+    results = {name: gate(setting, candidate.id) for name, candidate in candidates.items()}
+    for name, candidate in candidates.items():
+        (home.metrics / f"{name}.md").write_text(review(setting, candidate.id))
+    ledger.close()
+    return Shipped(home, candidates, results)
+
+
+@pytest.fixture(scope="session")
+def failed():
+    """Tells the suites that a gate's result failed."""
+    return lambda result: {suite.name for suite in result.results if not suite.success}

@@ -1,0 +1,109 @@
+"""Around the gate: what is changed between the build and the gate, what is out already, and what ships."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+import jobs.attacks
+import jobs.protection
+from anonymization.errors import AuditUnfinished, IntegrityError
+from anonymization.policy.load import load_policies
+from jobs.audit import attack
+from jobs.build import build
+from jobs.demo import RELEASES
+from jobs.gate import gate
+
+pytestmark = pytest.mark.xdist_group("attacks")
+PERIOD = "2026-10"
+POLICIES = Path(__file__).parents[2] / "policies"
+
+
+# What happens between the build and the gate.
+
+
+def last_figure_changed(candidate):
+    path = candidate.package / "tables" / "usage.csv"
+    text = path.read_text()
+    path.write_text(text[: text.rindex("F")] + "C\n")
+
+
+def manifest_made_anew(candidate):
+    """Whoever changes a table can make its manifest, too: not the digest that the ledger holds."""
+    last_figure_changed(candidate)
+    digests = {
+        path.relative_to(candidate.package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(candidate.package.rglob("*"))
+        if path.is_file() and path.name != "MANIFEST.json"
+    }
+    (candidate.package / "MANIFEST.json").write_text(json.dumps({"files": digests}))
+
+
+def needs_lost(candidate):
+    next(candidate.evidence.glob("needs*")).write_text("")
+
+
+@pytest.mark.parametrize("change", [last_figure_changed, manifest_made_anew, needs_lost])
+def test_a_candidate_that_was_changed_is_none(setting, change):
+    candidate = build(setting, "service-usage", PERIOD)
+    change(candidate)
+    with pytest.raises(IntegrityError):
+        gate(setting, candidate.id)
+
+
+def test_a_policy_that_was_changed_closes_the_gate(setting, policy_folder, failed):
+    candidate = build(setting, "service-usage", PERIOD)
+    path = policy_folder / "recipients.yaml"
+    path.write_text(path.read_text() + "# changed\n")
+    result = gate(replace(setting, policies=load_policies(policy_folder)), candidate.id)
+    assert failed(result) == {"candidate_policy"}
+
+
+def test_a_title_with_a_mail_address_closes_the_gate(declared, failed):
+    told = {"en": "Usage; questions to taro.yamada@example.jp", "ja": "利用状況"}
+    setting = declared("service-usage", "usage-with-address", title=told)
+    result = gate(setting, build(setting, "usage-with-address", PERIOD).id)
+    assert failed(result) == {"candidate_identifiers"}
+
+
+# Beside what is out already.
+
+
+def test_a_build_that_forgets_what_is_out_is_found_by_the_gate(declared, release_it, monkeypatch, failed):
+    """Another recipient gets the persons by service and age band alone: other cells are hidden than in the first."""
+    content = yaml.safe_load((POLICIES / "releases" / "service-usage.yaml").read_text())
+    dimensions = {name: of for name, of in content["dimensions"].items() if name != "status"}
+    tables = {"ages": content["tables"]["usage"] | {"dimensions": list(dimensions)}}
+    setting = declared(
+        "service-usage", "usage-by-age", dimensions=dimensions, tables=tables, recipient="urban-planning"
+    )
+    release_it(setting, build(setting, "service-usage", PERIOD))
+    honest = build(setting, "usage-by-age", PERIOD)
+    assert honest.request.figures["cells confidential because of earlier releases alone"] > 0
+    assert gate(setting, honest.id).opened
+    monkeypatch.setattr(jobs.protection, "earlier_issues", lambda *_: [])
+    result = gate(setting, build(setting, "usage-by-age", PERIOD).id)
+    assert "candidate_together" in failed(result)
+    assert any("service-usage 2026-10 v1, usage." in reason for reason in result.reasons)
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_the_shipped_releases_pass(shipped, name):
+    result = shipped.results[name]
+    assert result.opened, result.reasons
+    assert not attack([shipped.candidates[name].folder])
+
+
+def test_an_audit_that_ends_early_closes_the_gate(setting, monkeypatch):
+    def endless(*_, **__):
+        raise AuditUnfinished("the attack did not finish in its time")
+
+    monkeypatch.setattr(jobs.attacks, "audit", endless)
+    result = gate(setting, build(setting, "search-trends", PERIOD).id)
+    assert not result.opened
+    assert result.reasons[0] == "the attack did not finish in its time"
