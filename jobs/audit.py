@@ -26,3 +26,9 @@ def _package(directory: Path) -> Package:
     if not (folder / "datapackage.json").is_file():
         raise InputError(f"{directory} is no release directory: it holds no datapackage.json")
     return read_package(folder)
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("audit")

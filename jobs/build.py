@@ -176,3 +176,9 @@ def _figures(protected: Protected) -> dict[str, int]:
     figures["cells unsafe by themselves"] = protected.unsafe
     figures["cells confidential because of earlier releases alone"] = protected.for_earlier
     return figures
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("build")

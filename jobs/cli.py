@@ -1,4 +1,7 @@
-"""The `noren` command: one verb a stage. Exit codes: 0 done, 1 refused by a check, 2 wrong input or usage."""
+"""The `noren` command: one verb a stage.
+
+Exit codes: 0 done, 1 refused by a check, 2 wrong input or usage, 3 a fault of the program.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +15,27 @@ import click
 from rich.console import Console
 from rich.markdown import Markdown
 
-from anonymization.errors import InputError, NorenError, Refusal
+from anonymization.errors import InputError, Refusal
 from anonymization.home import Home
 from jobs import cli_microdata, cli_tables
+from jobs.stage import judged, tell, verdict_option
 
 OUT = Console(soft_wrap=True)
 DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 class _Noren(click.Group):
-    """Turns the errors of the library into one line and an exit code."""
+    """Turns how a verb ends into a message, an exit code and, where asked for, a verdict."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; an error that was raised on purpose is a message, not a trace."""
-        try:
+        with judged(ctx):
             return super().invoke(ctx)
-        except NorenError as error:
-            click.echo(f"noren: {'refused: ' if isinstance(error, Refusal) else ''}{error}", err=True)
-            sys.exit(error.exit_code)
 
 
 @click.group(cls=_Noren, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="noren")
+@verdict_option
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """From user-information logs to statistics that give nobody away.
@@ -96,10 +98,12 @@ def intake(source: str | None, day: datetime | None) -> None:
     from expectations.gate import check_intake, reasons  # noqa: PLC0415
     from jobs.demo import bar, print_intake  # noqa: PLC0415
     from jobs.intake import arrivals, intake_frames, run_intake  # noqa: PLC0415
+    from jobs.review import totals  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     only: date | None = day.date() if day is not None else None
     with opened() as setting, bar(OUT) as progress:
+        tell(policy_digest=setting.policies.digest)
         files = arrivals(setting.home, setting.policies, source, only)
         step = progress.add_task("Taking logs in", total=len(files))
         run = run_intake(
@@ -110,10 +114,14 @@ def intake(source: str | None, day: datetime | None) -> None:
     if not files:
         OUT.print("nothing to take in: landing/source=<name>/arrived=<YYYY-MM-DD>/ holds no file that was asked for")
     fresh = [taken for taken in run.taken if not taken.again]
+    taken, read, accepted, quarantined, dropped = totals(fresh)
+    tell(files=len(files), taken=taken, read=read, accepted=accepted, quarantined=quarantined, dropped=dropped)
+    tell(failures=[{"file": name, "reason": why} for name, why in run.failures])
     if run.failures:
         raise InputError(f"{len(run.failures)} file(s) were not taken in; see above")
     closed = reasons(check_intake(*intake_frames(fresh, setting.policies))) if fresh else []
     if closed:
+        tell(reasons=closed)
         raise Refusal("the intake's checks: " + "; ".join(closed))
 
 
@@ -128,7 +136,10 @@ def build(release: str, period: str, engine: str, master: str | None) -> None:
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting:
+        tell(policy_digest=setting.policies.digest)
         candidate = run(setting, release, period, engine=engine, master=master)
+    built = candidate.request
+    tell(candidate=candidate.id, digest=built.digest, release=built.release, period=built.period)
     for name, figure in candidate.request.figures.items():
         OUT.print(f"{name}: {figure:,}", highlight=False)
     OUT.print(f"built on {engine} in {candidate.request.seconds} s; digest {candidate.request.digest}", highlight=False)
@@ -139,15 +150,22 @@ def build(release: str, period: str, engine: str, master: str | None) -> None:
 @click.argument("candidate")
 def gate(candidate: str) -> None:
     """Check CANDIDATE against the events and everything that is out; exit 1 while the gate is closed."""
+    from anonymization.release.candidate import load_candidate  # noqa: PLC0415
+    from anonymization.release.verdict import FILE, verdict_digest  # noqa: PLC0415
     from jobs.gate import gate as run  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting:
+        tell(policy_digest=setting.policies.digest)
         result = run(setting, candidate)
+        checked = load_candidate(setting.home, setting.ledger, candidate)
+    tell(candidate=candidate, digest=checked.request.digest)
+    tell(verdict=checked.evidence / FILE, verdict_digest=verdict_digest(checked))
     for suite in result.results:
         for check in suite.checks:
             OUT.print(f"{'passed' if check.success else 'FAILED'}  {suite.name}: {check.meaning}", highlight=False)
     if not result.opened:
+        tell(reasons=list(result.reasons))
         raise Refusal("the gate is closed:\n  " + "\n  ".join(result.reasons))
     OUT.print(f"the gate is open for {candidate}", highlight=False)
 
@@ -220,17 +238,15 @@ def enrol(name: str, path: Path) -> None:
 @click.argument("candidate")
 def publish(candidate: str) -> None:
     """Publish an approved CANDIDATE as the next version of its release, and load the analysts' mart."""
-    from anonymization.release.publish import publish as run  # noqa: PLC0415
-    from jobs.mart import load_mart  # noqa: PLC0415
+    from jobs.publish import publish as run  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting:
-        done = run(
-            setting.home, setting.ledger, candidate,
-            officers=setting.officers, policy_digest=setting.policies.digest, demo=setting.demo,
-        )  # fmt: skip
-        mart_line = load_mart(setting)
+        tell(policy_digest=setting.policies.digest)
+        done, mart_line = run(setting, candidate)
     p = done.publication
+    tell(candidate=candidate, digest=p.digest, release=p.release, period=p.period, version=p.version)
+    tell(folder=done.folder, mart=mart_line)
     OUT.print(f"published {p.release} {p.period} v{p.version}", highlight=False)
     click.echo(mart_line, err=mart_line.startswith("WARNING"))
     click.echo(done.folder)

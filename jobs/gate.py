@@ -261,3 +261,9 @@ def _policy(setting: Setting, candidate: Candidate, plan: Plan) -> pd.DataFrame:
         permitted = False
     row = (permitted, one_key_period(plan.period), request.policy_digest == policies.digest)
     return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged"])
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("gate")

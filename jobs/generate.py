@@ -274,3 +274,9 @@ def _repeat_a_file(home: Home, days: list[date], done: Generated) -> None:
     again.chmod(0o600)
     done.repeated = 1
     done.files += 1
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("generate")

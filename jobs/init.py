@@ -24,3 +24,9 @@ def initialize(home: Home) -> bool:
     if database.exists():
         database.chmod(0o600)
     return new
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("init")

@@ -223,3 +223,9 @@ def intake_frames(taken: Sequence[Taken], policies: Policies) -> tuple[pd.DataFr
     seen = {(t.source, column, code) for t in taken for column, codes in t.codes.items() for code in codes}
     domains = [(s, column, code, code in coded[s, column]) for s, column, code in sorted(seen)]
     return days, pd.DataFrame(domains, columns=["source", "column", "code", "in_domain"])
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("intake")

@@ -163,3 +163,9 @@ def totals(taken: Sequence[Taken]) -> tuple[int, int, int, int, int]:
         sum(sum(t.quarantined.values()) for t in taken),
         sum(sum(t.dropped.values()) for t in taken),
     )
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("review")
