@@ -24,9 +24,10 @@ check: .venv/dev.done ## lint, format, types and the floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: .venv/dev.done ## side-by-side measurements, as ratios (EVENTS="10000000 100000000" for the full figures and growth)
+bench: EVENTS = 1000000 10000000
+bench: .venv/dev.done ## side-by-side measurements, as ratios, Spark included (EVENTS="10000000 100000000" for the full figures and growth)
 	@$(MAKE) --no-print-directory .venv-others/done || echo "bench: .venv-others could not be made; see above"
-	@$(BIN)/python -m benchmarks --events $(EVENTS)
+	@$(BIN)/python -m benchmarks --spark --events $(EVENTS)
 
 profile: .venv/dev.done ## where each second of them goes (EVENTS=10000000)
 	@$(BIN)/python -m benchmarks.profile --events $(EVENTS)

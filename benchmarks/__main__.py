@@ -1,5 +1,6 @@
 """`make bench`: intake to a plain COPY, facts and tables to a bare scan, growth from one size to the next.
 
+With `--spark` also two releases on Spark, as Noren writes them and by hand, and equal digests (`benchmarks/scale.py`).
 Then the protection of tables (`benchmarks/disclosure.py`), and k-anonymity side by side (`benchmarks/microdata.py`)
 on as many rows.
 
@@ -20,8 +21,9 @@ from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
 from anonymization.tables.spec import Plan
 from anonymization.tables.tabulate import tabulate
-from benchmarks import disclosure, microdata
+from benchmarks import disclosure, microdata, scale
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
+from benchmarks.spark_by_hand import BY_HAND
 from jobs.build import find_inputs, opened_events, plan_release
 from jobs.demo import RELEASES
 from jobs.generate import MONTH, generate
@@ -83,11 +85,11 @@ def bare_scan(home: Home, columns: dict[str, list[str]]) -> None:
             connection.execute(f"SELECT {folded} FROM {rows}").fetchall()
 
 
-def made(home: Home, policies: Policies, name: str, engine: str) -> tuple[Cost, Cost]:
+def made(home: Home, policies: Policies, name: str) -> tuple[Cost, Cost]:
     """Make a release's protected tables; return what tabulating and what protecting cost."""
     plan, _ = plan_release(policies, name, MONTH)
     inputs = find_inputs(home, plan.release.sources, plan.period)
-    with opened_events(home, policies, inputs, engine=engine) as (opened, relations):
+    with opened_events(home, policies, inputs, engine="duckdb") as (opened, relations):
         before = now()
         tables = tabulate(opened, plan, relations)
         tabulated = since(before)
@@ -96,7 +98,7 @@ def made(home: Home, policies: Policies, name: str, engine: str) -> tuple[Cost, 
     return tabulated, since(before)
 
 
-def bench(events: int, folder: Path, *, spark: bool) -> dict[str, Cost]:
+def bench(events: int, folder: Path, *, spark: bool, copies: int = 0) -> dict[str, Cost]:
     """Run every measurement at one size, print it, and return the steps whose growth is told."""
     policies = load_policies(policy_folder())
     home = Home(folder / f"home-{events}")
@@ -106,19 +108,43 @@ def bench(events: int, folder: Path, *, spark: bool) -> dict[str, Cost]:
     show(f"generate a month of logs: {rows:,} rows", cost)
     floor, _ = apart(lambda: plain_copy(home, policies))
     show("plain COPY of the raw files (DuckDB)", floor)
-    grown = {}
+    grown: dict[str, Cost] = {}
+    small: dict[str, Cost] = {}
     grown["intake"], _ = apart(lambda: run_intake(home, policies, arrivals(home, policies), optouts=[]) and None)
     show("intake / plain COPY", grown["intake"], floor)
     for name in RELEASES:
         plan, _ = plan_release(policies, name, MONTH)
         scan, _ = apart(partial(bare_scan, home, columns_used(plan)))
         show(f"{name}: bare scan of the columns used", scan)
-        for engine in ("duckdb", "spark") if spark else ("duckdb",):
-            cost, (tabulated, protected) = apart(partial(made, home, policies, name, engine))
-            show(f"{name}: facts + tables on {engine} / scan", tabulated, scan)
-            show(f"{name}: protect / scan", protected, scan)
-            grown[f"{name} on {engine}"] = cost
+        cost, (tabulated, protected) = apart(partial(made, home, policies, name))
+        show(f"{name}: facts + tables / scan", tabulated, scan)
+        show(f"{name}: protect / scan", protected, scan)
+        grown[name] = cost
+    if spark:
+        side_by_side(home, policies)
+    if copies:
+        for name in BY_HAND:
+            _, told = apart(partial(scale.generated, home, policies, name, "duckdb", packaged=False))
+            small[name] = told.cost
+        wide, _ = apart(partial(scale.multiplied, home, folder / "wide", copies))
+        show(f"events of {copies} times as many persons", wide)
+        for name in BY_HAND:
+            _, told = apart(partial(scale.generated, Home(folder / "wide"), policies, name, "duckdb", packaged=False))
+            show(f"{name}: facts + tables, {copies} times as large / before", told.cost, small[name])
+            scale.grown(small[name], told.cost, copies, memory_of(os.environ["NOREN_MEMORY_LIMIT"]))
     return grown
+
+
+def side_by_side(home: Home, policies: Policies) -> None:
+    """Measure releases on DuckDB, on Spark and by hand; end the run where their digests differ."""
+    for name in BY_HAND:
+        plan, _ = plan_release(policies, name, MONTH)
+        scale.bench(home, policies, name, partial(bare_scan, home, columns_used(plan)))
+
+
+def memory_of(limit: str) -> int:
+    """Return the bytes of a limit such as 2GB."""
+    return int(limit[:-2]) * (10**9 if limit.endswith("GB") else 10**6)
 
 
 def main() -> None:
@@ -129,7 +155,10 @@ def main() -> None:
     )
     parser.add_argument("--memory-limit", default="2GB", help="of DuckDB, also of what is measured against")
     parser.add_argument("--folder", type=Path, help="where the logs go; default the system's temporary folder")
-    parser.add_argument("--spark", action="store_true", help="also on Spark (wall seconds count: its CPU is Java's)")
+    parser.add_argument("--spark", action="store_true", help="two releases also on Spark, generated and by hand")
+    parser.add_argument(
+        "--copies", type=int, default=0, help="also facts and tables of so many times the largest size's persons"
+    )
     parser.add_argument("--without-microdata", action="store_true", help="leave k-anonymity out")
     parser.add_argument("--without-disclosure", action="store_true", help="leave the protection of tables out")
     parser.add_argument("--without-others", action="store_true", help="leave the other tools of k-anonymity out")
@@ -138,7 +167,8 @@ def main() -> None:
     before: tuple[int, dict[str, Cost]] | None = None
     for events in given.events:
         with tempfile.TemporaryDirectory(prefix="noren-bench-", dir=given.folder) as folder:
-            grown = bench(events, Path(folder), spark=given.spark)
+            copies = given.copies if events == max(given.events) else 0
+            grown = bench(events, Path(folder), spark=given.spark, copies=copies)
         if before is not None:
             print(ROW.format(f"growth from {before[0]:,} to {events:,} events", "", "", "", ""))
             for name, cost in grown.items():
