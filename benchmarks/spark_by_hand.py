@@ -41,7 +41,7 @@ def web_audience(spark: Any, files: Files, first: int, past: int) -> pd.DataFram
     persons = persons.groupBy("p", "margin", *names).agg(*(F.sum(value).alias(value) for value in values))
     largest = [F.max_by(value, value, 2).alias(f"{value}#") for value in values]
     sums = [F.sum(value).alias(value) for value in values]
-    cells = persons.groupBy("margin", *names).agg(F.count("*").alias("visitors"), *sums, *largest).toPandas()
+    cells = persons.groupBy("margin", *names).agg(F.count("*").alias("visitors"), *sums, *largest).toArrow().to_pandas()
     for name in names:
         rolled = cells["margin"].map(lambda margin, name=name: name not in kept[margin])
         code = pd.to_datetime(cells[name], unit="D").dt.strftime("%Y-%m-%d") if name == "day" else cells[name]
@@ -81,7 +81,7 @@ def monthly_audience(spark: Any, files: Files, first: int, past: int) -> pd.Data
         F.coalesce("age_band", F.lit(UNKNOWN)).alias("age_band"),
         F.explode(F.array_append("used", F.lit(TOTAL))).alias("service"),
     )
-    counted = rows.groupBy("measure", "region", "age_band", "service").count().toPandas()
+    counted = rows.groupBy("measure", "region", "age_band", "service").count().toArrow().to_pandas()
     keys = ["region", "age_band", "service"]
     fine = counted.pivot_table(index=keys, columns="measure", values="count", fill_value=0).reset_index()
     with HIERARCHY.open(encoding="utf-8") as lines:

@@ -49,10 +49,10 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
     files: dict[str, tuple[Path, ...]] = {}
     taken: dict[str, tuple[Taken, ...]] = {}
     for source in sources:
-        found = [(path, one) for path, one in known_files(home, source) if _touches(one, period)]
+        found = [(paths, one) for paths, one in known_files(home, source) if _touches(one, period)]
         if not found:
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
-        files[source] = tuple(path for path, _ in found)
+        files[source] = tuple(path for paths, _ in found for path in paths)
         taken[source] = tuple(one for _, one in found)
     return Inputs(files, taken)
 

@@ -92,7 +92,9 @@ def demo(events: int, seed: int) -> None:
 @main.command()
 @click.option("--source", help="Only this source.")
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Only what arrived on this day.")
-def intake(source: str | None, day: datetime | None) -> None:
+@click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
+@click.option("--master", help="Spark's master, such as spark://host:7077; default local[*].")
+def intake(source: str | None, day: datetime | None, engine: str, master: str | None) -> None:
     """Take new files of landing/ in; a file known by its content changes nothing."""
     from anonymization.release.choices import optouts  # noqa: PLC0415
     from expectations.gate import check_intake, reasons  # noqa: PLC0415
@@ -108,7 +110,7 @@ def intake(source: str | None, day: datetime | None) -> None:
         step = progress.add_task("Taking logs in", total=len(files))
         run = run_intake(
             setting.home, setting.policies, files, optouts=optouts(setting.home),
-            progress=lambda _: progress.advance(step),
+            progress=lambda _: progress.advance(step), engine=engine, master=master,
         )  # fmt: skip
     print_intake(OUT, run)
     if not files:

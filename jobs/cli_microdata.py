@@ -128,7 +128,7 @@ def risk(data: Path, quasi_identifiers: tuple[str, ...], sensitive: str | None, 
 @click.option("--master", help="Spark's master, such as spark://host:7077; default local[*].")
 def profile(release: str, period: str, limit: float, engine: str, master: str | None) -> None:
     """Propose levels for RELEASE's person dimensions; they are pinned by hand, and rechecked by the gate."""
-    from jobs.profile import lines, propose  # noqa: PLC0415
+    from jobs.proposal import lines, propose  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting:

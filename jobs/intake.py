@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import Arrival, Surroundings, Taken, take_in
+from anonymization.deidentify.intake import Arrival, Surroundings, Taken, files_of, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.engine import memory_share, open_engine
@@ -76,20 +76,22 @@ def run_intake(
     *,
     optouts: Sequence[tuple[str, str]],
     progress: Callable[[Taken], None] | None = None,
+    engine: str = "duckdb",
+    master: str | None = None,
 ) -> IntakeRun:
     """Take the files in; a file that fails leaves nothing behind and stops no other.
 
-    Sources are taken side by side, one a core; files of a source one after another, so that a file delivered
-    twice in one run is known the second time. Several runs may work in one home, on different sources: a source
-    that another run is taking in is left to that run, and told among the failures. A run that was ended at any
-    moment is taken up by the next one.
+    Sources are taken side by side, one a core, or on Spark all at once; files of a source one after another, so that a
+    file delivered twice in one run is known the second time. Several runs may work in one home, on different sources:
+    a source that another run is taking in is left to that run, and told among the failures. A run that was ended at
+    any moment is taken up by the next one.
     """
     sources = {arrival.source.source: arrival.source for arrival in files}
     cores = os.cpu_count() or 1
-    side_by_side = max(1, min(cores, len(sources)))
+    side_by_side = max(1, len(sources) if engine == "spark" else min(cores, len(sources)))
     shared = _Shared(
         home, policies, PeriodKeys(home), optouts, DeviceFamilies(), Keywords(), progress,
-        memory=memory_share(side_by_side), threads=max(1, cores // side_by_side),
+        memory=memory_share(side_by_side), threads=max(1, cores // side_by_side), engine=engine, master=master,
     )  # fmt: skip
     own = {name: [arrival for arrival in files if arrival.source.source == name] for name in sources}
     with ThreadPoolExecutor(max_workers=side_by_side) as workers:
@@ -115,6 +117,8 @@ class _Shared:
     progress: Callable[[Taken], None] | None
     memory: str
     threads: int
+    engine: str
+    master: str | None
 
 
 @contextmanager
@@ -147,11 +151,12 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
     taken: list[Taken] = []
     failures: list[tuple[str, str]] = []
     with open_engine(
-        "duckdb",
+        shared.engine,
         temporary=home.temporary,
         folders=[home.landing, home.events, home.quarantine],
         memory_limit=shared.memory,
         threads=shared.threads,
+        master=shared.master,
     ) as engine:
         around = Surroundings(
             home=home,
@@ -183,10 +188,11 @@ def _write_metrics(home: Home, run: IntakeRun) -> None:
     path.chmod(0o600)
 
 
-def known_files(home: Home, source: str | None = None) -> Iterator[tuple[Path, Taken]]:
-    """Yield every file taken in, with its events."""
+def known_files(home: Home, source: str | None = None) -> Iterator[tuple[tuple[Path, ...], Taken]]:
+    """Yield the events of every file taken in, and what became of it."""
     for path in sorted(home.events.glob(f"source={source or '*'}/arrived=*/*.json")):
-        yield path.with_suffix(".parquet"), Taken(**json.loads(path.read_text(encoding="utf-8")))
+        taken = Taken(**json.loads(path.read_text(encoding="utf-8")))
+        yield files_of(path.with_suffix(".parquet"), taken.parts), taken
 
 
 def intake_frames(taken: Sequence[Taken], policies: Policies) -> tuple[pd.DataFrame, pd.DataFrame]:

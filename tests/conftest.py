@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import Arrival, Surroundings, take_in
+from anonymization.deidentify.intake import Arrival, Surroundings, files_of, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.home import Home
@@ -218,12 +218,11 @@ def release_it(approve, publish_it):
 class Intake:
     """Takes files in, one at a time, and reads their events back."""
 
-    def __init__(self, home, policies, optouts=()):
-        self.home, self.policies = home, policies
+    def __init__(self, home, policies, engine, optouts=()):
+        self.home, self.policies, self.engine = home, policies, engine
         linked = {
             link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links
         }
-        self.engine = open_engine("duckdb", temporary=home.temporary, folders=[home.root])
         self.around = Surroundings(
             home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
             DeviceFamilies(), Keywords(),
@@ -236,11 +235,9 @@ class Intake:
 
     def events(self, taken):
         path = self.home.events / f"source={taken.source}" / f"arrived={taken.arrived}" / f"{taken.digest[:16]}.parquet"
-        return pq.read_table(path).to_pylist()
+        return [row for part in files_of(path, taken.parts) for row in pq.read_table(part).to_pylist()]
 
 
 @pytest.fixture
-def intake(home, policies):
-    made = Intake(home, policies, optouts=[("cookie", "opted"), ("member", "gone")])
-    yield made
-    made.engine.close()
+def intake(home, policies, engine):
+    return Intake(home, policies, engine, optouts=[("cookie", "opted"), ("member", "gone")])

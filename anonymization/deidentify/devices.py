@@ -85,6 +85,8 @@ def families(user_agent: str) -> Families:
 class DeviceFamilies:
     """Families of user agents, each parsed once a run however many files hold it."""
 
+    schema = SCHEMA
+
     def __init__(self) -> None:
         self._distinct = Distinct(families)
 

@@ -16,6 +16,10 @@ class Distinct(Generic[Result]):
         self._limit = limit
         self._known: dict[str, Result] = {}
 
+    def __reduce__(self) -> tuple[type[Distinct[Result]], tuple[Callable[[str], Result], int]]:
+        """Go to another process without what is known: it would be sent with every task."""
+        return Distinct, (self._work, self._limit)
+
     def of(self, values: Iterable[str]) -> list[Result]:
         """Return the results, in the order of the values."""
         known = self._known

@@ -26,7 +26,7 @@ from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, open_raw
 from anonymization.deidentify.screening import Screened, content_digest, screen
 from anonymization.deidentify.treatments import UNKNOWN
-from anonymization.engine.base import Engine
+from anonymization.engine.base import Engine, numbered
 from anonymization.errors import SourceError
 from anonymization.home import Home, private_folder
 from anonymization.keys import PeriodKeys
@@ -80,6 +80,7 @@ class Taken:
         codes: distinct codes seen in each coded column.
         removed: rows whose search keyword held personal data and was given up, by kind.
         peak_memory: of the whole process so far, in bytes.
+        parts: number of Parquet files that hold the events (see `engine.base.numbered`).
     """
 
     source: str
@@ -100,6 +101,7 @@ class Taken:
     peak_memory: int
     removed: dict[str, int] = field(default_factory=dict)
     again: bool = False
+    parts: int = 1
 
     def __post_init__(self) -> None:
         """Refuse to exist unless every row is accounted for."""
@@ -188,13 +190,14 @@ def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened
     columns = ", ".join(f'"{name}"' for name in event_columns(source, linked=linked))
     part = _beside(around.home.events, arrival, screened.digest, ".part")
     private_folder(part.parent)
-    engine.write_parquet(f"SELECT {columns} FROM judged WHERE {ACCEPTED}", part)
+    parts = engine.write_parquet(f"SELECT {columns} FROM judged WHERE {ACCEPTED}", part)
     if quarantined:
         aside = _beside(around.home.quarantine, arrival, screened.digest, ".parquet")
         private_folder(aside.parent)
-        engine.write_parquet("SELECT reason, line FROM judged WHERE reason IS NOT NULL", aside)
-        aside.chmod(0o600)
-    first, last, unknown, codes = _look_at_events(engine, source, part, linked=linked)
+        number = engine.write_parquet("SELECT reason, line FROM judged WHERE reason IS NOT NULL", aside)
+        for path in files_of(aside, number):
+            path.chmod(0o600)
+    first, last, unknown, codes = _look_at_events(engine, source, files_of(part, parts), linked=linked)
     taken = Taken(
         source=source.source,
         arrived=arrival.arrived.isoformat(),
@@ -213,6 +216,7 @@ def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened
         last_day=last,
         seconds=round(time.perf_counter() - started, 3),
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        parts=parts,
     )
     _commit(part, taken)
     return taken
@@ -234,7 +238,7 @@ def _account(engine: Engine) -> tuple[Counter[str], Counter[str], int, int]:
 
 
 def _look_at_events(
-    engine: Engine, source: Source, path: Path, *, linked: bool
+    engine: Engine, source: Source, paths: Sequence[Path], *, linked: bool
 ) -> tuple[int | None, int | None, dict[str, int], dict[str, list[str]]]:
     """First and last day, the number of `unknown` a column, and the distinct codes a coded column."""
     schema = event_schema(source, linked=linked)
@@ -243,7 +247,7 @@ def _look_at_events(
         ["min(day) AS first", "max(day) AS last"]
         + [f'count(*) FILTER (WHERE "{name}" = \'{UNKNOWN}\') AS "{name}"' for name in texts]
     )
-    engine.open_events("written", [path], schema)
+    engine.open_events("written", paths, schema)
     try:
         row = engine.fetch(f"SELECT {counts} FROM written").to_pylist()[0]
         coded = sorted({c.into or n for n, c in source.columns.items() if c.treatment is Treatment.CODE})
@@ -260,12 +264,18 @@ def _look_at_events(
 
 def _commit(part: Path, taken: Taken) -> None:
     """Make the events visible, then the metrics that say they are whole."""
-    part.chmod(0o600)
-    part.replace(part.with_suffix(".parquet"))
+    for path in files_of(part, taken.parts):
+        path.chmod(0o600)
+        path.replace(path.with_suffix(".parquet"))
     metrics = part.with_suffix(".json.part")
     metrics.write_text(json.dumps(asdict(taken), indent=1, sort_keys=True) + "\n", encoding="utf-8")
     metrics.chmod(0o600)
     metrics.replace(part.with_suffix(".json"))
+
+
+def files_of(path: Path, parts: int) -> tuple[Path, ...]:
+    """Return the paths of what was written under one name."""
+    return tuple(numbered(path, number) for number in range(parts))
 
 
 def _beside(zone: Path, arrival: Arrival, digest: str, suffix: str) -> Path:
@@ -285,12 +295,12 @@ def _register_distinct(source: Source, around: Surroundings) -> list[str]:
     """Work on each distinct user agent and keyword of the file; return the relations made."""
     made = []
     for name, treatment, column, work in (
-        ("agents", Treatment.USER_AGENT, "user_agent", around.devices.relation),
-        ("keywords", Treatment.KEYWORD, "raw_keyword", around.keywords.relation),
+        ("agents", Treatment.USER_AGENT, "user_agent", around.devices),
+        ("keywords", Treatment.KEYWORD, "raw_keyword", around.keywords),
     ):
         if column_of(source, treatment) is not None:
             distinct = f"SELECT DISTINCT {column} FROM parsed WHERE reason IS NULL AND {column} IS NOT NULL"
-            around.engine.register(name, work(around.engine.fetch(distinct).column(column).to_pylist()))
+            around.engine.work_out(name, distinct, work.relation, work.schema)
             made.append(name)
     return made
 

@@ -137,6 +137,8 @@ def cleaned(raw: str) -> tuple[str, str | None]:
 class Keywords:
     """Keywords of a run, each cleaned once however many files hold it."""
 
+    schema = SCHEMA
+
     def __init__(self) -> None:
         self._distinct = Distinct(cleaned)
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
+import socket
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import pyarrow as pa
+
+Work: TypeAlias = Callable[[Sequence[str]], pa.Table]
+"""What Python makes of distinct texts: rows for each of them, in any order. Goes to Spark's workers, so it pickles."""
+ABANDONED = 7 * 86_400
+"""Seconds after which what another machine's run left in a shared home counts as left behind."""
 
 
 class Engine(Protocol):
@@ -42,14 +49,20 @@ class Engine(Protocol):
     def view(self, name: str, sql: str) -> None:
         """Name a SELECT; it runs where it is used."""
 
+    def work_out(self, name: str, sql: str, work: Work, schema: pa.Schema) -> None:
+        """Keep as a relation what `work` makes of the texts in the only column of a SELECT, a bounded batch at a time.
+
+        The texts are distinct and not null; the rows have the columns of `schema`.
+        """
+
     def fetch(self, sql: str) -> pa.Table:
         """Run a SELECT and return its rows; equal Arrow types on both engines."""
 
     def explain(self, sql: str) -> str:
         """Return the text that the engine would run."""
 
-    def write_parquet(self, sql: str, path: Path) -> None:
-        """Run a SELECT and write its rows as one Parquet file (zstd)."""
+    def write_parquet(self, sql: str, path: Path) -> int:
+        """Run a SELECT and write its rows as Parquet files (zstd); return how many (see `numbered`), one at least."""
 
     def drop(self, name: str) -> None:
         """Forget a relation; an unknown name is no error."""
@@ -66,17 +79,27 @@ class Engine(Protocol):
         """Close the engine."""
 
 
+def numbered(path: Path, number: int) -> Path:
+    """Return the path of the nth file, from 0, of what is written under one name: `a.parquet`, `a-1.parquet`, ..."""
+    return path if number == 0 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
 def private_folder_of_this_run(temporary: Path, engine: str) -> Path:
     """Return a new private folder for what an engine spills; what runs that are over left behind is removed.
 
-    Two runs in one home, such as an intake and a build, do not touch each other's.
+    Two runs in one home, such as an intake and a build, do not touch each other's, on one machine or on two.
     """
     temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    here = socket.gethostname()
     for left in temporary.glob(f"{engine}-*-*"):
-        process = left.name.split("-")[1]
-        if process.isdigit() and not _alive(int(process)):
+        process, machine = left.name.split("-")[1], left.name.partition("@")[2]
+        if machine == here:
+            over = process.isdigit() and not _alive(int(process))
+        else:
+            over = time.time() - left.stat().st_mtime > ABANDONED
+        if over:
             shutil.rmtree(left, ignore_errors=True)
-    return wiped(temporary / f"{engine}-{os.getpid()}-{secrets.token_hex(4)}")
+    return wiped(temporary / f"{engine}-{os.getpid()}-{secrets.token_hex(4)}@{here}")
 
 
 def _alive(process: int) -> bool:

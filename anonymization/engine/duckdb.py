@@ -11,12 +11,15 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from anonymization.engine.base import normalized, private_folder_of_this_run, wiped
+from anonymization.engine.base import Work, normalized, private_folder_of_this_run, wiped
 from anonymization.engine.portable import literal, quoted, render
 from anonymization.errors import EngineError, SourceError
 
 LINE = 2 << 20
 """Longest line that the reader takes, in bytes; the screening lets through half of it."""
+
+BATCH = 10_000
+"""Texts that Python works on at a time, as many as Spark's Arrow batches hold."""
 
 
 class DuckDBEngine:
@@ -95,6 +98,13 @@ class DuckDBEngine:
         """See `Engine.view`."""
         self._view(name, render(sql, self.name))
 
+    def work_out(self, name: str, sql: str, work: Work, schema: pa.Schema) -> None:
+        """See `Engine.work_out`."""
+        with _wrapped(f"the relation {name!r}"):
+            reader = self._connection.sql(render(sql, self.name)).to_arrow_reader(BATCH)
+            made = [work(batch.column(0).to_pylist()) for batch in reader]
+        self.register(name, pa.concat_tables([schema.empty_table(), *made]))
+
     def fetch(self, sql: str) -> pa.Table:
         """See `Engine.fetch`."""
         with _wrapped("a query"):
@@ -104,9 +114,10 @@ class DuckDBEngine:
         """See `Engine.explain`."""
         return render(sql, self.name)
 
-    def write_parquet(self, sql: str, path: Path) -> None:
+    def write_parquet(self, sql: str, path: Path) -> int:
         """See `Engine.write_parquet`."""
         self._run(path.name, f"COPY ({render(sql, self.name)}) TO {_path(path)} (FORMAT parquet, COMPRESSION zstd)")
+        return 1
 
     def drop(self, name: str) -> None:
         """See `Engine.drop`."""

@@ -43,8 +43,8 @@ def copied(landed, folder):
 def contents(home):
     """What was taken in, by source and digest: the counts and every event."""
     found = {}
-    for path, taken in known_files(home):
-        rows = sorted(map(str, pq.read_table(path).to_pylist()))
+    for paths, taken in known_files(home):
+        rows = sorted(str(row) for path in paths for row in pq.read_table(path).to_pylist())
         found[taken.source, taken.digest] = (taken.read, taken.accepted, taken.quarantined, taken.dropped, rows)
     return found
 

@@ -202,3 +202,15 @@ def test_a_keyword_without_end_is_set_aside(intake, length, reason):
     taken = intake.take("searches", text(SEARCH[0], SEARCH[1], long), "a.tsv")
     assert taken.quarantined == ({} if reason is None else {reason: 1})
     assert taken.read == 2
+
+
+@pytest.mark.parametrize("name", ["_a.tsv", "a b.tsv", "a[1].tsv", "a*.tsv", "a?{b,c}.tsv", "a%20b.tsv", "時.tsv.gz"])
+def test_a_file_is_read_whatever_its_name(intake, name):
+    """Names that mean something else to an engine: hidden ones to Spark, wildcards to both."""
+    content = text(*ANALYTICS)
+    assert intake.take("analytics", gzip.compress(content) if name.endswith("gz") else content, name).accepted == 1
+
+
+@pytest.mark.parametrize("name", ["_a.parquet", "a[1].parquet", "a*.parquet"])
+def test_a_parquet_file_is_read_whatever_its_name(intake, name):
+    assert intake.take("service_usage", usage(), name).accepted == 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -70,14 +73,25 @@ def test_duckdb_reads_only_what_it_may(tmp_path, duckdb_engine):
 def test_what_a_run_that_is_over_spilled_is_wiped(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    (tmp_path / f"duckdb-{ended.pid}-00000000").mkdir()
-    (tmp_path / f"duckdb-{ended.pid}-00000000" / "left.tmp").write_text("x")
+    left = tmp_path / f"duckdb-{ended.pid}-00000000@{socket.gethostname()}"
+    left.mkdir()
+    (left / "left.tmp").write_text("x")
     with open_engine("duckdb", temporary=tmp_path), open_engine("duckdb", temporary=tmp_path):
         folders = list(tmp_path.glob("duckdb-*"))
         assert len(folders) == 2
         assert not list(tmp_path.rglob("left.tmp"))
         assert all(folder.stat().st_mode & 0o077 == 0 for folder in folders)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("days", "there"), [(1, True), (8, False)], ids=["at work, perhaps", "abandoned"])
+def test_what_another_machine_spilled_is_wiped_a_week_after(tmp_path, days, there):
+    theirs = tmp_path / "duckdb-1-00000000@another-machine"
+    theirs.mkdir()
+    then = time.time() - days * 86_400
+    os.utime(theirs, (then, then))
+    open_engine("duckdb", temporary=tmp_path).close()
+    assert theirs.exists() == there
 
 
 def test_every_construct_has_a_parity_case():

@@ -17,7 +17,7 @@ from anonymization.policy.protection import Suppression
 from jobs.build import build
 from jobs.gate import gate
 from jobs.microdata import write_microdata
-from jobs.profile import lines, propose
+from jobs.proposal import lines, propose
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "subscriber-profile", "2026-10"

@@ -1,0 +1,254 @@
+"""Starts Spark: its settings, its master, and a look at every worker before any work is given to it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import anonymization
+from anonymization.engine.base import private_folder_of_this_run, wiped
+from anonymization.engine.java import java_home
+from anonymization.engine.spark_errors import cause_of, guarded
+from anonymization.errors import EngineError, InputError
+
+MASTER = re.compile(r"local(\[(\*|[1-9][0-9]*)(,[0-9]+)?\])?|local-cluster\[.+\]|spark://.+|yarn|k8s://.+")
+EXECUTORS_WITHIN = 120.0
+"""Seconds in which a cluster's first executor must come."""
+CONNECTED_WITHIN = 5.0
+"""Seconds in which a standalone master must answer."""
+
+ALWAYS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.eventLog.enabled": "false",
+    "spark.io.encryption.enabled": "true",  # what workers shuffle and spill are raw ids, outside the home
+}
+"""Settings on which equal results, or silence about persons, depend."""
+DEFAULTS = {"spark.driver.memory": "2g"}
+"""Settings that `spark-submit --conf` and spark-defaults.conf may give otherwise."""
+FEWEST_PARTITIONS, PARTITIONS_A_CORE = 8, 3
+LOGGING = "log4j2.properties"
+PARTITIONS = "spark.sql.shuffle.partitions"
+PROBE = pa.schema([("version", pa.string()), ("sees", pa.bool_()), ("writes", pa.bool_())])
+
+
+class Context:
+    """A process has one Spark context. Engines share it, each with a session of its own; the last one ends it."""
+
+    engines = 0
+    folder: Path
+    partitions: str | None
+    lock = threading.Lock()
+
+    @classmethod
+    def session(cls, temporary: Path, master: str | None) -> Any:
+        """Return a session of the process's context, which is started where there is none.
+
+        Raises:
+            InputError: the master is none that Spark knows.
+            EngineError: Spark did not start, or a worker cannot do the work; says what to do.
+        """
+        with cls.lock:
+            if cls.engines == 0:
+                check_master(master)
+                cls.folder = private_folder_of_this_run(temporary, "spark")
+                try:
+                    session, cls.partitions = _started(cls.folder, master)
+                except EngineError:
+                    wiped(cls.folder).rmdir()
+                    raise
+            else:
+                session = _builder().getOrCreate()
+            cls.engines += 1
+            own = session.newSession()
+            if cls.partitions is not None:
+                own.conf.set(PARTITIONS, cls.partitions)
+            return own
+
+    @classmethod
+    def leave(cls, session: Any) -> None:
+        """Give a session back."""
+        with cls.lock:
+            cls.engines -= 1
+            if cls.engines == 0:
+                _stopped(session)
+                wiped(cls.folder).rmdir()
+
+
+def check_master(master: str | None) -> None:
+    """Refuse a master before Spark waits a minute for it.
+
+    Raises:
+        InputError: no master is written so.
+        EngineError: nothing listens there.
+    """
+    if master is None:
+        return
+    if MASTER.fullmatch(master) is None:
+        raise InputError(f"--master {master!r}: allowed are local[N], spark://host:port, yarn and k8s://...")
+    if master.startswith("spark://"):
+        places = [place.rpartition(":") for place in master.removeprefix("spark://").split(",")]
+        if not all(host and port.isdecimal() for host, _, port in places):
+            raise InputError(f"--master {master!r}: a standalone master is written spark://host:port")
+        if not any(_listens(host, int(port)) for host, _, port in places):
+            raise EngineError(f"no master answers at {master}: is it started, and is this its address and port?")
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host.strip("[]"), port), timeout=CONNECTED_WITHIN).close()
+    except OSError:
+        return False
+    return True
+
+
+def _builder() -> Any:
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - seconds to import, and an extra
+
+    return SparkSession.builder
+
+
+def _started(folder: Path, master: str | None) -> tuple[Any, str | None]:
+    """A session, and how many partitions a shuffle has where nobody has said."""
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # by spark-submit, which gave master and Java
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if not submitted:
+        _prepare(folder, master)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PySpark warns of the newest pandas; what is used of it works
+            from pyspark import SparkConf  # noqa: PLC0415 - seconds to import, and an extra
+
+            given = SparkConf() if submitted else _declared()
+            settings = ALWAYS | {name: value for name, value in DEFAULTS.items() if name not in given}
+            settings["spark.sql.warehouse.dir"] = str(folder / "warehouse")
+            if not submitted:
+                settings["spark.driver.extraJavaOptions"] = (
+                    f"-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"
+                )
+            builder = _builder().appName("noren")
+            if master is not None or not submitted:
+                builder = builder.master(master or "local[*]")
+            for setting, value in settings.items():
+                builder = builder.config(setting, value)
+            session = builder.getOrCreate()
+    except ImportError:
+        raise EngineError("--engine spark needs the spark extra: pip install 'noren[spark]'") from None
+    except Exception as error:  # noqa: BLE001 - a Java stack is no message
+        where = master or "local[*]"
+        raise EngineError(f"Spark did not start on {where}: {cause_of(error)}") from None
+    context = session.sparkContext
+    context.setLogLevel("OFF")  # plans hold the values that a release names
+    try:
+        if not context.master.startswith("local"):
+            _await_executors(context)
+            check_workers(session, folder)
+    except BaseException:
+        _stopped(session)
+        raise
+    partitions = str(max(FEWEST_PARTITIONS, PARTITIONS_A_CORE * context.defaultParallelism))
+    return session, None if PARTITIONS in given else partitions
+
+
+def _prepare(folder: Path, master: str | None) -> None:
+    os.environ["JAVA_HOME"] = str(java_home(folder / "java"))
+    if master is None or master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ["SPARK_LOCAL_DIRS"] = str(folder / "local")
+    (folder / LOGGING).write_text("rootLogger.level = off\n", encoding="utf-8")
+
+
+def _declared() -> dict[str, str]:
+    """The settings of spark-defaults.conf, where SPARK_CONF_DIR names a folder that has one."""
+    folder = os.environ.get("SPARK_CONF_DIR")
+    path = None if folder is None else Path(folder) / "spark-defaults.conf"
+    if path is None or not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return dict([*re.split(r"[\s=]+", line, maxsplit=1), ""][:2] for line in lines if line and line[0] != "#")
+
+
+def _stopped(session: Any) -> None:
+    """End the context; one whose Java is gone already is as good as ended."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            session.stop()
+    except Exception:  # noqa: BLE001, S110 - see above
+        pass
+
+
+def _await_executors(context: Any) -> None:
+    """Wait for the first executor: Spark itself would wait for ever.
+
+    Raises:
+        EngineError: none came.
+    """
+    until = time.monotonic() + EXECUTORS_WITHIN
+    while len(context._jsc.sc().statusTracker().getExecutorInfos()) < 2:  # noqa: PLR2004, SLF001 - the driver is one
+        if time.monotonic() > until:
+            raise EngineError(
+                f"no executor came within {EXECUTORS_WITHIN:.0f} s at {context.master}: it needs a worker with a free"
+                " core and as much free memory as spark.executor.memory says (1g unless set)"
+            )
+        time.sleep(0.2)
+
+
+def check_workers(session: Any, folder: Path) -> None:
+    """Let every worker show that it has this Noren, and sees and may write the folder of this run.
+
+    Raises:
+        EngineError: one does not.
+    """
+    tasks = 2 * max(session.sparkContext.defaultParallelism, 1)
+    columns = "version string, sees boolean, writes boolean"
+    asked = session.range(0, tasks, 1, tasks).mapInArrow(_Probe(str(folder)), columns)
+    rows = guarded(asked.toArrow, "a look at the workers").to_pylist()
+    if any(row["version"] != code_digest() for row in rows):
+        raise EngineError("a worker has another version of Noren than the driver: install the same on every worker")
+    if not all(row["sees"] for row in rows):
+        raise EngineError(
+            "a worker does not see NOREN_HOME: it must lie on a filesystem that driver and workers share under the same"
+            " path, and belong to the user that they all run as"
+        )
+    if not all(row["writes"] for row in rows):
+        raise EngineError("a worker may not write into NOREN_HOME: workers run as the user to whom it belongs")
+
+
+class _Probe:
+    """What a worker tells of itself."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield one row a task."""
+        for _ in batches:
+            pass
+        folder = Path(self._folder)
+        row = {"version": code_digest(), "sees": folder.is_dir(), "writes": os.access(folder, os.W_OK)}
+        yield pa.RecordBatch.from_pylist([row], PROBE)
+
+
+def code_digest() -> str:
+    """Return a digest of this package's code: equal where the same version is installed."""
+    root = Path(anonymization.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
