@@ -207,3 +207,9 @@ def _written(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("microdata")

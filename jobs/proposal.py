@@ -141,3 +141,9 @@ def lines(proposal: Proposal) -> list[str]:
         "Nothing was changed. Pin levels in the release, with protection.suppression_limit for the gate to check."
     )
     return told
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("profile")

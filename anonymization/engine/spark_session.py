@@ -43,6 +43,13 @@ DEFAULTS = {"spark.driver.memory": "2g"}
 """Settings that `spark-submit --conf` and spark-defaults.conf may give otherwise."""
 FEWEST_PARTITIONS, PARTITIONS_A_CORE = 8, 3
 LOGGING = "log4j2.properties"
+SILENT = """\
+appender.none.type = Null
+appender.none.name = none
+rootLogger.level = off
+rootLogger.appenderRef.none.ref = none
+"""
+"""With an appender: Spark takes a root logger that has none for one that nobody has configured, and logs."""
 PARTITIONS = "spark.sql.shuffle.partitions"
 PROBE = pa.schema([("version", pa.string()), ("sees", pa.bool_()), ("writes", pa.bool_())])
 
@@ -170,7 +177,7 @@ def _prepare(folder: Path, master: str | None) -> None:
     if master is None or master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ["SPARK_LOCAL_DIRS"] = str(folder / "local")
-    (folder / LOGGING).write_text("rootLogger.level = off\n", encoding="utf-8")
+    (folder / LOGGING).write_text(SILENT, encoding="utf-8")
 
 
 def _declared() -> dict[str, str]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
+
 import pyarrow as pa
+import pytest
 
 from anonymization.engine import open_engine
 
@@ -14,3 +19,24 @@ def test_an_engine_that_is_closed_leaves_the_others_at_work(engine, tmp_path):
         assert other.fetch("SELECT n FROM mine").column("n").to_pylist() == [40]
     assert engine.fetch("SELECT n FROM mine").column("n").to_pylist() == [1, 2]
     assert list(tmp_path.iterdir()) == []
+
+
+ASKING = """
+import sys, pathlib, pyarrow as pa
+from anonymization.engine import open_engine
+with open_engine("spark", temporary=pathlib.Path(sys.argv[1]), master="local[1]") as engine:
+    engine.register("t", pa.table({"n": [1]}))
+    print(engine.fetch("SELECT n FROM t WHERE n <> 4711").num_rows)
+"""
+
+
+@pytest.mark.spark
+def test_spark_logs_nothing(tmp_path):
+    """Of a process of its own, since Java reads how to log when it starts."""
+    if importlib.util.find_spec("pyspark") is None:
+        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
+    ran = subprocess.run(
+        [sys.executable, "-c", ASKING, tmp_path], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert ran.stdout.strip() == "1"
+    assert not [word for word in (" WARN ", " INFO ", "log4j", "4711") if word in ran.stderr]
