@@ -141,7 +141,7 @@ def _started(folder: Path, master: str | None) -> tuple[Any, str | None]:
             warnings.simplefilter("ignore")  # PySpark warns of the newest pandas; what is used of it works
             from pyspark import SparkConf  # noqa: PLC0415 - seconds to import, and an extra
 
-            given = SparkConf() if submitted else _declared()
+            given = dict(SparkConf().getAll()) if submitted else _declared()
             settings = ALWAYS | {name: value for name, value in DEFAULTS.items() if name not in given}
             settings["spark.sql.warehouse.dir"] = str(folder / "warehouse")
             if not submitted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import runpy
 import signal
@@ -128,6 +129,13 @@ def test_where_nothing_was_run_no_verdict_stays(noren, path, words):
     assert not path.exists()
 
 
+def test_no_verb_is_wrong_usage(noren, path):
+    write_verdict(path, DONE)
+    assert noren().exit_code == 2
+    with pytest.raises(Refusal):
+        read_verdict(path, stage="build")
+
+
 def test_a_verb_whose_verdict_cannot_be_written_is_not_done(ending, path):
     ended = ending(lambda: lost_the_folder(path))
     assert ended.exit_code == 2
@@ -193,6 +201,19 @@ def test_what_is_closed(path, content, message):
 def test_what_is_open(path):
     write_verdict(path, DONE)
     assert read_verdict(path, stage="build", period="2026-10") == DONE
+
+
+def test_a_verdict_is_replaced_as_a_whole_and_is_its_owners_alone(path):
+    path.write_text(WHOLE)
+    path.chmod(0o644)
+    before = os.umask(0)
+    try:
+        with path.open() as reader:
+            write_verdict(path, DONE.model_copy(update={"stage": "gate"}))
+            assert reader.read() == WHOLE
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_verdict_that_cannot_be_read_is_closed(path):
