@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,3 +128,33 @@ def private_folder(folder: Path) -> Path:
     for path in reversed(missing):
         path.mkdir(mode=PRIVATE, exist_ok=True)
     return folder
+
+
+@contextmanager
+def private_part(path: Path, content: bytes) -> Iterator[Path]:
+    """Yield a file beside `path` that holds the content, 0600 and on the disk, to be linked or moved into its place.
+
+    So what stands there is whole or not at all. The part is gone in the end.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or a folder's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

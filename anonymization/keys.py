@@ -7,6 +7,7 @@ good. Every file is 0600. Backups exclude `keys/periods/`.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from anonymization.errors import InputError, IntegrityError, Refusal
-from anonymization.home import Home
+from anonymization.home import Home, private_part
 
 KEY_BYTES = 32
 BLOCK = 64
@@ -187,15 +188,5 @@ def _check_private(path: Path) -> None:
 
 def _write_once(path: Path, content: bytes) -> None:
     """Write a whole file that was not there; of two writers the first wins and both read its content."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
+    with private_part(path, content) as part, contextlib.suppress(FileExistsError):
         os.link(part, path)
-    except FileExistsError:
-        pass
-    finally:
-        part.unlink()

@@ -16,6 +16,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from anonymization.engine import memory_share
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
@@ -109,7 +110,7 @@ def bench(events: int, folder: Path, *, spark: bool, copies: int = 0) -> dict[st
     floor, _ = apart(lambda: plain_copy(home, policies))
     show("plain COPY of the raw files (DuckDB)", floor)
     grown: dict[str, Cost] = {}
-    small: dict[str, Cost] = {}
+    scans: dict[str, Cost] = {}
     grown["intake"], _ = apart(lambda: run_intake(home, policies, arrivals(home, policies), optouts=[]) and None)
     show("intake / plain COPY", grown["intake"], floor)
     for name in RELEASES:
@@ -120,31 +121,21 @@ def bench(events: int, folder: Path, *, spark: bool, copies: int = 0) -> dict[st
         show(f"{name}: facts + tables / scan", tabulated, scan)
         show(f"{name}: protect / scan", protected, scan)
         grown[name] = cost
+        scans[name] = scan
     if spark:
-        side_by_side(home, policies)
-    if copies:
         for name in BY_HAND:
-            _, told = apart(partial(scale.generated, home, policies, name, "duckdb", packaged=False))
-            small[name] = told.cost
+            scale.bench(home, policies, name, scans[name])
+    if copies:
         wide, _ = apart(partial(scale.multiplied, home, folder / "wide", copies))
         show(f"events of {copies} times as many persons", wide)
         for name in BY_HAND:
-            _, told = apart(partial(scale.generated, Home(folder / "wide"), policies, name, "duckdb", packaged=False))
-            show(f"{name}: facts + tables, {copies} times as large / before", told.cost, small[name])
-            scale.grown(small[name], told.cost, copies, memory_of(os.environ["NOREN_MEMORY_LIMIT"]))
+            small, large = (
+                apart(partial(scale.generated, place, policies, name, "duckdb", packaged=False))[1].cost
+                for place in (home, Home(folder / "wide"))
+            )
+            show(f"{name}: facts + tables, {copies} times as large / before", large, small)
+            scale.grown(small, large, copies, int(memory_share().removesuffix("MB")) * 10**6)
     return grown
-
-
-def side_by_side(home: Home, policies: Policies) -> None:
-    """Measure releases on DuckDB, on Spark and by hand; end the run where their digests differ."""
-    for name in BY_HAND:
-        plan, _ = plan_release(policies, name, MONTH)
-        scale.bench(home, policies, name, partial(bare_scan, home, columns_used(plan)))
-
-
-def memory_of(limit: str) -> int:
-    """Return the bytes of a limit such as 2GB."""
-    return int(limit[:-2]) * (10**9 if limit.endswith("GB") else 10**6)
 
 
 def main() -> None:

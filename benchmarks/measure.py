@@ -45,7 +45,11 @@ def now() -> Cost:
 
 def since(before: Cost) -> Cost:
     """Return what this process has used since."""
-    after = now()
+    return between(before, now())
+
+
+def between(before: Cost, after: Cost) -> Cost:
+    """Return what was used between two moments, and the peak at the second."""
     return Cost(after.wall - before.wall, after.cpu - before.cpu, after.peak)
 
 

@@ -12,9 +12,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,11 @@ from anonymization.policy.load import Policies
 from anonymization.release.package import write_package
 from anonymization.tables.model import Table
 from anonymization.tables.tabulate import tabulate
-from benchmarks.measure import Cost, apart, show
+from benchmarks.measure import Cost, apart, between, show
 from benchmarks.spark_by_hand import BY_HAND
 from jobs.build import find_inputs, opened_events, plan_release
 from jobs.generate import MONTH
+from jobs.intake import known_files
 from jobs.protection import suppressed
 
 MASTER = "local[2]"
@@ -87,12 +87,6 @@ def used() -> Cost:
     return Cost(time.perf_counter(), cpu, peak)
 
 
-def used_since(before: Cost) -> Cost:
-    """Return what was used since, and the peak so far."""
-    after = used()
-    return Cost(after.wall - before.wall, after.cpu - before.cpu, after.peak)
-
-
 def digest_of(frame: pd.DataFrame, keys: Sequence[str]) -> str:
     """Return the digest of a frame's cells, sorted, those that hold nothing left out; columns in order of names."""
     values = sorted(set(frame.columns) - set(keys))
@@ -100,12 +94,8 @@ def digest_of(frame: pd.DataFrame, keys: Sequence[str]) -> str:
     rows = zip(
         *(there[name].astype(str) for name in keys), *(there[name].astype("int64") for name in values), strict=True
     )
-    text = "\n".join(map(repr, [values, *sorted(map(tuple, map(_plain, rows)))]))
+    text = "\n".join(map(repr, [values, *sorted([*map(str, row)] for row in rows)]))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(row: Sequence[Any]) -> list[str]:
-    return [str(value) for value in row]
 
 
 def cells_of(table: Table) -> str:
@@ -126,37 +116,31 @@ def shuffled() -> int:
     return sum(int(executors.apply(n).totalShuffleWrite()) for n in range(executors.size()))
 
 
-@contextmanager
-def _timed(told: list[Cost]) -> Iterator[None]:
-    before = used()
-    yield
-    told.append(used_since(before))
-
-
 def empty_session(home: Home) -> Cost:
     """Start Spark and have it count nothing."""
     before = used()
     with open_engine("spark", temporary=home.temporary, master=MASTER) as engine:
         engine.fetch("SELECT 1 AS n")
-        return used_since(before)
+        return between(before, used())
 
 
 def generated(home: Home, policies: Policies, name: str, engine: str, *, packaged: bool) -> Told:
     """Make a release's tables by the declared texts and, if asked for, its package."""
     plan, clauses = plan_release(policies, name, MONTH)
     inputs = find_inputs(home, plan.release.sources, plan.period)
-    master, costs, written = MASTER if engine == "spark" else None, [], 0
+    master = MASTER if engine == "spark" else None
     with opened_events(home, policies, inputs, engine=engine, master=master) as (opened, relations):
         opened.fetch("SELECT 1 AS n")  # an empty session has run this too
-        with _timed(costs):
-            tables = tabulate(opened, plan, relations)
+        before = used()
+        tables = tabulate(opened, plan, relations)
+        cost = between(before, used())
         written = shuffled() if engine == "spark" else 0
     cells = hashlib.sha256("".join(map(cells_of, tables)).encode()).hexdigest()
     package = ""
     if packaged:
         with tempfile.TemporaryDirectory(dir=home.temporary) as folder:
             package = write_package(Path(folder), plan, suppressed(plan, tables).tables, clauses)
-    return Told(costs[0], cells, package, written)
+    return Told(cost, cells, package, written)
 
 
 def by_hand(home: Home, policies: Policies, name: str) -> Told:
@@ -165,15 +149,15 @@ def by_hand(home: Home, policies: Policies, name: str) -> Told:
 
     plan, _ = plan_release(policies, name, MONTH)
     inputs = find_inputs(home, plan.release.sources, plan.period)
-    costs: list[Cost] = []
     with open_engine("spark", temporary=home.temporary, master=MASTER) as opened:
         opened.fetch("SELECT 1 AS n")
         spark = SparkSession.builder.getOrCreate()
-        with _timed(costs):
-            frame = BY_HAND[name](spark, inputs.files, plan.period.first, plan.period.past)
+        before = used()
+        frame = BY_HAND[name](spark, inputs.files, plan.period.first, plan.period.past)
+        cost = between(before, used())
         written = shuffled()
     keys = [dimension.name for dimension in plan.tables[0].dimensions]
-    return Told(costs[0], hashlib.sha256(digest_of(frame, keys).encode()).hexdigest(), shuffled=written)
+    return Told(cost, hashlib.sha256(digest_of(frame, keys).encode()).hexdigest(), shuffled=written)
 
 
 def _verdict(what: str, value: float, target: float, *, least: bool = False) -> None:
@@ -183,16 +167,14 @@ def _verdict(what: str, value: float, target: float, *, least: bool = False) -> 
     )
 
 
-def bench(home: Home, policies: Policies, name: str, scan: Callable[[], None]) -> None:
-    """Measure one release.
+def bench(home: Home, policies: Policies, name: str, floor: Cost) -> None:
+    """Measure one release, beside what a bare scan of its columns costs.
 
     Raises:
         SystemExit: cells or packages differ.
     """
-    floor, _ = apart(scan)
-    show(f"{name}: bare scan of the columns used", floor)
     _, duck = apart(partial(generated, home, policies, name, "duckdb", packaged=True))
-    show("  facts + tables on DuckDB / scan", duck.cost, floor)
+    show(f"{name}: facts + tables on DuckDB / scan", duck.cost, floor)
     _, start = apart(partial(empty_session, home))
     show(f"  an empty session of Spark, {MASTER}", start)
     _, told = apart(partial(generated, home, policies, name, "spark", packaged=True))
@@ -219,20 +201,19 @@ def multiplied(home: Home, root: Path, copies: int) -> Home:
         raise SystemExit(f"bench: {FEWEST_COPIES} to {MOST_COPIES} copies")
     wide = Home(root).create()
     shutil.copytree(home.keys, wide.keys, dirs_exist_ok=True)
-    for path in sorted(home.events.glob("source=*/arrived=*/*.parquet")):
+    for (path,), taken in known_files(home):
         folder = wide.events / path.relative_to(home.events).parent
         folder.mkdir(parents=True, exist_ok=True)
-        taken = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         columns = duckdb.sql(f"DESCRIBE FROM read_parquet('{path}', hive_partitioning = false)").fetchall()
         persons = [column for column, *_ in columns if column in ("p", "linked_p")]
         for copy in range(copies):
             moved = (copy if copy < MOST_COPIES // 2 else MOST_COPIES // 2 - 1 - copy) << PSEUDONYM_BITS
             replaced = ", ".join(f"{person} + ({moved}) AS {person}" for person in persons)
             rows = f"SELECT * REPLACE ({replaced}) FROM read_parquet('{path}', hive_partitioning = false)"
-            digest = hashlib.sha256(f"{taken['digest']} {copy}".encode()).hexdigest()
+            digest = hashlib.sha256(f"{taken.digest} {copy}".encode()).hexdigest()
             target = folder / f"{digest[:16]}.parquet"
             duckdb.sql(f"COPY ({rows}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
-            target.with_suffix(".json").write_text(json.dumps(taken | {"digest": digest}), encoding="utf-8")
+            target.with_suffix(".json").write_text(json.dumps(asdict(replace(taken, digest=digest))), encoding="utf-8")
     return wide
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import Arrival, Surroundings, Taken, files_of, take_in
+from anonymization.deidentify.intake import Arrival, Surroundings, Taken, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.engine import memory_share, open_engine
+from anonymization.engine.base import files_of
 from anonymization.errors import InputError, SourceError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys

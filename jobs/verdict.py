@@ -5,9 +5,6 @@ A verdict is closed unless it says done: missing, not whole, of another stage or
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anonymization.errors import Refusal
-
-PRIVATE = 0o600
+from anonymization.home import private_part, sync
 
 
 class Outcome(StrEnum):
@@ -60,22 +56,9 @@ def write_verdict(path: Path, verdict: Verdict) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(verdict.model_dump_json(indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    with private_part(path, (verdict.model_dump_json(indent=1) + "\n").encode()) as part:
         part.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def read_verdict(path: Path, *, stage: str, **expected: object) -> Verdict:

@@ -16,9 +16,10 @@ import pytest
 import yaml
 
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import Arrival, Surroundings, files_of, take_in
+from anonymization.deidentify.intake import Arrival, Surroundings, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
+from anonymization.engine.base import files_of
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys, load_private_key
 from anonymization.policy.load import load_policies
@@ -51,6 +52,11 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("engine", [pytest.param(n, marks=marks.get(n, [])) for n in names], indirect=True)
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("spark") and importlib.util.find_spec("pyspark") is None:
+        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def solved_once():
     """Solves equal problems of secondary suppression once: many tests build the same release of the same month."""
@@ -72,8 +78,6 @@ def engines(tmp_path_factory):
     opened = {}
 
     def get(name):
-        if name == "spark" and importlib.util.find_spec("pyspark") is None:
-            pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
         if name not in opened:
             folder = tmp_path_factory.mktemp(name)
             opened[name] = open_engine(name, temporary=folder, folders=[tmp_path_factory.getbasetemp()])

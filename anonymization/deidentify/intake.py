@@ -26,7 +26,7 @@ from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, open_raw
 from anonymization.deidentify.screening import Screened, content_digest, screen
 from anonymization.deidentify.treatments import UNKNOWN
-from anonymization.engine.base import Engine, numbered
+from anonymization.engine.base import Engine, files_of
 from anonymization.errors import SourceError
 from anonymization.home import Home, private_folder
 from anonymization.keys import PeriodKeys
@@ -80,7 +80,7 @@ class Taken:
         codes: distinct codes seen in each coded column.
         removed: rows whose search keyword held personal data and was given up, by kind.
         peak_memory: of the whole process so far, in bytes.
-        parts: number of Parquet files that hold the events (see `engine.base.numbered`).
+        parts: number of Parquet files that hold the events (see `engine.base.files_of`).
     """
 
     source: str
@@ -271,11 +271,6 @@ def _commit(part: Path, taken: Taken) -> None:
     metrics.write_text(json.dumps(asdict(taken), indent=1, sort_keys=True) + "\n", encoding="utf-8")
     metrics.chmod(0o600)
     metrics.replace(part.with_suffix(".json"))
-
-
-def files_of(path: Path, parts: int) -> tuple[Path, ...]:
-    """Return the paths of what was written under one name."""
-    return tuple(numbered(path, number) for number in range(parts))
 
 
 def _beside(zone: Path, arrival: Arrival, digest: str, suffix: str) -> Path:

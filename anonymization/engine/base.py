@@ -62,7 +62,7 @@ class Engine(Protocol):
         """Return the text that the engine would run."""
 
     def write_parquet(self, sql: str, path: Path) -> int:
-        """Run a SELECT and write its rows as Parquet files (zstd); return how many (see `numbered`), one at least."""
+        """Run a SELECT and write its rows as Parquet files (zstd); return how many (see `files_of`), one at least."""
 
     def drop(self, name: str) -> None:
         """Forget a relation; an unknown name is no error."""
@@ -79,9 +79,9 @@ class Engine(Protocol):
         """Close the engine."""
 
 
-def numbered(path: Path, number: int) -> Path:
-    """Return the path of the nth file, from 0, of what is written under one name: `a.parquet`, `a-1.parquet`, ..."""
-    return path if number == 0 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+def files_of(path: Path, parts: int) -> tuple[Path, ...]:
+    """Return the paths of what is written under one name, one a part: `a.parquet`, `a-1.parquet`, ..."""
+    return (path, *(path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, parts)))
 
 
 def private_folder_of_this_run(temporary: Path, engine: str) -> Path:

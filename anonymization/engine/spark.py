@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +12,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.engine.base import Work, normalized, numbered, private_folder_of_this_run, wiped
+from anonymization.engine.base import Work, files_of, normalized, private_folder_of_this_run, wiped
 from anonymization.engine.portable import render
 from anonymization.engine.spark_errors import guarded
 from anonymization.engine.spark_session import Context
@@ -28,10 +29,10 @@ class SparkEngine:
     name = "spark"
 
     def __init__(self, *, temporary: Path, master: str | None) -> None:
+        self._session = Context.session(temporary, master)
         self._folder = private_folder_of_this_run(temporary, self.name)
         self._made = 0
         self._paths: dict[str, Path] = {}
-        self._session = Context.session(temporary, master)
 
     def register(self, name: str, table: pa.Table) -> None:
         """See `Engine.register`."""
@@ -84,10 +85,8 @@ class SparkEngine:
         """See `Engine.work_out`."""
         from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415 - seconds to import, and an extra
 
-        rows = _Rows(work)
-        self._create(
-            name, lambda: self._session.sql(render(sql, self.name)).mapInArrow(rows, from_arrow_schema(schema))
-        )
+        rows, columns = partial(_worked_out, work), from_arrow_schema(schema)
+        self._create(name, lambda: self._session.sql(render(sql, self.name)).mapInArrow(rows, columns))
 
     def fetch(self, sql: str) -> pa.Table:
         """See `Engine.fetch`."""
@@ -101,11 +100,10 @@ class SparkEngine:
     def write_parquet(self, sql: str, path: Path) -> int:
         """See `Engine.write_parquet`."""
         folder, text = self._new_path(path.name), render(sql, self.name)
-        writer = guarded(lambda: self._session.sql(text).write.option("compression", "zstd"), path.name)
-        guarded(lambda: writer.parquet(_uri(folder)), path.name)
+        guarded(lambda: self._session.sql(text).write.parquet(_uri(folder), compression="zstd"), path.name)
         parts = sorted(folder.glob("part-*.parquet"))
-        for number, part in enumerate(parts):
-            shutil.move(part, numbered(path, number))
+        for part, target in zip(parts, files_of(path, len(parts)), strict=True):
+            shutil.move(part, target)
         self._forget(path.name)
         return len(parts)
 
@@ -137,15 +135,14 @@ class SparkEngine:
         self._view(name, self._session.read.parquet(_uri(path)))
         _removed(before)
 
-    def _new_path(self, name: str) -> Path:
+    def _new_path(self, name: str, suffix: str = "") -> Path:
         self._made += 1
-        self._paths[name] = self._folder / f"relation-{self._made}"
+        self._paths[name] = self._folder / f"relation-{self._made}{suffix}"
         return self._paths[name]
 
     def _plainly_named(self, name: str, path: Path) -> Path:
         """A link to the file: names that begin with `_`, or hold wildcards, mean something else to Spark."""
-        link = self._new_path(name)
-        link = self._paths[name] = link.with_name(link.name + "".join(path.suffixes[-1:]))
+        link = self._new_path(name, path.suffix)
         link.symlink_to(path.absolute())
         return link
 
@@ -156,16 +153,10 @@ class SparkEngine:
         frame.createOrReplaceTempView(name)
 
 
-class _Rows:
-    """Hands each batch's first column to the work; goes to the workers, so that it holds nothing else."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield what the work makes of each batch."""
-        for batch in batches:
-            yield from self._work(batch.column(0).to_pylist()).to_batches()
+def _worked_out(work: Work, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield what the work makes of each batch's first column; runs on the workers."""
+    for batch in batches:
+        yield from work(batch.column(0).to_pylist()).to_batches()
 
 
 def _uri(path: Path) -> str:

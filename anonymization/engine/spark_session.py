@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,15 +140,15 @@ def _started(folder: Path, master: str | None) -> tuple[Any, str | None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PySpark warns of the newest pandas; what is used of it works
-            from pyspark import SparkConf  # noqa: PLC0415 - seconds to import, and an extra
+            from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - seconds to import, and an extra
 
+            if submitted:
+                SparkContext._ensure_initialized()  # noqa: SLF001 - before that, nothing submitted is known here
             given = dict(SparkConf().getAll()) if submitted else _declared()
             settings = ALWAYS | {name: value for name, value in DEFAULTS.items() if name not in given}
             settings["spark.sql.warehouse.dir"] = str(folder / "warehouse")
             if not submitted:
-                settings["spark.driver.extraJavaOptions"] = (
-                    f"-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"
-                )
+                settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{folder / LOGGING}"
             builder = _builder().appName("noren")
             if master is not None or not submitted:
                 builder = builder.master(master or "local[*]")
@@ -157,7 +158,7 @@ def _started(folder: Path, master: str | None) -> tuple[Any, str | None]:
     except ImportError:
         raise EngineError("--engine spark needs the spark extra: pip install 'noren[spark]'") from None
     except Exception as error:  # noqa: BLE001 - a Java stack is no message
-        where = master or "local[*]"
+        where = master or ("the submitted master" if submitted else "local[*]")
         raise EngineError(f"Spark did not start on {where}: {cause_of(error)}") from None
     context = session.sparkContext
     context.setLogLevel("OFF")  # plans hold the values that a release names
@@ -222,11 +223,12 @@ def check_workers(session: Any, folder: Path) -> None:
     Raises:
         EngineError: one does not.
     """
+    from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415 - seconds to import, and an extra
+
     tasks = 2 * max(session.sparkContext.defaultParallelism, 1)
-    columns = "version string, sees boolean, writes boolean"
-    asked = session.range(0, tasks, 1, tasks).mapInArrow(_Probe(str(folder)), columns)
+    asked = session.range(0, tasks, 1, tasks).mapInArrow(partial(_told, folder), from_arrow_schema(PROBE))
     rows = guarded(asked.toArrow, "a look at the workers").to_pylist()
-    if any(row["version"] != code_digest() for row in rows):
+    if {row["version"] for row in rows} != {code_digest()}:
         raise EngineError("a worker has another version of Noren than the driver: install the same on every worker")
     if not all(row["sees"] for row in rows):
         raise EngineError(
@@ -237,19 +239,12 @@ def check_workers(session: Any, folder: Path) -> None:
         raise EngineError("a worker may not write into NOREN_HOME: workers run as the user to whom it belongs")
 
 
-class _Probe:
-    """What a worker tells of itself."""
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield one row a task."""
-        for _ in batches:
-            pass
-        folder = Path(self._folder)
-        row = {"version": code_digest(), "sees": folder.is_dir(), "writes": os.access(folder, os.W_OK)}
-        yield pa.RecordBatch.from_pylist([row], PROBE)
+def _told(folder: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield what a worker tells of itself, one row a task."""
+    for _ in batches:
+        pass
+    row = {"version": code_digest(), "sees": folder.is_dir(), "writes": os.access(folder, os.W_OK)}
+    yield pa.RecordBatch.from_pylist([row], PROBE)
 
 
 def code_digest() -> str:

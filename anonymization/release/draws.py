@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from anonymization.errors import IntegrityError
-from anonymization.home import Home, private_folder
+from anonymization.home import Home, private_folder, private_part, sync
 from anonymization.release.ledger import canonical
 from anonymization.tables.model import SafeTable
 from anonymization.tables.noise import published
@@ -84,18 +83,10 @@ def store_draw(home: Home, plan: Plan, digest: str, tables: Sequence[SafeTable])
     """
     content = {"tables": {table.name: _columns(table.frame) for table in tables}}
     private_folder(home.draws)
-    part = home.draws / f".{digest}.{secrets.token_hex(4)}"
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(canonical(content) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(part, home.draws / f"{digest}.json")
-    finally:
-        part.unlink()
-    _sync(home)
+    path = home.draws / f"{digest}.json"
+    with private_part(path, (canonical(content) + "\n").encode()) as part, contextlib.suppress(FileExistsError):
+        os.link(part, path)
+    sync(home.draws)
     standing = stored_draw(home, plan, digest)
     if standing is None:
         raise IntegrityError(f"draws/{digest}.json was removed while it was written")
@@ -118,11 +109,3 @@ def _frame(table: TablePlan, columns: Mapping[str, list[Any]]) -> pd.DataFrame:
         frame[measure.name] = pd.Series(columns[measure.name], dtype="Int64")
         frame[f"{measure.name}_status"] = pd.Series(columns[f"{measure.name}_status"], dtype=object)
     return pd.DataFrame(frame)
-
-
-def _sync(home: Home) -> None:
-    descriptor = os.open(home.draws, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.errors import AlreadyOut, IntegrityError, Refusal, StaleCandidate
-from anonymization.home import Home, private_folder
+from anonymization.home import Home, private_folder, sync
 from anonymization.keys import public_text, publisher_key, sign
 from anonymization.release.budget import require_left, spend
 from anonymization.release.candidate import Candidate, load_candidate
@@ -109,7 +108,7 @@ def _publish(
             if folder.exists():
                 shutil.rmtree(folder)
             stage.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
         step("ledger")
         envelope = hashlib.sha256((folder / "envelope" / ENVELOPE).read_bytes()).hexdigest()
         transaction.publish(publication, signed.digest)
@@ -209,8 +208,8 @@ def _stage(
     step("sync")
     for path in sorted(stage.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
-        _sync(path)
-    _sync(stage)
+        sync(path)
+    sync(stage)
     return stage
 
 
@@ -221,14 +220,6 @@ def _check_names(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def release_folder(home: Home, transaction: Transaction, release: str, version: int, period: str | None = None) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import duckdb
 import pytest
 
@@ -15,8 +13,6 @@ from benchmarks.spark_by_hand import BY_HAND
 @pytest.mark.xdist_group("world")
 @pytest.mark.parametrize("name", BY_HAND)
 def test_equal_cells(world, policies, name):
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
     hand = by_hand(world.home, policies, name)
     assert hand.cells == generated(world.home, policies, name, "duckdb", packaged=False).cells
     assert hand.shuffled > 0

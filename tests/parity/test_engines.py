@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 
@@ -33,8 +32,6 @@ with open_engine("spark", temporary=pathlib.Path(sys.argv[1]), master="local[1]"
 @pytest.mark.spark
 def test_spark_logs_nothing(tmp_path):
     """Of a process of its own, since Java reads how to log when it starts."""
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
     ran = subprocess.run(
         [sys.executable, "-c", ASKING, tmp_path], capture_output=True, text=True, timeout=300, check=True
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pandas as pd
 import pytest
 
@@ -16,8 +14,6 @@ CELL_KEY = {"method": "cell_key", "minimum_count": 50}
 
 @pytest.mark.parametrize("based_on", ["monthly-audience", "search-trends"])
 def test_cell_keys_are_equal(declared, by_region, based_on):
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
     coarser = {"dimensions": by_region} if based_on == "monthly-audience" else {}
     setting = declared(based_on, "with-noise", protection=CELL_KEY, **coarser)
     first = build(setting, "with-noise", "2026-10").request
@@ -26,8 +22,6 @@ def test_cell_keys_are_equal(declared, by_region, based_on):
 
 def test_what_noise_is_drawn_on_is_equal_and_a_draw_is_for_both(declared, monkeypatch):
     """True tables of bounded contributions are equal; what one engine's build drew, the other's reuses."""
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
     title = {"en": "x", "ja": "x"}
     measures = {
         "visitors_bounded": {"kind": "persons", "source": "analytics", "title": title},

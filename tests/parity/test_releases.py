@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 import jobs.build
@@ -15,8 +13,6 @@ pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_equal_digests(setting, name, monkeypatch):
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
     first = build(setting, name, "2026-10").request
     found = jobs.build.find_inputs
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,14 +16,19 @@ pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
 BUILD = Path(__file__).parents[2] / "jobs" / "build.py"
 SUBMIT = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[1]", str(BUILD)]
 NO_THREADS = ["local[0]" if word == "local[1]" else word for word in SUBMIT]
+TOLD = """
+import pathlib, sys
+from anonymization.engine import open_engine
+with open_engine("spark", temporary=pathlib.Path(sys.argv[1])) as engine:
+    session = engine._session
+    print(session.conf.get("spark.sql.shuffle.partitions"), session.conf.get("spark.driver.memory"))
+"""
 MODULE = [sys.executable, "-m", "jobs.build"]
 
 
 @pytest.fixture
 def started(setting, tmp_path):
     """Runs the build as a process of its own; gives its exit code, its last line and its verdict file."""
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
     from anonymization.engine.java import java_home
 
     python = dict.fromkeys(("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"), sys.executable)
@@ -83,3 +87,11 @@ def test_the_submitted_master_is_the_one_that_is_used(started):
     ended, path = started(NO_THREADS, "monthly-audience", "--period", "2026-10", "--engine", "spark")
     assert ended.returncode == 2, ended.stderr
     assert "Spark did not start" in json.loads(path.read_text())["reasons"][0]
+
+
+def test_a_submitted_setting_stands(started, tmp_path):
+    script = tmp_path / "told.py"
+    script.write_text(TOLD)
+    own = ["--conf", "spark.sql.shuffle.partitions=5", str(script)]
+    ended, _ = started([*SUBMIT[:-1], *own], str(tmp_path / "temporary"))
+    assert ended.stdout.split() == ["5", "2g"], ended.stderr

@@ -77,7 +77,6 @@ def test_again_replaces_the_same_bytes(setting, written):
 
 @pytest.mark.spark
 def test_spark_writes_the_same_rows(setting, written):
-    pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'noren[spark]'")
     before = (written.folder / "rows.csv").read_bytes()
     assert (write_microdata(setting, NAME, PERIOD, engine="spark").folder / "rows.csv").read_bytes() == before
 
@@ -157,8 +156,6 @@ def people(setting):
 
 @pytest.mark.parametrize("engine_name", ["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
 def test_a_proposal_is_the_best_of_all_levels(setting, policies, engine_name):
-    if engine_name == "spark":
-        pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'noren[spark]'")
     proposal = propose(setting, "monthly-audience", PERIOD, limit=0.02, engine=engine_name)
     table, region = people(setting), policies.hierarchies["region"]
     assert proposal.persons == len(table)
