@@ -257,12 +257,13 @@ def _write_snapshots(around: _Month, days: list[date], places: Places, events: i
     rows[0] = (*rows[0][:birth], f"{days[-1].year + 3}-01-01", *rows[0][birth + 1 :])
     around.done.broken["birth date in the future"] += 1
     attendees = attendee_rows(rng, days, max(4, events // ATTENDANCES), around.seed)
-    for source, suffix, (names, records), encoding in (
-        ("subscribers", "csv", (header, rows), "utf-8"),
-        ("devices", "csv.gz", device_rows(rng, people, days[-1]), "utf-8"),
-        ("event_attendees", "csv", attendees, "cp932"),
+    last_event = date.fromisoformat(max(row[0] for row in attendees[1]))
+    for source, arrived, suffix, (names, records), encoding in (
+        ("subscribers", days[-1], "csv", (header, rows), "utf-8"),
+        ("devices", days[-1], "csv.gz", device_rows(rng, people, days[-1]), "utf-8"),
+        ("event_attendees", last_event, "csv", attendees, "cp932"),
     ):
-        write_csv(_path(around.home, source, days[-1], suffix), names, records, encoding)
+        write_csv(_path(around.home, source, arrived, suffix), names, records, encoding)
         around.done.rows[source] = len(records)
         around.done.files += 1
 

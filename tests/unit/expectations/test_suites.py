@@ -9,8 +9,9 @@ import sys
 import pandas as pd
 import pytest
 
-from expectations.gate import INTAKE_LIMITS, as_markdown, reasons
+from expectations.gate import INTAKE_LIMITS, as_markdown, check_intake, reasons
 from expectations.run import SUITES, _batches, _quiet, load_suite, run_suite
+from jobs.intake import intake_frames
 
 CANARY = "canary-7f3a"
 GOOD = {
@@ -131,6 +132,10 @@ def test_suites_round_trip(suite):
     assert [e["type"] for e in read["expectations"]] == [e["type"] for e in declared["expectations"]]
     assert [e["kwargs"] for e in read["expectations"]] == [e["kwargs"] for e in declared["expectations"]]
     assert all(e["meta"]["notes"] for e in declared["expectations"])
+
+
+def test_generated_logs_pass_the_intake_suites(world, policies):
+    assert reasons(check_intake(*intake_frames(world.run.taken, policies))) == []
 
 
 def test_importing_the_package_does_not_import_great_expectations():
