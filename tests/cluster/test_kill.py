@@ -1,0 +1,60 @@
+"""Workers that die in the middle of a job change nothing in what it makes."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from anonymization.home import Home
+from jobs.build import build
+from jobs.intake import known_files
+
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
+RELEASE = ("web-audience", "--period", "2026-10")
+
+
+@pytest.fixture
+def landed(setting, world, tmp_path):
+    """The setting's home with the month's web analytics in landing/ again, as one file, and without its events."""
+    files = sorted((world.home.landing / "source=analytics").rglob("*.*"))
+    contents = [gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes() for path in files]
+    lines = [line for number, one in enumerate(contents) for line in one.splitlines(keepends=True)[number > 0 :]]
+    home = Home(Path(shutil.copytree(setting.home.root, tmp_path / "landed"))).create()
+    shutil.rmtree(home.events / "source=analytics")
+    path = home.landing / "source=analytics" / "arrived=2026-10-31" / "all.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"".join(lines))
+    return home
+
+
+def test_each_worker_dies_in_the_middle_of_a_job(setting, landed, cluster, start):
+    """The first one while the logs are taken in, the second one, when the first one is replaced, during the build."""
+    expected = build(setting, RELEASE[0], RELEASE[2]).request.digest
+    for name in ("first", "second"):
+        cluster.add_worker(name)
+    intake = start("intake", landed, setting.policies)
+    cluster.await_exchanged("first", intake)
+    cluster.kill("first")
+    assert intake.process.poll() is None, "the intake was over before the worker died"
+    cluster.add_worker("third")
+    code, _, complained = intake.ended()
+    assert code == 0, complained
+    events = [rows(home) for home in (setting.home, landed)]
+    assert events[0] == events[1]
+    building = start("build", landed, setting.policies, *RELEASE)
+    cluster.await_exchanged("second", building)
+    cluster.kill("second")
+    assert building.process.poll() is None, "the build was over before the worker died"
+    code, said, complained = building.ended()
+    assert code == 0, complained
+    assert f"digest {expected}" in said
+
+
+def rows(home):
+    """Every event of web analytics."""
+    files = [path for paths, _ in known_files(home, "analytics") for path in paths]
+    return sorted(str(row) for path in files for row in pq.read_table(path).to_pylist())
