@@ -82,8 +82,8 @@ class Cluster:
             self.kill(name)
 
     def logs(self) -> dict[str, bytes]:
-        """Return what master, workers and executors wrote into files of their own, by path."""
-        files = (path for path in self._folder.rglob("*") if path.is_file() and path != self.defaults)
+        """Return what each executor wrote into files of its own."""
+        files = [path for folder in self._folder.glob("work-*") for path in folder.rglob("*") if path.is_file()]
         return {str(path.relative_to(self._folder)): path.read_bytes() for path in files}
 
     def _log(self, name: str) -> str:

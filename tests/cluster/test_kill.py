@@ -52,6 +52,9 @@ def test_each_worker_dies_in_the_middle_of_a_job(setting, landed, cluster, start
     code, said, complained = building.ended()
     assert code == 0, complained
     assert f"digest {expected}" in said
+    executors = [content for name, content in cluster.logs().items() if name.endswith("stderr")]
+    assert len(executors) >= 4
+    assert not any(b" INFO " in content for content in executors), "plans hold the values that a release names"
 
 
 def rows(home):
