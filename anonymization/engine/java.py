@@ -14,11 +14,14 @@ from anonymization.errors import EngineError
 
 VERSIONS = (17, 21)
 """Java versions that Spark 4 is made for."""
+NOT_NEEDED = "--add-modules=jdk.incubator.vector"
+"""What Spark asks of Java for other work than ours: a full Java warns of it, the packaged one refuses it."""
+NO_LONGER = "--add-opens=java.base/sun.security.action=ALL-UNNAMED"
+"""What Spark asks of Java and a newer one warns that it does not have."""
 WRAPPER = """#!/bin/sh
-# Spark asks for a module that it does not need: the packaged runtime has none, a full one warns of it.
 for argument in "$@"; do
   shift
-  [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
+  case "$argument" in {left_out}) ;; *) set -- "$@" "$argument" ;; esac
 done
 exec {java} "$@"
 """
@@ -30,10 +33,10 @@ def java_home(folder: Path) -> Path:
     Raises:
         EngineError: there is no Java that Spark can use; says what to install.
     """
-    binary = folder / "bin" / "java"
-    java = find_java() / "bin" / "java"
+    home, binary = find_java(), folder / "bin" / "java"
+    left_out = NOT_NEEDED if _version(home) in VERSIONS else f"{NOT_NEEDED}|{NO_LONGER}"
     binary.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    binary.write_text(WRAPPER.format(java=shlex.quote(str(java))), encoding="utf-8")
+    binary.write_text(WRAPPER.format(java=shlex.quote(str(home / "bin" / "java")), left_out=left_out), encoding="utf-8")
     binary.chmod(0o700)
     return folder
 

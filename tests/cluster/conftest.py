@@ -57,18 +57,19 @@ class Cluster:
         self._start(name, WORKER, "--port", "0", *words, self.master, **changed)
         _await(lambda: self._log("master").count("Registering worker") > before, f"worker {name}")
 
-    def await_exchanged(self, name: str, stage: Stage) -> None:
-        """Wait until a worker holds what later tasks of the stage's job read from it."""
-        known = set(self._exchanged(name))
+    def await_exchange(self, stage: Stage) -> str:
+        """Wait until a worker holds what later tasks of the stage's job read from it; return which."""
+        known = self._exchanged()
         until = time.monotonic() + 2 * WITHIN
-        while not set(self._exchanged(name)) - known:
+        while not (new := self._exchanged() - known):
             assert stage.process.poll() is None, stage.ended()
-            assert time.monotonic() < until, f"worker {name} never exchanged anything"
+            assert time.monotonic() < until, "no worker ever exchanged anything"
             time.sleep(0.01)
+        return min(name for name, _ in new)
 
-    def _exchanged(self, name: str) -> list[Path]:
-        walked = os.walk(self._folder / f"local-{name}")  # folders may vanish meanwhile
-        return [Path(folder, file) for folder, _, files in walked for file in files if file.startswith("shuffle_")]
+    def _exchanged(self) -> set[tuple[str, str]]:
+        walked = [(name, entry) for name in self._running for entry in os.walk(self._folder / f"local-{name}")]
+        return {(name, file) for name, (_, _, files) in walked for file in files if file.startswith("shuffle_")}
 
     def kill(self, name: str) -> None:
         """Let a worker die as its machine would: the process and its executors at once, without a word."""

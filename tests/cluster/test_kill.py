@@ -32,13 +32,12 @@ def landed(setting, world, tmp_path):
 
 
 def test_each_worker_dies_in_the_middle_of_a_job(setting, landed, cluster, start):
-    """The first one while the logs are taken in, the second one, when the first one is replaced, during the build."""
+    """One while the logs are taken in, and when it is replaced, another one during the build."""
     expected = build(setting, RELEASE[0], RELEASE[2]).request.digest
     for name in ("first", "second"):
         cluster.add_worker(name)
     intake = start("intake", landed, setting.policies)
-    cluster.await_exchanged("first", intake)
-    cluster.kill("first")
+    cluster.kill(cluster.await_exchange(intake))
     assert intake.process.poll() is None, "the intake was over before the worker died"
     cluster.add_worker("third")
     code, _, complained = intake.ended()
@@ -46,8 +45,7 @@ def test_each_worker_dies_in_the_middle_of_a_job(setting, landed, cluster, start
     events = [rows(home) for home in (setting.home, landed)]
     assert events[0] == events[1]
     building = start("build", landed, setting.policies, *RELEASE)
-    cluster.await_exchanged("second", building)
-    cluster.kill("second")
+    cluster.kill(cluster.await_exchange(building))
     assert building.process.poll() is None, "the build was over before the worker died"
     code, said, complained = building.ended()
     assert code == 0, complained

@@ -74,8 +74,7 @@ def test_a_worker_with_another_noren(cluster, build_on, tmp_path):
 def test_every_worker_is_lost(cluster, setting, start):
     cluster.add_worker("only")
     stage = start("build", setting.home, setting.policies, *RELEASE, NOREN_EXECUTORS_WITHIN="5")
-    cluster.await_exchanged("only", stage)
-    cluster.kill("only")
+    cluster.kill(cluster.await_exchange(stage))
     assert "every executor was lost and none came in time" in refused(stage, setting.home)
 
 
