@@ -36,9 +36,9 @@ format: .venv/dev.done ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 lock: ## resolve the locks again (needs uv): hashes, no addresses
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras pyproject.toml --extra build -o locks/run.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras pyproject.toml --extra build --extra spark --extra dev -c locks/run.txt -o locks/dev.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras locks/others.in -o locks/others.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build -o locks/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build --extra spark --extra airflow --extra dev -c locks/run.txt -o locks/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header locks/others.in -o locks/others.txt
 
 clean: ## remove .venv, .venv-others and the demo's home
 	rm -rf .venv .venv-others $(NOREN_HOME)
