@@ -6,14 +6,20 @@ EVENTS ?= 1000000
 NOREN_HOME ?= noren-home
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench profile format lock clean
+.PHONY: help demo airflow airflow-stop test check bench profile format lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/run.done ## a month of realistic logs becomes six signed releases (EVENTS=1000000)
 	@NOREN_HOME=$(NOREN_HOME) $(BIN)/noren demo --events $(EVENTS)
+
+airflow: .venv/airflow.done ## Airflow and PostgreSQL for a demo's home, on 127.0.0.1 (PORT=8080)
+	@NOREN_HOME=$(NOREN_HOME) $(BIN)/python -m jobs.airflow_services start --demo $(if $(PORT),--port $(PORT))
+
+airflow-stop: ## end what `make airflow` started, and nothing else
+	@test ! -e .venv/airflow.done || NOREN_HOME=$(NOREN_HOME) $(BIN)/python -m jobs.airflow_services stop
 
 test: .venv/dev.done ## every test, on DuckDB and on Spark
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -38,6 +44,8 @@ format: .venv/dev.done ## format the code
 lock: ## resolve the locks again (needs uv): hashes, no addresses
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build -o locks/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build --extra spark --extra airflow --extra dev -c locks/run.txt -o locks/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml locks/airflow.in --extra build --extra airflow -c locks/dev.txt -o locks/airflow.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --extra build --extra airflow --extra spark -c locks/dev.txt -o locks/image.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header locks/others.in -o locks/others.txt
 
 clean: ## remove .venv, .venv-others and the demo's home
@@ -59,6 +67,12 @@ clean: ## remove .venv, .venv-others and the demo's home
 .venv/dev.done: locks/dev.txt pyproject.toml | .venv/made
 	@echo "Installing what the tests need into .venv (hash-pinned; Spark included) ..."
 	@$(PIP) --require-hashes -r locks/dev.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ .venv/run.done .venv/airflow.done
+
+.venv/airflow.done: locks/airflow.txt pyproject.toml | .venv/made
+	@echo "Installing Noren, Airflow and PostgreSQL into .venv (hash-pinned; no Spark) ..."
+	@$(PIP) --require-hashes -r locks/airflow.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ .venv/run.done
 

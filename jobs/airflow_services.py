@@ -1,0 +1,423 @@
+"""Starts and stops, on one machine, PostgreSQL and Airflow for a home: `make airflow` and `make airflow-stop`.
+
+All of it are processes of whoever starts it, on 127.0.0.1 alone. What they keep lies in the folder `airflow` of the
+home: settings, passwords and logs, each 0600, and the list of processes that `stop` ends.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import fcntl
+import io
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from unittest import mock
+
+import click
+import requests
+
+from anonymization.errors import InputError, NorenError
+from anonymization.home import Home, private_folder, private_part
+from jobs.airflow_answers import PASSWORD_FILE, URL, USER
+from jobs.airflow_postgres import AIRFLOW, ANALYST, NOREN, Postgres, kept_secret
+from jobs.airflow_processes import LOCAL, Process, ServiceError, end, free_port, start, telling_line
+from jobs.airflow_roles import DEMO_LOGINS, LOGINS, SERVICE
+from jobs.demo import open_demo
+from jobs.init import initialize
+from jobs.setting import DEMO_OFFICERS, enrol_in_demo, policy_folder
+
+PORT = 8080
+HEALTHY_WITHIN = 240.0
+"""Seconds in which every part of Airflow must say that it is healthy."""
+PATIENCE = 30.0
+"""Seconds that running tasks have to end in."""
+DEMO_OFFICER = "airflow-officer"
+ROOT = Path(__file__).parent.parent
+PARTS = {"api-server": ("--host", LOCAL, "--workers", "1"), "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
+
+
+@dataclass(frozen=True)
+class Running:
+    """What was started.
+
+    Attributes:
+        port: Airflow's.
+        database_port: PostgreSQL's.
+        processes: in the order in which they were started.
+    """
+
+    port: int
+    database_port: int
+    processes: tuple[Process, ...]
+
+    @property
+    def url(self) -> str:
+        """Airflow's address."""
+        return f"http://{LOCAL}:{self.port}"
+
+    @classmethod
+    def read(cls, path: Path) -> Running | None:
+        """Read what `written` wrote, if anything."""
+        if not path.exists():
+            return None
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        processes = tuple(Process(**one) for one in content["processes"])
+        return cls(content["port"], content["database_port"], processes)
+
+
+@dataclass(frozen=True)
+class Services:
+    """PostgreSQL and Airflow of one home.
+
+    Attributes:
+        home: the home.
+        dags: where Airflow finds DAGs.
+    """
+
+    home: Home
+    dags: Path
+
+    @property
+    def folder(self) -> Path:
+        """Airflow's own home."""
+        return self.home.root / "airflow"
+
+    @property
+    def passwords(self) -> Path:
+        """A file a login."""
+        return self.folder / "passwords"
+
+    @property
+    def postgres(self) -> Postgres:
+        """The server."""
+        return Postgres(self.folder)
+
+    @property
+    def demo(self) -> bool:
+        """Whether the home is a demo's."""
+        return (self.home.root / DEMO_OFFICERS).exists()
+
+    @property
+    def own_ledger(self) -> bool:
+        """Whether the ledger is a file of the home, because it was before PostgreSQL came."""
+        return (self.home.root / "noren.db").exists()
+
+    @property
+    def _list(self) -> Path:
+        return self.folder / "services.json"
+
+    def start(self, *, port: int | None, demo: bool) -> tuple[Running, bool]:
+        """Start everything that does not run, and wait until it is healthy; return it, and whether it ran already.
+
+        Args:
+            port: Airflow's; by default 8080 if free.
+            demo: make a home where there is none, with an officer and an engineer who may log in.
+
+        Raises:
+            InputError: there is no home, or no DAG.
+            ServiceError: something did not start; nothing is left running.
+        """
+        if not demo:
+            self.home.require()
+        if not self.dags.is_dir():
+            raise InputError(f"there is no folder of DAGs at {self.dags}")
+        with self._alone():
+            running = Running.read(self._list)
+            if running is not None and all(process.alive for process in running.processes):
+                return running, True
+            if running is not None:  # a part of it has ended: what is left ends too, and all starts again
+                self._end(running.processes)
+            port = free_port(PORT if port is None else port, only=port is not None)
+            return self._started(port, demo=demo), False
+
+    def stop(self) -> tuple[Process, ...]:
+        """End what was started, PostgreSQL last; return it.
+
+        Raises:
+            ServiceError: something does not end.
+        """
+        if not self.folder.exists():
+            return ()
+        with self._alone():
+            running = Running.read(self._list)
+            if running is None:
+                return ()
+            self._end(running.processes)
+            return running.processes
+
+    def status(self) -> tuple[Running, list[str]] | None:
+        """Return what was started, and what is wrong with it; None if nothing was."""
+        running = Running.read(self._list)
+        if running is None:
+            return None
+        wrong = [f"{one.name} has ended: {one.why()}" for one in running.processes if not one.alive]
+        if not wrong and not self.postgres.answers(running.database_port):
+            wrong.append(f"postgres does not answer: {telling_line(self.postgres.log)} (log: {self.postgres.log})")
+        if not wrong:
+            wrong = [f"{part} says {said}" for part, said in _health(running.url).items() if said != "healthy"]
+        return running, wrong
+
+    def environment(self, database_port: int, url: str) -> dict[str, str]:
+        """Return what Noren's commands and Airflow's own need in their environment; no secret is in it."""
+        own = {
+            "AIRFLOW_HOME": str(self.folder), "NOREN_HOME": str(self.home.root),
+            "NOREN_POLICIES": str(policy_folder().absolute()),
+            URL: url, USER: SERVICE.name, PASSWORD_FILE: str(self.passwords / SERVICE.name),
+        }  # fmt: skip
+        if not self.own_ledger:
+            own["NOREN_DATABASE_URL"] = self.postgres.url(NOREN, database_port)
+        return own
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder; a second start or stop waits."""
+        private_folder(self.folder / "logs")
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _started(self, port: int, *, demo: bool) -> Running:
+        processes: list[Process] = []
+        database_port = free_port(5433)
+
+        def keep(process: Process) -> None:
+            processes.append(process)
+            content = {"port": port, "database_port": database_port, "processes": [asdict(one) for one in processes]}
+            with private_part(self._list, json.dumps(content).encode()) as part:
+                part.replace(self._list)
+
+        try:
+            with _ends_well():
+                keep(self.postgres.start(database_port))
+                url = f"http://{LOCAL}:{port}"
+                own = self.environment(database_port, url)
+                self._open_home(own, demo=demo)
+                self._write_settings(port, database_port)
+                around = _surroundings() | own
+                self._write_environment(own)
+                self._run("tables", (*_AIRFLOW, "db", "migrate"), around)
+                roles = ("--passwords", str(self.passwords), *(("--demo",) if self.demo else ()))
+                self._run("roles", (sys.executable, "-m", "jobs.airflow_roles", *roles), around)
+                for part, words in PARTS.items():
+                    given = ("--port", str(port)) if part == "api-server" else ()
+                    log = self.folder / "logs" / f"{part}.log"
+                    keep(start(part, (*_AIRFLOW, part, *words, *given), log, around))
+                running = Running(port, database_port, tuple(processes))
+                _wait_until_healthy(running)
+        except BaseException:
+            self._end(processes)
+            raise
+        return running
+
+    def _open_home(self, own: dict[str, str], *, demo: bool) -> None:
+        """Make or complete the home; a demo's has an officer who answers in Airflow."""
+        with mock.patch.dict(os.environ, own):
+            if demo and (self.demo or not (self.home.root / "keys" / "master.key").exists()):
+                open_demo(self.home)
+                enrol_in_demo(self.home, DEMO_OFFICER, airflow_user=DEMO_LOGINS[0].name)
+            else:
+                initialize(self.home)
+
+    def _run(self, name: str, words: tuple[str, ...], around: dict[str, str]) -> None:
+        """Run one step to its end; its output goes to a log.
+
+        Raises:
+            ServiceError: it failed.
+        """
+        log = self.folder / "logs" / f"{name}.log"
+        process = start(name, words, log, around)
+        try:
+            _, status = os.waitpid(process.pid, 0)
+        except BaseException:
+            end([process], patience=5)
+            raise
+        if os.waitstatus_to_exitcode(status) != 0:
+            raise ServiceError(f"Airflow's {name} were not made: {process.why()}")
+
+    def _write_settings(self, port: int, database_port: int) -> None:
+        """Write Airflow's settings, secrets among them, 0600."""
+        url, secret = f"http://{LOCAL}:{port}", self.folder / "secrets"
+        database = f"{AIRFLOW}:{self.postgres.password(AIRFLOW)}@{LOCAL}:{database_port}/{AIRFLOW}"
+        settings = configparser.RawConfigParser()
+        settings.read_dict({
+            "core": {
+                "executor": "LocalExecutor", "dags_folder": str(self.dags), "load_examples": "False",
+                "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+                "fernet_key": kept_secret(secret / "fernet", 32) + "=",  # base64 of 32 bytes, with its padding
+                "execution_api_server_url": f"{url}/execution/",
+                "parallelism": "4", "plugins_folder": str(self.folder / "plugins"),
+            },
+            "database": {"sql_alchemy_conn": f"postgresql+psycopg2://{database}"},
+            "api": {
+                "base_url": url, "host": LOCAL, "port": str(port), "expose_config": "False",
+                "secret_key": kept_secret(secret / "api", 32),
+            },
+            "api_auth": {"jwt_secret": kept_secret(secret / "jwt", 64)},
+            "logging": {"base_log_folder": str(self.folder / "logs")},
+            "usage_data_collection": {"enabled": "False"},
+        })  # fmt: skip
+        text = io.StringIO()
+        settings.write(text)
+        _replace(self.folder / "airflow.cfg", text.getvalue())
+
+    def _write_environment(self, own: dict[str, str]) -> None:
+        """Write what a shell reads to use `noren` and `airflow` by hand."""
+        lines = [f"export {name}='{value}'" for name, value in own.items()]
+        _replace(self.folder / "environment", "\n".join(lines) + "\n")
+
+    def _end(self, processes: tuple[Process, ...] | list[Process]) -> None:
+        """End Airflow, then PostgreSQL; the list goes once nothing is left."""
+        database = [one for one in processes if one.name == "postgres"]
+        end([one for one in processes if one not in database], patience=PATIENCE)
+        end(database, patience=PATIENCE)
+        self._list.unlink(missing_ok=True)
+
+
+_AIRFLOW = (sys.executable, "-m", "airflow")
+
+
+def _surroundings() -> dict[str, str]:
+    """This process's environment without settings of another Airflow; the environment's programs come first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "NOREN_OFFICER"))}
+    path = os.pathsep.join((str(Path(sys.executable).parent), kept.get("PATH", "/usr/bin:/bin")))
+    return kept | {"PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _replace(path: Path, text: str) -> None:
+    with private_part(path, text.encode()) as part:
+        part.replace(path)
+
+
+def _health(url: str) -> dict[str, str]:
+    """What Airflow says of its parts; what says nothing is not healthy."""
+    try:
+        said = requests.get(f"{url}/api/v2/monitor/health", timeout=5)
+        content: dict[str, dict[str, str | None]] = said.json() if said.ok else {}
+    except (requests.RequestException, ValueError):
+        content = {}
+    names = ("metadatabase", "scheduler", "dag_processor")
+    return {name: str(content.get(name, {}).get("status") or "nothing") for name in names}
+
+
+def _wait_until_healthy(running: Running) -> None:
+    deadline = time.monotonic() + HEALTHY_WITHIN
+    said: dict[str, str] = {}
+    while time.monotonic() < deadline:
+        for process in running.processes:
+            if not process.alive:
+                raise ServiceError(f"{process.name} ended: {process.why()}")
+        said = _health(running.url)
+        if all(one == "healthy" for one in said.values()):
+            return
+        time.sleep(0.5)
+    parts = ", ".join(f"{part} says {one}" for part, one in said.items())
+    logs = Path(running.processes[-1].log).parent
+    raise ServiceError(f"Airflow is not healthy after {HEALTHY_WITHIN:.0f} s: {parts} (logs: {logs})")
+
+
+@contextlib.contextmanager
+def _ends_well() -> Iterator[None]:
+    """Turn the signal that asks a process to end into an exit, so that what was started is ended."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@click.group()
+@click.option("--dags", type=click.Path(path_type=Path, file_okay=False), default=ROOT / "dags", help="DAGs' folder.")
+@click.pass_context
+def main(context: click.Context, dags: Path) -> None:
+    """PostgreSQL and Airflow for the home that NOREN_HOME names."""
+    context.obj = Services(Home.from_environment(), dags.absolute())
+
+
+@main.command("start")
+@click.option("--port", type=click.IntRange(1, 65535), help="Airflow's port; by default 8080 if it is free.")
+@click.option("--demo", is_flag=True, help="Make a demo's home where there is none.")
+@click.pass_obj
+def start_command(services: Services, port: int | None, *, demo: bool) -> None:
+    """Start what does not run; return once it is healthy."""
+    began = time.monotonic()
+    with _clear():
+        running, already = services.start(port=port, demo=demo)
+    how = "runs already" if already else f"runs, after {time.monotonic() - began:.0f} s"
+    click.echo(f"Airflow {how}: {running.url}")
+    for line in _about(services, running):
+        click.echo(f"  {line}")
+
+
+@main.command("stop")
+@click.pass_obj
+def stop_command(services: Services) -> None:
+    """End what was started, and nothing else."""
+    with _clear():
+        ended = services.stop()
+    if ended:
+        click.echo("Ended: " + ", ".join(f"{one.name} ({one.pid})" for one in reversed(ended)))
+    else:
+        click.echo(f"Nothing runs for {services.home.root}.")
+
+
+@main.command("status")
+@click.pass_obj
+def status_command(services: Services) -> None:
+    """Say what runs; exit 1 if something that was started does not."""
+    with _clear():
+        found = services.status()
+    if found is None:
+        click.echo(f"Nothing runs for {services.home.root}.")
+        return
+    running, wrong = found
+    for line in wrong:
+        click.echo(line)
+    if wrong:
+        click.echo("`make airflow` ends what is left and starts all of it again; `make airflow-stop` ends it.")
+        raise SystemExit(1)
+    click.echo(f"Airflow is healthy: {running.url}")
+    for line in _about(services, running):
+        click.echo(f"  {line}")
+
+
+def _about(services: Services, running: Running) -> Iterator[str]:
+    for login in (*(DEMO_LOGINS if services.demo else ()), *LOGINS):
+        path = services.passwords / login.name
+        shown = path.read_text(encoding="utf-8").strip() if services.demo and login in DEMO_LOGINS else f"in {path}"
+        yield f"log in as {login.name:<16} password {shown}"
+    yield f"analysts query   psql '{services.postgres.url(ANALYST, running.database_port).replace('+psycopg', '')}'"
+    yield f"in a shell       . {services.folder / 'environment'}"
+    if services.own_ledger:
+        yield "the ledger stays in noren.db, where this home had it; a new home's is in PostgreSQL"
+    yield "end it with      make airflow-stop"
+
+
+@contextlib.contextmanager
+def _clear() -> Iterator[None]:
+    """Say what went wrong in a line."""
+    try:
+        yield
+    except NorenError as error:
+        click.echo(f"airflow: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()
