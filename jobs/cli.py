@@ -176,11 +176,16 @@ def gate(candidate: str) -> None:
 @click.argument("candidate")
 def review(candidate: str) -> None:
     """Show the dossier that a privacy officer reads before deciding."""
+    from anonymization.release.candidate import load_candidate  # noqa: PLC0415
+    from jobs.review import DOSSIER  # noqa: PLC0415
     from jobs.review import review as run  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     with opened() as setting:
+        tell(policy_digest=setting.policies.digest)
         text = run(setting, candidate)
+        shown = load_candidate(setting.home, setting.ledger, candidate)
+    tell(candidate=candidate, digest=shown.request.digest, dossier=shown.evidence / DOSSIER)
     if OUT.is_terminal:
         OUT.print(Markdown(text))
     else:
@@ -198,6 +203,8 @@ def _decide(candidate: str, officer: str, reason: str, outcome: str) -> None:
     if path is None:
         raise InputError("set NOREN_OFFICER_KEY to the officer's private key file")
     with opened() as setting:
+        if officer in setting.airflow_officers:
+            raise InputError(f"{officer!r} answers in Airflow, where the release's run waits for it")
         signed = run(
             setting.ledger, load_candidate(setting.home, setting.ledger, candidate), outcome=Outcome(outcome),
             officer=officer, officers=setting.officers, key=load_private_key(Path(path)), reason=reason,
@@ -234,6 +241,23 @@ def enrol(name: str, path: Path) -> None:
 
     public = generate_officer_key(path)
     click.echo(f"officers:\n  {name}:\n    title: Privacy officer\n    public_key: {public}")
+
+
+@main.command()
+@click.argument("candidate")
+@click.option("--in", "place", required=True, metavar="DAG/RUN/TASK", help="The task in Airflow that was answered.")
+def answer(candidate: str, place: str) -> None:
+    """Record what an officer answered in Airflow about CANDIDATE, as Airflow itself says it."""
+    from jobs.airflow_answers import Place  # noqa: PLC0415
+    from jobs.answer import record_answer  # noqa: PLC0415
+    from jobs.setting import opened  # noqa: PLC0415
+
+    with opened() as setting:
+        tell(policy_digest=setting.policies.digest)
+        decision = record_answer(setting, candidate, Place.parsed(place)).decision
+    tell(candidate=candidate, digest=decision.package_digest, outcome=decision.outcome.value, officer=decision.officer)
+    OUT.print(f"{decision.outcome.value} by {decision.officer}, as answered in Airflow", highlight=False)
+    OUT.print(f"good for one publication until {decision.expires_at}", highlight=False)
 
 
 @main.command()

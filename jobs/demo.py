@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from jobs.init import initialize
 from jobs.intake import IntakeRun, arrivals, run_intake
 from jobs.mart import load_mart
 from jobs.review import review, totals
-from jobs.setting import DEMO_OFFICERS, Setting, opened
+from jobs.setting import DEMO_OFFICERS, Setting, enrol_in_demo, opened
 
 OFFICER = "demo-officer"
 RELEASES = (
@@ -93,8 +92,7 @@ def open_demo(home: Home) -> None:
     marker = home.root / DEMO_OFFICERS
     if initialize(home):
         public = generate_officer_key(home.keys / f"{OFFICER}.key")
-        marker.write_text(json.dumps({OFFICER: public}) + "\n", encoding="utf-8")
-        marker.chmod(0o600)
+        enrol_in_demo(home, OFFICER, public_key=public)
     elif not marker.exists():
         raise Refusal(f"{home.root} is in real use: a demo does not write there; set NOREN_HOME to another folder")
 

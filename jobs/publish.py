@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anonymization.release.publish import Published
 from anonymization.release.publish import publish as publish_candidate
+from jobs.answer import decision_source
 from jobs.mart import load_mart
 from jobs.setting import Setting
 
@@ -13,10 +14,12 @@ def publish(setting: Setting, identity: str) -> tuple[Published, str]:
 
     Raises:
         Refusal: the gate is closed, the decision does not hold, the candidate is stale, or its content is out.
+        InputError: its officer answers in Airflow, which cannot be asked.
     """
     done = publish_candidate(
         setting.home, setting.ledger, identity,
         officers=setting.officers, policy_digest=setting.policies.digest, demo=setting.demo,
+        source=decision_source(setting, identity),
     )  # fmt: skip
     return done, load_mart(setting)
 

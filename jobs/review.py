@@ -18,6 +18,7 @@ from jobs.build import find_inputs, plan_release
 from jobs.setting import Setting
 
 SAMPLE = 12
+DOSSIER = "dossier.md"
 
 
 def review(setting: Setting, identity: str) -> str:
@@ -31,7 +32,7 @@ def review(setting: Setting, identity: str) -> str:
     text = "\n".join(
         [*_head(setting, candidate), *_gate(setting, candidate), *_tables(candidate), *_inputs(setting, candidate)]
     )
-    write_private(candidate.evidence / "dossier.md", text + "\n")
+    write_private(candidate.evidence / DOSSIER, text + "\n")
     return text
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from anonymization.home import Home
+from anonymization.home import Home, private_part
+from anonymization.keys import public_text, publisher_key
 from anonymization.policy.load import Policies, load_policies
+from anonymization.policy.model import Officer, Officers
 from anonymization.release.ledger import Ledger
 
-DEMO_OFFICERS = "demo-officers.yaml"
+DEMO_OFFICERS = "demo-officers.json"
 """In a demo's home only: officers who do not stand in the policy folder."""
 
 
@@ -33,11 +34,41 @@ class Setting:
 
     @property
     def officers(self) -> Mapping[str, str]:
-        """Enrolled officers and their public keys."""
-        enrolled = {name: officer.public_key for name, officer in self.policies.officers.items()}
-        if self.demo:
-            enrolled |= yaml.safe_load((self.home.root / DEMO_OFFICERS).read_text(encoding="utf-8"))
-        return enrolled
+        """Enrolled officers and the public keys that their decisions are signed with.
+
+        For one who answers in Airflow the publisher signs, as the witness who has asked there.
+        """
+        signing = {name: one.public_key for name, one in self._enrolled.items() if one.public_key is not None}
+        answering = self.airflow_officers
+        witness = public_text(publisher_key(self.home).public_key()) if answering else ""
+        return signing | dict.fromkeys(answering, witness)
+
+    @property
+    def airflow_officers(self) -> Mapping[str, str]:
+        """Officers who answer in Airflow, and their logins."""
+        return {name: one.airflow_user for name, one in self._enrolled.items() if one.airflow_user is not None}
+
+    @property
+    def _enrolled(self) -> Mapping[str, Officer]:
+        if not self.demo:
+            return self.policies.officers
+        content = json.loads((self.home.root / DEMO_OFFICERS).read_text(encoding="utf-8"))
+        demo = Officers.model_validate({"officers": {name: {"title": "Demo", **one} for name, one in content.items()}})
+        return {**self.policies.officers, **demo.officers}
+
+
+def enrol_in_demo(home: Home, name: str, **how: str) -> None:
+    """Let one more officer decide in a demo's home.
+
+    Args:
+        home: a demo's home, or one that becomes it.
+        name: the officer.
+        how: `public_key` or `airflow_user`, as in `officers.yaml`.
+    """
+    path = home.root / DEMO_OFFICERS
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    with private_part(path, (json.dumps(known | {name: how}) + "\n").encode()) as part:
+        part.replace(path)
 
 
 def policy_folder() -> Path:

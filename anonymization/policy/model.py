@@ -221,16 +221,24 @@ class Recipients(Declared):
 
 
 class Officer(Declared):
-    """A privacy officer who may approve: a title and an Ed25519 public key, base64 of its 32 bytes."""
+    """A privacy officer who may approve, in one of two ways.
+
+    Attributes:
+        public_key: signs by `noren approve`: an Ed25519 public key, base64 of its 32 bytes.
+        airflow_user: answers in Airflow's page, logged in by this name.
+    """
 
     title: str
-    public_key: str
+    public_key: str | None = None
+    airflow_user: str | None = Field(default=None, min_length=1)
 
     @field_validator("public_key")
     @classmethod
-    def _is_a_key(cls, text: str) -> str:
+    def _is_a_key(cls, text: str | None) -> str | None:
         import base64  # noqa: PLC0415 - only here
 
+        if text is None:
+            return None
         try:
             size = len(base64.b64decode(text, validate=True))
         except ValueError:
@@ -239,8 +247,21 @@ class Officer(Declared):
             raise ValueError("a public key is the base64 of an Ed25519 key's 32 bytes")
         return text
 
+    @model_validator(mode="after")
+    def _decides_in_one_way(self) -> Officer:
+        if (self.public_key is None) == (self.airflow_user is None):
+            raise ValueError("an officer has a public_key (signs) or an airflow_user (answers in Airflow), not both")
+        return self
+
 
 class Officers(Declared):
     """The whole of `officers.yaml`."""
 
     officers: dict[Slug, Officer]
+
+    @model_validator(mode="after")
+    def _one_officer_a_login(self) -> Officers:
+        logins = [one.airflow_user for one in self.officers.values() if one.airflow_user is not None]
+        if len(set(logins)) < len(logins):
+            raise ValueError("two officers have the same airflow_user")
+        return self

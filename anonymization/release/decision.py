@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from anonymization.errors import DecisionRefusal
 from anonymization.keys import public_text, sign, signature_holds
 from anonymization.release.candidate import Candidate, write_private
-from anonymization.release.ledger import EntryKind, Ledger, Transaction, canonical, now
+from anonymization.release.ledger import EntryKind, Ledger, Transaction, canonical
 from anonymization.release.verdict import require_open, verdict_digest
 
 FILE = "decision.json"
@@ -36,7 +36,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision and what it binds."""
+    """A decision and what it binds.
+
+    Attributes:
+        answered_in: where an officer who does not sign has answered, such as `airflow:DAG/RUN/TASK`; else empty.
+    """
 
     candidate: str
     request: int
@@ -50,10 +54,15 @@ class Decision:
     decided_at: str
     expires_at: str
     nonce: str
+    answered_in: str = ""
 
     def text(self) -> str:
         """Return what is signed."""
-        return canonical(asdict(self))
+        return canonical(self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {name: value for name, value in asdict(self).items() if name != "answered_in" or value}
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class SignedDecision:
 
 
 class DecisionSource(Protocol):
-    """Where the decision on a candidate comes from: signed files here, or another system that is asked itself."""
+    """Where the decision on a candidate comes from: a signed file, or one that another system is asked about itself."""
 
     def decision_on(self, candidate: Candidate) -> SignedDecision:
         """Return the decision, or refuse."""
@@ -126,7 +135,56 @@ def decide(
         raise DecisionRefusal(f"the key is not the one that {officer!r} is enrolled with")
     if outcome is Outcome.REJECTED and not reason.strip():
         raise DecisionRefusal("a rejection says why: --reason TEXT")
-    if outcome is Outcome.APPROVED:
+    given = Given(outcome, officer, reason, datetime.now(UTC), secrets.token_hex(16))
+    return _recorded(ledger, candidate, given, key)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an officer said, and when; with a nonce, by which equal words at another time are another decision."""
+
+    outcome: Outcome
+    officer: str
+    reason: str
+    at: datetime
+    nonce: str
+    answered_in: str = ""
+
+
+def witness(
+    ledger: Ledger, candidate: Candidate, given: Given, *, officers: Mapping[str, str], key: Ed25519PrivateKey
+) -> SignedDecision:
+    """Record what an officer answered elsewhere, signed by whoever asked there; the same answer is recorded once.
+
+    Args:
+        ledger: the home's ledger.
+        candidate: what is decided on.
+        given: the answer, whose origin the caller has checked.
+        officers: enrolled officers; the answering one with the public key of `key`.
+        key: the publisher's private key.
+
+    Raises:
+        DecisionRefusal: unknown officer, the requester, or no word of why.
+        GateRefusal: an approval while the gate is closed.
+    """
+    _check_officer(candidate, given.officer, officers)
+    if not given.reason.strip():
+        raise DecisionRefusal(f"{given.officer!r} answered without a comment; an answer says why")
+    try:
+        known = SignedFile().decision_on(candidate)
+    except DecisionRefusal:
+        known = None
+    if known is not None and known.decision.nonce == given.nonce and known.decision.outcome is given.outcome:
+        with ledger.transaction() as transaction:
+            recorded = transaction.entries(kind=EntryKind.DECISION, subject=candidate.id)
+        if recorded and recorded[-1].payload["decision_sha256"] == known.digest:
+            return known
+    return _recorded(ledger, candidate, given, key)
+
+
+def _recorded(ledger: Ledger, candidate: Candidate, given: Given, key: Ed25519PrivateKey) -> SignedDecision:
+    """Bind what was said to the candidate as it is, sign it, write it and record it."""
+    if given.outcome is Outcome.APPROVED:
         require_open(ledger, candidate)
     verdict = verdict_digest(candidate) if (candidate.evidence / "verdict.json").exists() else ""
     with ledger.transaction() as transaction:
@@ -137,20 +195,21 @@ def decide(
             verdict_digest=verdict,
             policy_digest=candidate.request.policy_digest,
             ledger_head=transaction.head(),
-            outcome=outcome,
-            officer=officer,
-            reason=reason,
-            decided_at=now(),
-            expires_at=(datetime.now(UTC) + VALID).isoformat(timespec="seconds"),
-            nonce=secrets.token_hex(16),
+            outcome=given.outcome,
+            officer=given.officer,
+            reason=given.reason,
+            decided_at=given.at.isoformat(timespec="seconds"),
+            expires_at=(given.at + VALID).isoformat(timespec="seconds"),
+            nonce=given.nonce,
+            answered_in=given.answered_in,
         )
         signed = SignedDecision(decision, sign(key, decision.text().encode()))
-        content = {"decision": asdict(decision), "signature": signed.signature}
+        content = {"decision": decision.as_dict(), "signature": signed.signature}
         write_private(candidate.evidence / FILE, canonical(content) + "\n")
         transaction.append(
             EntryKind.DECISION,
             candidate.id,
-            {"decision_sha256": signed.digest, "outcome": outcome.value, "officer": officer},
+            {"decision_sha256": signed.digest, "outcome": given.outcome.value, "officer": given.officer},
         )
     return signed
 

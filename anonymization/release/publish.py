@@ -193,7 +193,7 @@ def _stage(
         "policy_digest": candidate.request.policy_digest,
         "published_at": now(),
         "ledger_head": head,
-        "decision": {**asdict(signed.decision), "signature": signed.signature},
+        "decision": {**signed.decision.as_dict(), "signature": signed.signature},
         "gate": {"checked_at": verdict["checked_at"], "open": verdict["open"], "checks": _check_names(verdict)},
         "publisher_public_key": public_text(key.public_key()),
         "mark": "DEMO: made by `noren demo` with people who do not exist" if demo else "",

@@ -337,7 +337,7 @@ def test_no_key_is_in_what_leaves(setting, approved, publish_it):
 
 def test_demo_officers_count_in_a_demo_home_only(setting):
     assert setting.demo
-    (setting.home.root / "demo-officers.yaml").unlink()
+    (setting.home.root / "demo-officers.json").unlink()
     assert not setting.demo
     assert setting.officers == {}
     assert yaml.safe_load("{}") == {}
