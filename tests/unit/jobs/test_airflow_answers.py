@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from anonymization.errors import AlreadyOut, DecisionRefusal, GateRefusal, InputError
+from anonymization.home import Home
+from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import FILE, Outcome
-from anonymization.release.ledger import EntryKind
+from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.verify import verify
 from jobs.airflow_answers import PASSWORD_FILE, URL, USER, Place
 from jobs.answer import record_answer
@@ -21,7 +25,7 @@ from jobs.build import build
 from jobs.gate import gate
 from jobs.publish import publish
 from jobs.review import review
-from jobs.setting import enrol_in_demo
+from jobs.setting import Setting, enrol_in_demo
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, LOGIN = "kei", "kei@page"
@@ -69,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def airflow(tmp_path, monkeypatch):
     server = FakeAirflow()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     (tmp_path / "password").write_text(WORD + "\n")
     for name, value in ((URL, server.url), (USER, "noren-publisher"), (PASSWORD_FILE, str(tmp_path / "password"))):
@@ -95,14 +99,30 @@ def told(candidate, setting, **changes):
     } | changes
 
 
+@pytest.fixture(scope="module")
+def gated(world, policies, tmp_path_factory):
+    """A home with a candidate whose gate is open, and with an officer who answers in Airflow."""
+    root = tmp_path_factory.mktemp("gated") / "home"
+    shutil.copytree(world.home.root, root, ignore=shutil.ignore_patterns("landing", "duckdb", "spark"))
+    place = Home(root).create()
+    enrol_in_demo(place, NAME, airflow_user=LOGIN)
+    ledger = Ledger.of(place)
+    candidate = build(Setting(place, policies, ledger), "service-usage", "2026-10")
+    assert gate(Setting(place, policies, ledger), candidate.id).opened
+    ledger.close()
+    return place, candidate.id
+
+
 @pytest.fixture
-def ready(setting, airflow):
-    """A candidate with an open gate, an officer who answers in Airflow, and Airflow, where it was approved."""
-    enrol_in_demo(setting.home, NAME, airflow_user=LOGIN)
-    candidate = build(setting, "service-usage", "2026-10")
-    assert gate(setting, candidate.id).opened
+def ready(gated, airflow, policies, tmp_path):
+    """A copy of that home, its candidate, and Airflow, where it was approved."""
+    place = Home(Path(shutil.copytree(gated[0].root, tmp_path / "copied"))).create()
+    ledger = Ledger.of(place)
+    setting = Setting(place, policies, ledger)
+    candidate = load_candidate(place, ledger, gated[1])
     airflow.detail = told(candidate, setting)
-    return setting, candidate, airflow
+    yield setting, candidate, airflow
+    ledger.close()
 
 
 def attempts(setting, candidate):
