@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
@@ -165,25 +165,8 @@ class Postgres:
         raise ServiceError(f"postgres does not answer: {process.why()}")
 
     def _provide(self, port: int) -> None:
-        """Make roles and databases; what is there gets its password and its rights again."""
-        with self._connected(port, OWNER, OWNER) as connection:
-            roles = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
-            if READERS not in roles:
-                _run(connection, "CREATE ROLE {} NOLOGIN", READERS)
-            for role in (AIRFLOW, NOREN, ANALYST):
-                verb: LiteralString = "ALTER" if role in roles else "CREATE"
-                password = sql.Literal(self.password(role))
-                connection.execute(sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), password))
-            _run(connection, "GRANT {} TO {}", READERS, ANALYST)
-            _run(connection, "ALTER ROLE {} SET default_transaction_read_only = on", ANALYST)
-            databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-            for name in (AIRFLOW, NOREN):
-                if name not in databases:
-                    _run(connection, "CREATE DATABASE {} OWNER {}", name, name)
-                _run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
-            _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", NOREN, READERS)
-        with self._connected(port, OWNER, NOREN) as connection:
-            _run(connection, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        """Make roles and databases."""
+        provide(lambda database: self._connected(port, OWNER, database), self.password)
 
     @contextlib.contextmanager
     def _connected(self, port: int, role: str, database: str) -> Iterator[psycopg.Connection[Any]]:
@@ -192,6 +175,36 @@ class Postgres:
             connect_timeout=5,
         ) as connection:  # fmt: skip
             yield connection
+
+
+def provide(
+    connected: Callable[[str], contextlib.AbstractContextManager[psycopg.Connection[Any]]],
+    password: Callable[[str], str],
+) -> None:
+    """Make roles and databases on a server; what is there gets its password and its rights again.
+
+    Args:
+        connected: connects the server's owner to a database, each statement a transaction of its own.
+        password: gives a role's.
+    """
+    with connected(OWNER) as connection:
+        roles = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
+        if READERS not in roles:
+            _run(connection, "CREATE ROLE {} NOLOGIN", READERS)
+        for role in (AIRFLOW, NOREN, ANALYST):
+            verb: LiteralString = "ALTER" if role in roles else "CREATE"
+            literal = sql.Literal(password(role))
+            connection.execute(sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), literal))
+        _run(connection, "GRANT {} TO {}", READERS, ANALYST)
+        _run(connection, "ALTER ROLE {} SET default_transaction_read_only = on", ANALYST)
+        databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+        for name in (AIRFLOW, NOREN):
+            if name not in databases:
+                _run(connection, "CREATE DATABASE {} OWNER {}", name, name)
+            _run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
+        _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", NOREN, READERS)
+    with connected(NOREN) as connection:
+        _run(connection, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
 
 
 def kept_secret(path: Path, size: int = 18) -> str:
