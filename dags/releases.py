@@ -1,36 +1,49 @@
 """A release: built, checked, read by a privacy officer, and published only if the officer approves.
 
-**Waiting at `approve`**: the officer reads the dossier under *Required Actions* and answers with a comment in 72 hours.
-**`gate` failed**: the gate is closed, or the logs are wrong. Nothing gets out. Its log lies in the home; do not try
-again before a person has looked. **`answer` failed**: what was answered does not count, such as an answer without a
-comment, or by somebody who is no enrolled officer: clear `approve`, and it is asked anew. **`publish` failed**:
-something came after the gate (another release, a person's choice, a new policy): clear `build`. **Backfill**: `airflow
-backfill create --dag-id ... --from-date ... --to-date ...`; by hand, start the DAG with `period`.
+**Waiting at `approve`**: the officer reads the dossier under *Required Actions* and answers, with a comment, in 72
+hours.
+
+| failed | why | what to do |
+|---|---|---|
+| `build` | the logs or the declaration are wrong; its log says what | mend that, clear `build` |
+| `gate` | the gate is closed: something could be found out from the tables | a person looks; nothing gets out |
+| `approve` | nobody answered in 72 hours | clear `approve`: it is asked anew |
+| `answer` | the answer does not count: no comment, no enrolled officer, or none was given | clear `approve` |
+| `publish` | something came after the gate: another release, a person's choice, a new policy | clear `build` |
+
+What a step said is in the file of the home that the task's log names. **Backfill**: `airflow backfill create --dag-id
+release__NAME --from-date 2026-08-01 --to-date 2026-11-04 --max-active-runs 1`; one period by hand: start the DAG with
+`period`. **On Spark**: Airflow's variables `noren_engine` (`spark`) and `noren_master`.
 """
 
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import yaml
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_current_context, task
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronDataIntervalTimetable,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+    SyncCallback,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowFailException
+from alerts import late_answer
+from declared import Release, releases
 from steps import run_step
+from times import ANSWER_WITHIN, RELEASES, START, ZONE, period_of
 
-POLICIES = Path(os.environ.get("NOREN_POLICIES", Path(__file__).parent.parent / "policies"))
-ZONE = "Asia/Tokyo"
-SCHEDULES = {
-    "month": ("0 6 3 * *", "%Y-%m"),
-    "week": ("0 6 * * 3", "%G-W%V"),
-    "day": ("0 6 * * *", "%Y-%m-%d"),
-}
-"""When a period's release is begun, a few days after it so that late events are in; and how the period is written."""
-ANSWER_WITHIN = timedelta(hours=72)
 RETRIES = {"retries": 2, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=6)}
+LATE = float(os.environ.get("NOREN_LATE_HOURS") or 48)
+"""Hours after which people are told that a release still waits."""
 SUBJECT = (
     "{release} {{{{ {built}['period'] }}}}: approve {{{{ {built}['candidate'] }}}} digest {{{{ {built}['digest'] }}}}"
 )
@@ -46,35 +59,36 @@ class Dossier(ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> None:
-        """Go on with whatever was answered."""
+        """Go on with whatever was answered; an approval that nobody gave in time fails, and is not asked for again."""
+        if "error" in event:
+            raise AirflowFailException("nobody answered in time: clear this task, and it is asked anew")
         HITLOperator.execute_complete(self, context, event)
 
 
-def period_of(kind: str, first: datetime) -> str:
-    """Return the name of the period that a data interval begins in."""
-    return first.astimezone(ZoneInfo(ZONE)).strftime(SCHEDULES[kind][1])
-
-
-def release_dag(spec: dict[str, Any]) -> DAG:
+def release_dag(release: Release) -> DAG:
     """Return the DAG of a release."""
-    name, kind = spec["release"], spec["period"]
+    name = release.name
+    late = SyncCallback(late_answer, kwargs={"release": name, "hours": LATE})
     with DAG(
         dag_id=f"release__{name}",
-        schedule=CronDataIntervalTimetable(SCHEDULES[kind][0], timezone=ZONE),
-        start_date=datetime(2018, 2, 1, tzinfo=UTC),
+        dag_display_name=release.title or name,
+        description=f"Each {release.period}, for {release.recipient}; approved by a privacy officer",
+        schedule=CronDataIntervalTimetable(RELEASES[release.period][0], timezone=ZONE),
+        start_date=START,
         catchup=False,
         max_active_runs=1,
         doc_md=__doc__,
-        tags=["release", spec["recipient"]],
-        default_args={"owner": spec["owner"], **RETRIES},
+        tags=["release", release.recipient],
+        default_args={"owner": release.owner, **RETRIES},
         params={"period": Param(None, type=["null", "string"], description="The period; by default the last one.")},
+        deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, timedelta(hours=LATE), late),
     ) as dag:
 
-        @task
+        @task(inlets=[Asset(f"events/{source}") for source in release.sources])
         def build() -> dict[str, Any]:
             context = get_current_context()
             first = context.get("data_interval_start") or context["dag_run"].run_after
-            period = context["params"]["period"] or period_of(kind, first)
+            period = context["params"]["period"] or period_of(release.period, first)
             return run_step("build", name, "--period", period, release=name, period=period)
 
         @task
@@ -91,6 +105,7 @@ def release_dag(spec: dict[str, Any]) -> DAG:
             params={"comment": Param("", type="string", description="Why; without a comment it does not count.")},
             response_timeout=ANSWER_WITHIN,
             execution_timeout=None,
+            retry_delay=timedelta(seconds=10),
         )
 
         @task.short_circuit
@@ -100,15 +115,15 @@ def release_dag(spec: dict[str, Any]) -> DAG:
             given = run_step("answer", built["candidate"], "--in", place, candidate=built["candidate"])
             return given["outcome"] == "approved"
 
-        @task
+        @task(outlets=[Asset(f"releases/{name}")])
         def publish(built: dict[str, Any]) -> dict[str, Any]:
-            return run_step("publish", built["candidate"], candidate=built["candidate"], digest=built["digest"])
+            identity = {"candidate": built["candidate"], "digest": built["digest"]}
+            return run_step("publish", built["candidate"], once=True, **identity)
 
         built = build()
         gate(built) >> review(built) >> approve >> answer(built) >> publish(built)
     return dag
 
 
-for path in sorted((POLICIES / "releases").glob("*.yaml")):
-    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    globals()[f"release__{declared['release']}"] = release_dag(declared)
+for declared in releases()[0]:
+    globals()[f"release__{declared.name}"] = release_dag(declared)

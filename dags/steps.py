@@ -1,7 +1,12 @@
-"""Runs a step of Noren as a process of its own; a task passes paths and digests on, and believes a verdict only."""
+"""Runs a step of Noren as a process of its own; a task passes paths and digests on, and believes a verdict only.
+
+Airflow's variable `noren_engine` says what `intake` and `build` run on: `duckdb`, the default, or `spark`, by
+`spark-submit` to the master that `noren_master` names.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -16,6 +21,10 @@ from airflow.sdk.exceptions import AirflowFailException
 CLOSED = (1, 2)
 """Exit codes of a refusal and of wrong input: again would be the same, a person looks."""
 ON_ENGINE = ("intake", "build")
+ENGINES = ("duckdb", "spark")
+LOCAL = "local[*]"
+PATIENCE = 30
+"""Seconds in which a step that is to end may write its verdict."""
 
 
 def home() -> Path:
@@ -23,7 +32,7 @@ def home() -> Path:
     return Path(os.environ["NOREN_HOME"]).absolute()
 
 
-def run_step(verb: str, *words: str, **expected: str) -> dict[str, Any]:
+def run_step(verb: str, *words: str, once: bool = False, **expected: str) -> dict[str, Any]:
     """Run `noren VERB WORDS` and return what its verdict says the next step needs.
 
     What the step prints goes to a private file in the home: it may name cells or show the dossier. A task that is ended
@@ -32,36 +41,67 @@ def run_step(verb: str, *words: str, **expected: str) -> dict[str, Any]:
     Args:
         verb: the step.
         words: its arguments.
+        once: what this step did for the same words is not done again: a retry after a success that was lost.
         expected: what the verdict's result must hold, such as `release="monthly-audience"`.
 
     Raises:
         AirflowFailException: refused, or wrong input; not to be tried again.
         RuntimeError: a fault, or no verdict that says done; may be tried again.
     """
+    from anonymization.errors import Refusal  # noqa: PLC0415
     from jobs.verdict import read_verdict  # noqa: PLC0415 - pydantic takes a while, and only a running task needs it
 
-    folder = home() / "temporary" / "verdicts"
+    folder = home() / "metrics" / "verdicts"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    verdict, said = (folder / f"{verb}-{uuid.uuid4()}.{suffix}" for suffix in ("json", "log"))
-    command = [sys.executable, "-m", "jobs.cli", "--verdict", str(verdict), verb, *words, *_engine(verb)]
-    with os.fdopen(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+    attempt = uuid.uuid4()
+    verdict = folder / f"{verb}-{'-'.join(words) if once else attempt}.json"
+    if once and verdict.exists():
         try:
-            code = process.wait()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
-            raise
-    if code == 0:
-        return dict(read_verdict(verdict, stage=verb, **expected).result)
+            return dict(read_verdict(verdict, stage=verb, **expected).result)
+        except Refusal:  # it did not come so far: again
+            verdict.unlink()
+    said = folder / f"{verb}-{attempt}.log"
+    with os.fdopen(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+        code = _waited(_command(verb, "--verdict", str(verdict), *words), output)
     message = f"{verb} ended with exit code {code}; what it said is in {said}"
     if code in CLOSED:
         raise AirflowFailException(message)
-    raise RuntimeError(message)
+    if code != 0:
+        raise RuntimeError(message)
+    try:
+        return dict(read_verdict(verdict, stage=verb, **expected).result)
+    except Refusal as error:
+        raise RuntimeError(f"{message}: {error}") from None
 
 
-def _engine(verb: str) -> list[str]:
-    """The engine that Airflow's variables name for the steps that have one."""
+def _waited(command: list[str], output: Any) -> int:
+    """Run a command in a session of its own to its end, or end all of the session."""
+    process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        raise
+
+
+def _command(verb: str, *words: str) -> list[str]:
+    """The command of a step, by `spark-submit` where Airflow's variables say so."""
     engine = Variable.get("noren_engine", default="duckdb") if verb in ON_ENGINE else "duckdb"
-    master = Variable.get("noren_master", default="") if engine == "spark" else ""
-    return (["--engine", engine] if engine != "duckdb" else []) + (["--master", master] if master else [])
+    if engine not in ENGINES:
+        raise AirflowFailException(f"Airflow's variable noren_engine is {engine!r}; allowed: {', '.join(ENGINES)}")
+    if engine == "duckdb":
+        return [sys.executable, "-m", f"jobs.{verb}", *words]
+    submit = Path(sys.executable).parent / "spark-submit"  # pip puts it beside Python
+    jobs = importlib.util.find_spec("jobs")
+    if jobs is None or not jobs.submodule_search_locations:
+        raise AirflowFailException("Noren is not installed where this task runs")
+    script = Path(jobs.submodule_search_locations[0]) / f"{verb}.py"
+    master = Variable.get("noren_master", default=LOCAL)
+    return [
+        str(submit if submit.exists() else "spark-submit"), "--master", master, str(script), *words, "--engine", engine,
+    ]  # fmt: skip

@@ -17,7 +17,7 @@ from rich.markdown import Markdown
 
 from anonymization.errors import InputError, Refusal
 from anonymization.home import Home
-from jobs import cli_microdata, cli_tables
+from jobs import cli_choices, cli_microdata, cli_tables
 from jobs.stage import judged, tell, verdict_option
 
 OUT = Console(soft_wrap=True)
@@ -366,39 +366,6 @@ def explain(release: str, period: str, engine: str) -> None:
         click.echo(f"-- {statement.name}\n{render(statement.sql, engine)};\n")
 
 
-@main.group()
-def optout() -> None:
-    """People who opted out: their events are dropped at intake from then on."""
-
-
-@optout.command("add")
-@click.option("--namespace", help="cookie, client or member.")
-@click.option("--id", "identity", help="The raw id.")
-@click.option("--file", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV: namespace,id.")
-def optout_add(namespace: str | None, identity: str | None, path: Path | None) -> None:
-    """Record opt-outs."""
-    from anonymization.release.choices import add_optouts, read_optouts  # noqa: PLC0415
-    from jobs.setting import opened  # noqa: PLC0415
-
-    people = read_optouts(path) if path is not None else []
-    if namespace is not None and identity is not None:
-        people.append((namespace, identity))
-    with opened() as setting:
-        added = add_optouts(setting.home, setting.ledger, people)
-    OUT.print(f"{added.new} recorded, {added.known} known before (ledger entry {added.entry})", highlight=False)
-
-
-@optout.command("list")
-def optout_list() -> None:
-    """Count recorded opt-outs by namespace; ids are not shown."""
-    from collections import Counter  # noqa: PLC0415
-
-    from anonymization.release.choices import optouts  # noqa: PLC0415
-
-    for namespace, number in sorted(Counter(n for n, _ in optouts(Home.from_environment().require())).items()):
-        OUT.print(f"{namespace}: {number:,}", highlight=False)
-
-
 @main.command()
 def status() -> None:
     """Say where each candidate stands, and what is out."""
@@ -421,7 +388,7 @@ def doctor() -> None:
     sys.exit(1 if any(fault is not None for _, fault in findings) else 0)
 
 
-for verb in (*cli_microdata.VERBS, *cli_tables.VERBS):
+for verb in (*cli_choices.VERBS, *cli_microdata.VERBS, *cli_tables.VERBS):
     main.add_command(verb)
 
 

@@ -1,0 +1,41 @@
+"""Every day, before the intake, what people chose takes effect: their opt-outs are recorded.
+
+Lists lie in the home's folder `choices/` as `optouts-*.csv` with the columns `namespace,id`; deliver one under another
+name and rename it, so that it is never read in part. A list that was recorded is removed. **Failed**: a list is not as
+it should be; the others were recorded, it stays. Mend it and clear the task. A candidate whose gate came before a
+choice is stale: `publish` refuses it, and its release is built again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, task
+from steps import run_step
+from times import CHOICES, START, ZONE
+
+with DAG(
+    dag_id="choices",
+    dag_display_name="People's choices",
+    description="Opt-outs are recorded before the next intake",
+    schedule=CronDataIntervalTimetable(CHOICES, timezone=ZONE),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["choices"],
+    default_args={
+        "owner": "data-engineering",
+        "retries": 2,
+        "retry_delay": timedelta(minutes=5),
+        "execution_timeout": timedelta(hours=1),
+    },
+) as dag:
+
+    @task
+    def record() -> dict[str, Any]:
+        """Record the lists that were delivered."""
+        return run_step("choices")
+
+    record()
