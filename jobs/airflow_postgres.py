@@ -205,6 +205,8 @@ def provide(
         _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", NOREN, READERS)
     with connected(NOREN) as connection:
         _run(connection, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        # Whoever may log in could fill the disk with large objects, which need no right of their own.
+        _run(connection, "REVOKE ALL ON FUNCTION lo_creat(int), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC")
 
 
 def kept_secret(path: Path, size: int = 18) -> str:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,11 @@ class ServiceError(NorenError):
     """A service did not start, did not end, or is no longer there."""
 
 
+def _boot() -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+
+
 @dataclass(frozen=True)
 class Process:
     """A process that was started, in a session of its own.
@@ -36,6 +41,7 @@ class Process:
         born: when the kernel started it, in ticks since boot: another process of the same id has another.
         log: what it writes.
         last: the signal that it ends well on.
+        boot: the boot, and the container if any, in which both numbers mean something.
     """
 
     name: str
@@ -43,11 +49,12 @@ class Process:
     born: int
     log: str
     last: int = signal.SIGTERM
+    boot: str = field(default_factory=_boot)
 
     @property
     def alive(self) -> bool:
         """Whether this very process runs."""
-        found = _seen(self.pid)
+        found = _seen(self.pid) if self.boot == _boot() else None
         return found is not None and found.born == self.born and found.state != ENDED
 
     def why(self) -> str:
@@ -157,9 +164,14 @@ def _same(found: _Seen, born: int) -> bool:
 
 def _members(processes: Sequence[Process]) -> dict[int, int]:
     """Process ids, with when they were born: the processes, their sessions, and all that descend from either."""
-    everything = [one for one in _everything() if one.state != ENDED]
-    sessions = {process.pid: process.born for process in processes}
-    # A session outlives its first process; its id is then still taken, so nobody else's session can have it.
+    seen = _everything()
+    everything = [one for one in seen if one.state != ENDED]
+    first = {one.pid: one.born for one in seen}
+    # A session outlives its first process, and its id is taken as long as it lasts. A first process that is another
+    # than ours has a session of its own: after the end of ours, or of the boot, in which ids mean something else.
+    sessions = {
+        one.pid: one.born for one in processes if one.boot == _boot() and first.get(one.pid, one.born) == one.born
+    }
     found = {one.pid: one.born for one in everything if one.session in sessions and one.born >= sessions[one.session]}
     grown = True
     while grown:

@@ -73,6 +73,11 @@ class Running:
         processes = tuple(Process(**one) for one in content["processes"])
         return cls(content["port"], content["database_port"], processes)
 
+    def write(self, path: Path) -> None:
+        """Write what `read` reads, 0600."""
+        with private_part(path, json.dumps(asdict(self)).encode()) as part:
+            part.replace(path)
+
 
 @dataclass(frozen=True)
 class Services:
@@ -112,7 +117,8 @@ class Services:
         return (self.home.root / "noren.db").exists()
 
     @property
-    def _list(self) -> Path:
+    def record(self) -> Path:
+        """Where it stands what runs."""
         return self.folder / "services.json"
 
     def start(self, *, port: int | None, demo: bool) -> tuple[Running, bool]:
@@ -131,7 +137,7 @@ class Services:
         if not self.dags.is_dir():
             raise InputError(f"there is no folder of DAGs at {self.dags}")
         with self._alone():
-            running = Running.read(self._list)
+            running = Running.read(self.record)
             if running is not None and all(process.alive for process in running.processes):
                 return running, True
             if running is not None:  # a part of it has ended: what is left ends too, and all starts again
@@ -148,7 +154,7 @@ class Services:
         if not self.folder.exists():
             return ()
         with self._alone():
-            running = Running.read(self._list)
+            running = Running.read(self.record)
             if running is None:
                 return ()
             self._end(running.processes)
@@ -156,7 +162,7 @@ class Services:
 
     def status(self) -> tuple[Running, list[str]] | None:
         """Return what was started, and what is wrong with it; None if nothing was."""
-        running = Running.read(self._list)
+        running = Running.read(self.record)
         if running is None:
             return None
         wrong = [f"{one.name} has ended: {one.why()}" for one in running.processes if not one.alive]
@@ -194,9 +200,7 @@ class Services:
 
         def keep(process: Process) -> None:
             processes.append(process)
-            content = {"port": port, "database_port": database_port, "processes": [asdict(one) for one in processes]}
-            with private_part(self._list, json.dumps(content).encode()) as part:
-                part.replace(self._list)
+            Running(port, database_port, tuple(processes)).write(self.record)
 
         try:
             with _ends_well():
@@ -282,7 +286,7 @@ class Services:
         database = [one for one in processes if one.name == "postgres"]
         end([one for one in processes if one not in database], patience=PATIENCE)
         end(database, patience=PATIENCE)
-        self._list.unlink(missing_ok=True)
+        self.record.unlink(missing_ok=True)
 
 
 _AIRFLOW = (sys.executable, "-m", "airflow")
