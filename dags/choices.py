@@ -33,7 +33,7 @@ with DAG(
     },
 ) as dag:
 
-    @task
+    @task(multiple_outputs=False)
     def record() -> dict[str, Any]:
         """Record the lists that were delivered."""
         return run_step("choices")

@@ -49,8 +49,14 @@ with DAG(
     },
     params={"day": Param(None, type=["null", "string"], format="date", description="The day; by default the last.")},
 ) as dag:
-    # one at a time, whatever runs are active: each uses the whole machine, and two may not take the same source in
-    @task(outlets=[EVENTS], map_index_template="{{ task.op_kwargs['source'] }}", max_active_tis_per_dag=1)
+
+    @task(
+        multiple_outputs=False,
+        inlets=[Asset(f"events/{source}") for source in sources()],  # Airflow knows them before anything has arrived
+        outlets=[EVENTS],
+        map_index_template="{{ task.op_kwargs['source'] }}",
+        max_active_tis_per_dag=1,  # each uses the whole machine, and two may not take the same source in
+    )
     def take_in(source: str) -> dict[str, Any]:
         """Take in what arrived of one source on one day."""
         context = get_current_context()

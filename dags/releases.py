@@ -84,18 +84,18 @@ def release_dag(release: Release) -> DAG:
         deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, timedelta(hours=LATE), late),
     ) as dag:
 
-        @task(inlets=[Asset(f"events/{source}") for source in release.sources])
+        @task(multiple_outputs=False, inlets=[Asset(f"events/{source}") for source in release.sources])
         def build() -> dict[str, Any]:
             context = get_current_context()
             first = context.get("data_interval_start") or context["dag_run"].run_after
             period = context["params"]["period"] or period_of(release.period, first)
             return run_step("build", name, "--period", period, release=name, period=period)
 
-        @task
+        @task(multiple_outputs=False)
         def gate(built: dict[str, Any]) -> dict[str, Any]:
             return run_step("gate", built["candidate"], candidate=built["candidate"], digest=built["digest"])
 
-        @task
+        @task(multiple_outputs=False)
         def review(built: dict[str, Any]) -> dict[str, Any]:
             return run_step("review", built["candidate"], candidate=built["candidate"], digest=built["digest"])
 
@@ -115,7 +115,7 @@ def release_dag(release: Release) -> DAG:
             given = run_step("answer", built["candidate"], "--in", place, candidate=built["candidate"])
             return given["outcome"] == "approved"
 
-        @task(outlets=[Asset(f"releases/{name}")])
+        @task(multiple_outputs=False, outlets=[Asset(f"releases/{name}")])
         def publish(built: dict[str, Any]) -> dict[str, Any]:
             identity = {"candidate": built["candidate"], "digest": built["digest"]}
             return run_step("publish", built["candidate"], once=True, **identity)

@@ -1,0 +1,116 @@
+"""DAGs run once, without a scheduler: `dag.test()`. Approvals that count need Airflow's API: tests/services/."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from anonymization.home import Home
+from anonymization.release.choices import optouts
+from anonymization.release.ledger import EntryKind, Ledger
+from jobs.demo import open_demo
+from jobs.generate import generate
+
+pytestmark = pytest.mark.slow
+DAY = "2026-10-05"
+
+
+@pytest.fixture
+def run(alone):
+    def ran(dag, home, choice="", **more):
+        words = {name: more.pop(name) for name in ("day", "period") if name in more}
+        done = alone("run.py", dag, json.dumps(words), choice, NOREN_HOME=str(home.root), **more)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    return ran
+
+
+def states(done):
+    return {task: state for task, _, state in done["tasks"]}
+
+
+def entries(home, kind):
+    ledger = Ledger.of(home)
+    with ledger.transaction() as transaction:
+        found = transaction.entries(kind=kind)
+    ledger.close()
+    return found
+
+
+def test_a_day_is_taken_in_source_by_source_and_each_tells_its_own(run, tmp_path):
+    home = Home(tmp_path / "home")
+    open_demo(home)
+    generate(home, 20_000, 3)
+    done = run("intake", home, day=DAY)
+    arrived = sorted(path.parent.name.removeprefix("source=") for path in home.landing.glob(f"source=*/arrived={DAY}"))
+    assert [state for _, _, state in done["tasks"]].count("success") == len(arrived) > 5
+    assert {state for _, _, state in done["tasks"]} == {"success", "skipped"}
+    assert [name for name, _ in done["events"]] == [f"events/{name}" for name in arrived]
+    assert {extra["day"] for _, extra in done["events"]} == {DAY}
+    taken = {path.parent.parent.name.removeprefix("source=") for path in home.events.glob("source=*/arrived=*/*.json")}
+    assert taken == set(arrived)
+    figures = {"day", "files", "taken", "read", "accepted", "quarantined", "dropped"}
+    assert {key for _, extra in done["events"] for key in extra} == figures
+    for _, _, key, value in done["passed"]:
+        assert key == "return_value"
+        assert set(value) == figures | {"source"}
+
+
+def test_choices_are_recorded_and_a_wrong_list_stays_and_fails(run, tmp_path):
+    home = Home(tmp_path / "home")
+    open_demo(home)
+    for name, text in (("optouts-1.csv", "namespace,id\ncookie,canary-41\n"), ("optouts-2.csv", "name\ncanary-42\n")):
+        (home.choices / name).write_text(text)
+    done = run("choices", home)
+    assert states(done) == {"record": "failed"}
+    assert optouts(home) == [("cookie", "canary-41")]
+    assert [path.name for path in home.choices.glob("optouts-*")] == ["optouts-2.csv"]
+    assert "canary" not in json.dumps(done)
+    logs = list((home.metrics / "verdicts").iterdir())
+    assert logs
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in logs)
+    (home.choices / "optouts-2.csv").unlink()
+    again = run("choices", home)
+    assert states(again) == {"record": "success"}
+    assert [value for *_, value in again["passed"]] == [{"lists": 0, "new": 0, "known": 0}]
+
+
+NOT_PUBLISHED = {
+    "an approval that is in Airflow's tables, with nobody to ask about it": ("Approve", "answer", {}),
+    "an approval, and an api-server that does not answer": (
+        "Approve",
+        "answer",
+        {"NOREN_AIRFLOW_URL": "http://127.0.0.1:9", "NOREN_AIRFLOW_USER": "noren-publisher"},
+    ),
+    "a rejection, with nobody to ask about it": ("Reject", "answer", {}),
+    "nobody answers in time": ("nothing", "approve", {}),
+}
+
+
+@pytest.mark.parametrize("case", NOT_PUBLISHED)
+def test_a_release_is_not_published(run, setting, tmp_path, case):
+    choice, fails, more = NOT_PUBLISHED[case]
+    (tmp_path / "password").write_text("a password")
+    if more:
+        more = more | {"NOREN_AIRFLOW_PASSWORD_FILE": str(tmp_path / "password")}
+    done = run("release__service-usage", setting.home, choice, period="2026-10", **more)
+    found = states(done)
+    assert done["state"] == "failed"
+    assert (found["build"], found["gate"], found["review"]) == ("success", "success", "success")
+    assert found[fails] == "failed"
+    assert found["publish"] == "upstream_failed"
+    assert not list(setting.home.releases.glob("*/*/v*"))
+    refused = entries(setting.home, EntryKind.REFUSED)
+    assert len(refused) == (1 if fails == "answer" else 0)
+    assert all(key == "return_value" or task == "approve" for task, _, key, _ in done["passed"])
+
+
+def test_a_release_that_cannot_be_built_ends_at_once(run, setting):
+    done = run("release__service-usage", setting.home, period="no-period")
+    assert states(done)["build"] == "failed"
+    assert not list(setting.home.candidates.iterdir())
+    log = "".join(path.read_text() for path in (setting.home.metrics / "verdicts").glob("build-*.log"))
+    assert "no-period" in log
