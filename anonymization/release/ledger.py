@@ -25,7 +25,9 @@ from anonymization.errors import IntegrityError, NorenError
 from anonymization.home import Home
 
 GENESIS = "0" * 64
-HEAD_REVISION = "0002"
+HEAD_REVISION = "0003"
+PATIENCE = 30
+"""Seconds that a transaction waits for another one."""
 
 
 class EntryKind(StrEnum):
@@ -209,7 +211,7 @@ class Ledger:
     """The ledger of a home; every use is one transaction."""
 
     def __init__(self, url: str) -> None:
-        arguments: dict[str, Any] = {"timeout": 30} if url.startswith("sqlite") else {}
+        arguments: dict[str, Any] = {"timeout": PATIENCE} if url.startswith("sqlite") else {}
         isolation = {} if url.startswith("sqlite") else {"isolation_level": "SERIALIZABLE"}
         self._engine = sa.create_engine(url, connect_args=arguments, **isolation)
         if self._engine.dialect.name == "sqlite":
@@ -225,7 +227,7 @@ class Ledger:
         """Bring the schema to its newest version; nothing to do where it is."""
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with _clear_errors(), self._engine.connect() as connection:
+        with self._connected() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -237,8 +239,24 @@ class Ledger:
         Raises:
             NorenError: the database cannot be reached, or is locked for long.
         """
-        with _clear_errors(), self._engine.begin() as connection:
+        with self._connected() as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                # Before the first look, so that what is seen is what the one before has left. Readers of the tables
+                # are let by: a backup need not wait.
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+                connection.exec_driver_sql("LOCK TABLE entries IN EXCLUSIVE MODE")
             yield Transaction(connection)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """Open a connection; what the database says becomes an error that shows neither address nor values."""
+        try:
+            connection = self._engine.connect()
+        except sa.exc.SQLAlchemyError as error:
+            message = f"the ledger's database cannot be reached ({_cause(error)}); nothing was changed"
+            raise NorenError(f"{message}: is it up, and are name and password in NOREN_DATABASE_URL right?") from None
+        with connection, _clear_errors():
+            yield connection
 
     def close(self) -> None:
         """Give the connections back."""
@@ -250,8 +268,11 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
-        cause = type(getattr(error, "orig", None) or error).__name__
-        raise NorenError(f"the ledger's database did not do it ({cause}); nothing was changed") from None
+        raise NorenError(f"the ledger's database did not do it ({_cause(error)}); nothing was changed") from None
+
+
+def _cause(error: sa.exc.SQLAlchemyError) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _manual_begin(connection: Any, _: object) -> None:

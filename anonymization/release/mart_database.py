@@ -26,6 +26,8 @@ from anonymization.home import Home
 SCHEMA = "statistics"
 ROLE = "noren_analysts"
 """PostgreSQL: may read the mart and nothing else; analysts are made its members."""
+PATIENCE = 30
+"""Seconds that the mart waits for whoever holds a relation of it, such as an analyst with an open transaction."""
 
 
 class MartDatabase(Protocol):
@@ -96,6 +98,10 @@ def _file(home: Home) -> Path:
 def _clear_errors() -> Iterator[None]:
     try:
         yield
+    except psycopg.errors.LockNotAvailable:
+        raise NorenError(
+            f"somebody holds it, for {PATIENCE} s and more: end open transactions; it is as it was"
+        ) from None
     except (duckdb.Error, psycopg.Error, OSError) as error:
         raise NorenError(f"the mart's database did not do it ({type(error).__name__}); it is as it was") from None
 
@@ -201,12 +207,20 @@ class _Postgres:
 
 @contextlib.contextmanager
 def _postgres(url: sa.URL, *, read_only: bool) -> Iterator[_Postgres]:
-    with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
+    try:
+        connection = psycopg.connect(url.render_as_string(hide_password=False))
+    except psycopg.OperationalError as error:
+        raise NorenError(
+            f"the mart's database cannot be reached ({type(error).__name__}): is it up, and are name and password in"
+            " NOREN_DATABASE_URL right?"
+        ) from None
+    with connection:
         connection.read_only = read_only
         database = _Postgres(connection)
         if read_only:
             yield database
             return
+        database.rows(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
         database.rows("SELECT pg_advisory_xact_lock(hashtext('noren mart'))")
         yield database
         _let_analysts_read(database)
