@@ -1,4 +1,4 @@
-"""Tells people that an officer's answer is late: in a log, and through the program that `NOREN_ALERT` names."""
+"""Tells people that an officer's answer is late: in the task's log, and through the program that `NOREN_ALERT` names."""
 
 from __future__ import annotations
 
@@ -6,21 +6,33 @@ import logging
 import os
 import shlex
 import subprocess
-from typing import Any
+from datetime import timedelta
+
+from times import ANSWER_WITHIN
 
 WITHIN = 60
 """Seconds that the program may take."""
+LATE = timedelta(hours=float(os.environ.get("NOREN_LATE_HOURS") or 48))
+"""How long an answer may take until people are told."""
+if not timedelta(0) < LATE < ANSWER_WITHIN:
+    raise ValueError(f"NOREN_LATE_HOURS must lie between 0 and {ANSWER_WITHIN // timedelta(hours=1)}")
 
 
-def late_answer(context: dict[str, Any], release: str, hours: float) -> None:
-    """Say that a release's run has not ended; `NOREN_ALERT`, such as `mail -s Noren officer`, gets it as its input."""
-    run = context.get("dag_run") or {}
-    name = run.get("dag_run_id") or run.get("run_id") if isinstance(run, dict) else getattr(run, "run_id", None)
+def tell_of_late_answer(dag: str, run: str) -> None:
+    """Say that an officer's answer is late; the program, such as `mail -s Noren officer`, gets it as its input.
+
+    A program that fails stops nothing: the officer can still answer.
+    """
+    log = logging.getLogger(__name__)
     text = (
-        f"The release {release} has waited {hours:g} hours: run {name or 'unknown'} of DAG release__{release}."
-        " If it is at `approve`, an officer is asked in Airflow under Required Actions, and has 72 hours in all."
+        f"Nobody has answered {dag}, run {run}, in {LATE / timedelta(hours=1):g} hours. An officer is asked in Airflow,"
+        f" under Required Actions, until {ANSWER_WITHIN / timedelta(hours=1):g} hours have passed."
     )
-    logging.getLogger(__name__).error(text)
+    log.error(text)
     program = shlex.split(os.environ.get("NOREN_ALERT", ""))
-    if program:
+    if not program:
+        return
+    try:
         subprocess.run(program, input=f"{text}\n", text=True, timeout=WITHIN, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        log.error("NOREN_ALERT failed (%s): nobody but this log was told", type(error).__name__)  # noqa: TRY400

@@ -18,39 +18,32 @@ release__NAME --from-date 2026-08-01 --to-date 2026-11-04 --max-active-runs 1`; 
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
-from airflow.sdk import (
-    DAG,
-    Asset,
-    CronDataIntervalTimetable,
-    DeadlineAlert,
-    DeadlineReference,
-    Param,
-    SyncCallback,
-    get_current_context,
-    task,
-)
-from airflow.sdk.exceptions import AirflowFailException
-from alerts import late_answer
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+from alerts import LATE, tell_of_late_answer
 from declared import Release, releases
 from steps import run_step
 from times import ANSWER_WITHIN, RELEASES, START, ZONE, period_of
 
 RETRIES = {"retries": 2, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=6)}
-LATE = float(os.environ.get("NOREN_LATE_HOURS") or 48)
-"""Hours after which people are told that a release still waits."""
 SUBJECT = (
     "{release} {{{{ {built}['period'] }}}}: approve {{{{ {built}['candidate'] }}}} digest {{{{ {built}['digest'] }}}}"
 )
 
 
 class Dossier(ApprovalOperator):
-    """Shows the officer the dossier; whatever is answered, the next task asks Airflow itself what it was."""
+    """Shows the officer the dossier; whatever is answered, the next task asks Airflow itself what it was.
+
+    It waits without a worker. People are told once that an answer is late; it is then waited for until the end.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given, response_timeout=LATE)
 
     def execute(self, context: Any) -> Any:
         """Ask for an answer."""
@@ -58,17 +51,20 @@ class Dossier(ApprovalOperator):
         self.body = Path(shown["dossier"]).read_text(encoding="utf-8")
         return super().execute(context)
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> None:
-        """Go on with whatever was answered; an approval that nobody gave in time fails, and is not asked for again."""
-        if "error" in event:
+    def execute_complete(self, context: Any, event: dict[str, Any], *, late: bool = False) -> None:
+        """Go on with whatever was answered; an answer that nobody gave in time is not asked for again."""
+        if "error" not in event:
+            HITLOperator.execute_complete(self, context, event)
+            return
+        if late:
             raise AirflowFailException("nobody answered in time: clear this task, and it is asked anew")
-        HITLOperator.execute_complete(self, context, event)
+        tell_of_late_answer(context["dag_run"].dag_id, context["dag_run"].run_id)
+        raise TaskAwaitingInput(method_name="execute_complete", kwargs={"late": True}, timeout=ANSWER_WITHIN - LATE)
 
 
 def release_dag(release: Release) -> DAG:
     """Return the DAG of a release."""
     name = release.name
-    late = SyncCallback(late_answer, kwargs={"release": name, "hours": LATE})
     with DAG(
         dag_id=f"release__{name}",
         dag_display_name=release.title or name,
@@ -81,7 +77,6 @@ def release_dag(release: Release) -> DAG:
         tags=["release", release.recipient],
         default_args={"owner": release.owner, **RETRIES},
         params={"period": Param(None, type=["null", "string"], description="The period; by default the last one.")},
-        deadline=DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, timedelta(hours=LATE), late),
     ) as dag:
 
         @task(multiple_outputs=False, inlets=[Asset(f"events/{source}") for source in release.sources])
@@ -103,7 +98,6 @@ def release_dag(release: Release) -> DAG:
             task_id="approve",
             subject=SUBJECT.format(release=name, built="ti.xcom_pull(task_ids='build')"),
             params={"comment": Param("", type="string", description="Why; without a comment it does not count.")},
-            response_timeout=ANSWER_WITHIN,
             execution_timeout=None,
             retry_delay=timedelta(seconds=10),
         )

@@ -21,7 +21,6 @@ def main(folder: str) -> None:
             "max_active_runs": dag.max_active_runs,
             "tags": sorted(dag.tags),
             "runbook": dag.doc_md,
-            "late": [[alert.interval.total_seconds(), alert.callback.path] for alert in dag.deadline or []],
             "tasks": {
                 task.task_id: {
                     "after": sorted(task.upstream_task_ids),

@@ -85,8 +85,7 @@ NOT_PUBLISHED = {
         "answer",
         {"NOREN_AIRFLOW_URL": "http://127.0.0.1:9", "NOREN_AIRFLOW_USER": "noren-publisher"},
     ),
-    "a rejection, with nobody to ask about it": ("Reject", "answer", {}),
-    "nobody answers in time": ("nothing", "approve", {}),
+    "nobody answers in time, though people are told": ("nothing", "approve", {"NOREN_LATE_HOURS": "0.5"}),
 }
 
 
@@ -94,8 +93,8 @@ NOT_PUBLISHED = {
 def test_a_release_is_not_published(run, setting, tmp_path, case):
     choice, fails, more = NOT_PUBLISHED[case]
     (tmp_path / "password").write_text("a password")
-    if more:
-        more = more | {"NOREN_AIRFLOW_PASSWORD_FILE": str(tmp_path / "password")}
+    told = tmp_path / "told"
+    more = more | {"NOREN_AIRFLOW_PASSWORD_FILE": str(tmp_path / "password"), "NOREN_ALERT": f"tee -a {told}"}
     done = run("release__service-usage", setting.home, choice, period="2026-10", **more)
     found = states(done)
     assert done["state"] == "failed"
@@ -105,6 +104,8 @@ def test_a_release_is_not_published(run, setting, tmp_path, case):
     assert not list(setting.home.releases.glob("*/*/v*"))
     refused = entries(setting.home, EntryKind.REFUSED)
     assert len(refused) == (1 if fails == "answer" else 0)
+    said = told.read_text() if told.exists() else ""
+    assert said.count("release__service-usage") == (1 if fails == "approve" else 0), said
     assert all(key == "return_value" or task == "approve" for task, _, key, _ in done["passed"])
 
 

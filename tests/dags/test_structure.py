@@ -44,13 +44,23 @@ def test_a_release_is_built_checked_read_approved_and_then_published(shipped, na
     assert dag["max_active_runs"] == 1
 
 
-@pytest.mark.parametrize("name", sorted(SPECS))
-def test_an_answer_is_waited_for_as_long_as_a_decision_is_good_for_and_people_are_told_before(shipped, name):
-    dag = shipped["dags"][f"release__{name}"]
-    assert dag["tasks"]["approve"]["answer_within"] == VALID.total_seconds()
-    ((late, callback),) = dag["late"]
-    assert late < VALID.total_seconds()
-    assert callback == "alerts.late_answer"
+@pytest.mark.parametrize(
+    ("hours", "good"), [(None, True), ("0.5", True), ("0", False), ("72", False), ("nan", False), ("soon", False)]
+)
+def test_people_are_told_of_a_late_answer_before_its_time_is_over(look, hours, good):
+    seen = look(**({} if hours is None else {"NOREN_LATE_HOURS": hours}))
+    if not good:
+        assert list(seen["errors"]) == ["releases.py"]
+        return
+    asked = seen["dags"]["release__service-usage"]["tasks"]["approve"]["answer_within"]
+    assert asked == float(hours or 48) * 3600 < VALID.total_seconds()
+
+
+def test_an_answer_is_waited_for_as_long_as_a_decision_is_good_for(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "dags")
+    from times import ANSWER_WITHIN
+
+    assert ANSWER_WITHIN == VALID
 
 
 def test_every_step_has_an_end_a_retry_and_a_runbook(shipped):
