@@ -17,7 +17,11 @@ from anonymization.errors import NorenError
 
 LOCAL = "127.0.0.1"
 ENDED = "Z"
-TELLING = re.compile(r"(\b|[a-z])(error|exception)\b|\b(fatal|panic|refused|denied|cannot|could not)\b", re.IGNORECASE)
+TELLING = re.compile(
+    # uvicorn.error is the name of a log, which also says that all is well
+    r"(\b|[a-z])(?<!uvicorn\.)(error|exception)\b|\b(fatal|panic|refused|denied|cannot|could not)\b",
+    re.IGNORECASE,
+)
 READ = 100_000
 """Characters at the end of a log in which the line is sought that tells why a process ended."""
 
@@ -122,8 +126,9 @@ def end(processes: Sequence[Process], *, patience: float) -> None:
     """
     members = _members(processes)
     for process in processes:
-        if process.alive:
-            _signal(process.pid, process.last)
+        # Where the first process is gone, nobody else asks those that it has left behind.
+        for pid in [process.pid] if process.alive else _members([process]):
+            _signal(pid, process.last)
     left = _waited(processes, members, patience)
     for number in (signal.SIGTERM, signal.SIGKILL):
         if left:

@@ -47,6 +47,8 @@ def unused_port():
 
 def end(home):
     """End what was started for a home, and remove what PostgreSQL kept outside it."""
+    if not (home / "airflow").exists():
+        return
     subprocess.run([sys.executable, KEEPER, home], check=True, capture_output=True, timeout=120, cwd=ROOT)
 
 
