@@ -34,7 +34,7 @@ DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
-SECRET = re.compile(r"(?<!_FILE)(PASSWORD|SECRET|SECRET_KEY|FERNET_KEY)$")
+SECRET = re.compile(r"(PASSWORD|SECRET|SECRET_KEY|FERNET_KEY)$")
 OF_IMAGES = {"sh", "python", "postgres", "pg_isready"}
 """Programs that the base images have."""
 
