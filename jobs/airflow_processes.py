@@ -125,10 +125,15 @@ def end(processes: Sequence[Process], *, patience: float) -> None:
         ServiceError: one is still there.
     """
     members = _members(processes)
-    for process in processes:
-        # Where the first process is gone, nobody else asks those that it has left behind.
-        for pid in [process.pid] if process.alive else _members([process]):
-            _signal(pid, process.last)
+    alive = [process for process in processes if process.alive]
+    abandoned = _members([process for process in processes if process not in alive])
+    for process in alive:
+        _signal(process.pid, process.last)
+    for pid in abandoned:
+        _signal(pid, signal.SIGTERM)
+    if abandoned:  # an executor's workers wait for ever for the one that is gone, whatever they are asked
+        for pid in abandoned.keys() & _waited(processes, members, min(patience, 5)).keys():
+            _signal(pid, signal.SIGKILL)
     left = _waited(processes, members, patience)
     for number in (signal.SIGTERM, signal.SIGKILL):
         if left:
