@@ -272,29 +272,29 @@ def hierarchical_distances(
 
 @compiled
 def covered_shares(
-    leaves: Ints, offsets: Ints, sizes: Ints, heights: Ints, blocks: Ints, shares: Floats, finest: Ints
+    leaves: Ints, offsets: Ints, sizes: Ints, heights: Ints, blocks: Ints, covered: Ints, finest: Ints
 ) -> Floats:
     """Return (D, levels): the sum of shares of persons counted by leaf; columns beyond a dimension's height are 0.
+
+    Added as integers and divided once, so that it does not depend on which leaf stands for a code.
 
     Args:
         leaves: persons by dimension and leaf.
         offsets: (D,) where each dimension starts in `leaves`.
         sizes: (D,) leaves of each dimension.
         heights: (D,) levels of each dimension.
-        blocks: (D,) where each dimension starts in `shares`.
-        shares: by dimension, level and leaf: the share that the leaf's code covers.
+        blocks: (D,) where each dimension starts in `covered`.
+        covered: by dimension, level and leaf: how many leaves the leaf's code covers.
         finest: (D,) levels below which the sum of this level stands.
     """
     found = np.zeros((len(sizes), heights.max()))
     for d in range(len(sizes)):
         for level in range(finest[d], heights[d]):
             at = blocks[d] + level * sizes[d]
-            total = 0.0
+            total = 0
             for leaf in range(sizes[d]):
-                persons = leaves[offsets[d] + leaf]
-                if persons:
-                    total += persons * shares[at + leaf]
-            found[d, level] = total
+                total += leaves[offsets[d] + leaf] * covered[at + leaf]
+            found[d, level] = total / sizes[d]
         found[d, : finest[d]] = found[d, finest[d]]
     return found
 

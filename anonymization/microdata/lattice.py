@@ -25,10 +25,10 @@ import numpy.typing as npt
 from anonymization.errors import InputError, Refusal
 from anonymization.microdata.boxes import BoxFrontier
 from anonymization.microdata.criteria import Criterion
-from anonymization.microdata.evaluate import Evaluator
+from anonymization.microdata.evaluate import Evaluator, HistogramEvaluator
 from anonymization.microdata.frontier import DENSE_LIMIT, DenseFrontier, Frontier
 from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.loss import Domain, Losses, Metric, Objective, Suppressed, measure
+from anonymization.microdata.loss import Domain, Losses, Metric, Objective, Suppressed, Tally, measure
 
 Levels = tuple[int, ...]
 Bools = npt.NDArray[np.bool_]
@@ -61,14 +61,12 @@ class Budget:
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
-    """A generalization with suppression.
+class Choice:
+    """What a search chose.
 
     Attributes:
         levels: one a quasi-identifier.
         suppressed_records: persons suppressed.
-        kept: (m,) bool by tuple of the histogram: whether its persons are published; false where it has none.
-        class_of: (m,) int32 by tuple: its class, numbered from 0 in the order of the tuples; -1 where not kept.
         losses: of this node.
         classes: published classes.
         min_class: persons of the smallest published class; 0 where there is none.
@@ -79,14 +77,25 @@ class Solution:
 
     levels: Levels
     suppressed_records: int
-    kept: Bools
-    class_of: npt.NDArray[np.int32]
     losses: Losses
     classes: int
     min_class: int
     evaluations: int
     proven_optimal: bool
     lower_bound: float
+
+
+@dataclass(frozen=True, eq=False)
+class Solution(Choice):
+    """A generalization with suppression of a histogram.
+
+    Attributes:
+        kept: (m,) bool by tuple of the histogram: whether its persons are published; false where it has none.
+        class_of: (m,) int32 by tuple: its class, numbered from 0 in the order of the tuples; -1 where not kept.
+    """
+
+    kept: Bools
+    class_of: npt.NDArray[np.int32]
 
 
 def search(
@@ -114,37 +123,63 @@ def search(
         InputError: no criterion, a limit outside 0 to 1, or data that a criterion cannot be asked of.
         Refusal: no node satisfies the criteria, or none was found within the budget.
     """
+    allowed = may_be_suppressed(criteria, suppression_limit, histogram.persons)
+    for criterion in criteria:
+        criterion.check(histogram)
+    evaluator = HistogramEvaluator(histogram, criteria, Objective(metric, Domain.of(histogram)), allowed)
+    climb = Search(evaluator, criteria)
+    climb.run(budget or Budget())
+    return _solution(histogram, evaluator, climb)
+
+
+def may_be_suppressed(criteria: Sequence[Criterion], suppression_limit: float, persons: int) -> int:
+    """Return how many persons may be suppressed.
+
+    Raises:
+        InputError: no criterion, or a limit outside 0 to 1.
+    """
     if not criteria:
         raise InputError("no privacy criterion is given: at least one is needed, such as k-anonymity")
     if not 0 <= suppression_limit <= 1:
         raise InputError(f"the suppression limit is {suppression_limit}: 0 to 1 is allowed")
-    for criterion in criteria:
-        criterion.check(histogram)
-    return _Search(histogram, criteria, suppression_limit, metric).run(budget or Budget())
+    # As it is written: 0.57 of 100 are 57, though the nearest binary fractions multiply to less.
+    return math.floor(Fraction(repr(float(suppression_limit))) * persons)
 
 
-class _Search:
-    """One search: the histogram's roll-ups, the bounds, and the best node so far."""
+def _solution(histogram: Histogram, evaluator: HistogramEvaluator, climb: Search) -> Solution:
+    """Return the best node with what becomes of each tuple."""
+    class_of, counts, failing = evaluator.classes_of(histogram, climb.levels)
+    published = ~failing & (counts > 0)
+    kept = published[class_of] & (histogram.counts > 0)
+    number = np.where(published, np.cumsum(published) - 1, -1).astype(np.int32)
+    gone = ~kept & (histogram.counts > 0)
+    columns = zip(histogram.tuples.T, evaluator.domain.sizes, strict=True)
+    leaves = np.concatenate([np.bincount(column[gone], histogram.counts[gone], size) for column, size in columns])
+    suppressed = Suppressed(int(histogram.counts[gone].sum()), leaves.astype(np.int64), (0,) * len(climb.levels))
+    choice = climb.choice(suppressed, Tally.of(counts[published]))
+    return Solution(**vars(choice), kept=kept, class_of=np.where(kept, number[class_of], -1).astype(np.int32))
 
-    def __init__(
-        self, histogram: Histogram, criteria: Sequence[Criterion], suppression_limit: float, metric: Metric
-    ) -> None:
-        self.histogram = histogram
+
+class Search:
+    """One search: the bounds, and the best node so far.
+
+    Attributes:
+        levels: the best node, once `run` has ended.
+        bound: of what is still open then, as the objective has it; none where nothing is.
+    """
+
+    def __init__(self, evaluator: Evaluator, criteria: Sequence[Criterion]) -> None:
+        self.evaluator = evaluator
         self.criteria = criteria
-        # As it is written: 0.57 of 100 are 57, though the nearest binary fractions multiply to less.
-        self.limit = math.floor(Fraction(repr(float(suppression_limit))) * histogram.persons)
-        self.domain = Domain(histogram)
-        self.objective = Objective(metric, self.domain)
-        self.guide = [
-            row[:height].tolist() for row, height in zip(self.objective.guide, histogram.heights, strict=True)
-        ]
-        self.evaluator = Evaluator(histogram, criteria, self.objective, self.limit)
-        nodes = math.prod(histogram.heights)
-        self.frontier: Frontier = (DenseFrontier if nodes <= DENSE_LIMIT else BoxFrontier)(
-            histogram.heights, self.objective.general
-        )
+        self.domain = evaluator.domain
+        self.objective = evaluator.objective
+        heights = self.domain.heights
+        self.guide = [row[:height].tolist() for row, height in zip(self.objective.guide, heights, strict=True)]
+        lattice = DenseFrontier if math.prod(heights) <= DENSE_LIMIT else BoxFrontier
+        self.frontier: Frontier = lattice(heights, self.objective.general)
         self.best = math.inf
-        self.levels: Levels | None = None
+        self.levels: Levels = ()
+        self.bound: float | None = None
         self.evaluations = 0
         self.reach = _REACH
 
@@ -153,8 +188,12 @@ class _Search:
         """What a node's bound must be below to matter."""
         return self.best - _SLACK * abs(self.best) if math.isfinite(self.best) else math.inf
 
-    def run(self, budget: Budget) -> Solution:
-        """Search until nothing is open, or the budget ends."""
+    def run(self, budget: Budget) -> None:
+        """Search until nothing is open, or the budget ends.
+
+        Raises:
+            Refusal: no node satisfies the criteria, or none was found within the budget.
+        """
         started = time.process_time()
         bound = math.inf
         while (lowest := self.frontier.lowest(self.bar)) is not None:
@@ -168,9 +207,9 @@ class _Search:
             if self.evaluations == 1 and isinstance(self.frontier, BoxFrontier):
                 self.descend()
             self.learn(closed=not self.frontier.bound(node) < self.bar)
-        if self.levels is None:
+        if not self.levels:
             raise Refusal(self.refused(proven=lowest is None))
-        return self.solution(self.levels, None if lowest is None else min(bound, self.frontier.least_bound()))
+        self.bound = None if lowest is None else min(bound, self.frontier.least_bound())
 
     def learn(self, *, closed: bool) -> None:
         """Reach further where an evaluation closed the node that was climbed from, less far where it did not."""
@@ -184,7 +223,7 @@ class _Search:
         if math.isinf(self.best):
             return math.inf
         if not self.objective.separable:
-            return math.log(self.best) - 2 * math.log(self.histogram.persons) + self.reach
+            return math.log(self.best) - 2 * math.log(self.domain.persons) + self.reach
         return self.best + self.reach * (1.0 if self.objective.metric is Metric.LOSS else self.best)
 
     def climb(self, node: Levels) -> Levels:
@@ -222,8 +261,8 @@ class _Search:
 
     def descend(self) -> None:
         """Go down from the best node while that improves: a large lattice may never be searched to its end."""
-        before = None
-        while self.levels is not None and self.levels != before:
+        before: Levels = ()
+        while self.levels != before:
             before = self.levels
             for lower in self.frontier.specializations(before):
                 if self.frontier.bound(lower) < self.bar:
@@ -232,7 +271,7 @@ class _Search:
     def refused(self, *, proven: bool) -> str:
         """Why there is no solution, and what to do."""
         asked = " and ".join(str(criterion) for criterion in self.criteria)
-        allowed = f"at most {self.limit:,} of {self.histogram.persons:,} records suppressed"
+        allowed = f"at most {self.evaluator.limit:,} of {self.domain.persons:,} records suppressed"
         if not proven:
             return f"no generalization with {asked} and {allowed} was found within the budget: raise the budget"
         return (
@@ -240,32 +279,16 @@ class _Search:
             "raise the suppression limit, weaken the criteria, or add a coarser level to the hierarchies"
         )
 
-    def solution(self, levels: Levels, bound: float | None) -> Solution:
-        """Return the best node as a solution; `bound` where something is still open below it."""
-        class_of, counts, failing = self.evaluator.classes_of(self.histogram, levels)
-        published = ~failing & (counts > 0)
-        kept = published[class_of] & (self.histogram.counts > 0)
-        number = np.where(published, np.cumsum(published) - 1, -1).astype(np.int32)
-        sizes = counts[published]
-        gone = ~kept & (self.histogram.counts > 0)
-        suppressed = int(self.histogram.counts[gone].sum())
-        leaves = np.concatenate(
-            [
-                np.bincount(self.histogram.tuples[gone, d], self.histogram.counts[gone], size)
-                for d, size in enumerate(self.domain.sizes)
-            ]
-        ).astype(np.int64)
-        losses = measure(self.domain, levels, Suppressed(suppressed, leaves, (0,) * len(levels)), sizes)
-        metric = self.objective.metric
-        return Solution(
-            levels=levels,
-            suppressed_records=suppressed,
-            kept=kept,
-            class_of=np.where(kept, number[class_of], -1).astype(np.int32),
+    def choice(self, suppressed: Suppressed, published: Tally) -> Choice:
+        """Return the best node, whose persons are suppressed and whose classes are published as told."""
+        losses = measure(self.domain, self.levels, suppressed, published)
+        return Choice(
+            levels=self.levels,
+            suppressed_records=suppressed.persons,
             losses=losses,
-            classes=len(sizes),
-            min_class=int(sizes.min()) if len(sizes) else 0,
+            classes=published.classes,
+            min_class=published.smallest,
             evaluations=self.evaluations,
-            proven_optimal=bound is None,
-            lower_bound=losses.of(metric) if bound is None else self.objective.public(bound),
+            proven_optimal=self.bound is None,
+            lower_bound=losses.of(self.objective.metric) if self.bound is None else self.objective.public(self.bound),
         )

@@ -17,6 +17,7 @@ All of it is computed from integer counts by leaf, so it does not depend on the 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -25,11 +26,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.kernels import covered_shares, value_entropies
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_SQUARED = 3_000_000_000
+"""Persons whose squared number fits 64 bits."""
 
 
 class Metric(Enum):
@@ -64,6 +69,37 @@ class Losses:
         return float(getattr(self, metric.value.replace("-", "_")))
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Classes in figures, all of them whole numbers, so that they do not depend on the order of the classes.
+
+    Attributes:
+        classes: how many.
+        persons: in all of them.
+        squares: the sum of their squared sizes, in persons squared.
+        smallest: persons of the smallest; 0 where there is none.
+    """
+
+    classes: int = 0
+    persons: int = 0
+    squares: int = 0
+    smallest: int = 0
+
+    @classmethod
+    def of(cls, sizes: Ints, times: Ints | None = None) -> Tally:
+        """Return the figures of classes by their sizes, (n,) persons, each standing for that many `times` (once)."""
+        if not len(sizes):
+            return cls()
+        times = np.ones_like(sizes) if times is None else times
+        persons = sizes * times
+        total = int(persons.sum())
+        if total <= _SQUARED:
+            squares = int((persons * sizes).sum())
+        else:
+            squares = sum(map(operator.mul, persons.tolist(), sizes.tolist()))
+        return cls(int(times.sum()), total, squares, int(sizes.min()))
+
+
 @dataclass(frozen=True, eq=False)
 class Suppressed:
     """Suppressed persons.
@@ -81,19 +117,21 @@ class Suppressed:
 
 
 class Domain:
-    """What the losses need of a histogram: persons by leaf, shares and codes by level and leaf, the general losses.
+    """What the losses need of the data: persons by leaf, covered leaves and codes by level and leaf, general losses.
 
     Tables are (D, highest hierarchy's levels); columns beyond a dimension's own levels have no meaning.
+
+    Args:
+        hierarchies: one a quasi-identifier, D of them.
+        by_leaf: (sum of sizes,) persons by dimension and leaf code.
     """
 
-    def __init__(self, histogram: Histogram) -> None:
-        self.persons = histogram.persons
-        self.heights = histogram.heights
-        hierarchies = histogram.hierarchies
+    def __init__(self, hierarchies: Sequence[Hierarchy], by_leaf: Ints) -> None:
+        self.heights = tuple(hierarchy.levels for hierarchy in hierarchies)
         self.sizes = tuple(hierarchy.size for hierarchy in hierarchies)
         self.offsets = _starts(self.sizes)
-        by_leaf = [np.bincount(histogram.tuples[:, d], histogram.counts, size) for d, size in enumerate(self.sizes)]
-        self.by_leaf = np.concatenate(by_leaf).astype(np.int64)
+        self.by_leaf = by_leaf
+        self.persons = int(by_leaf[: self.sizes[0]].sum())
         self._shape = (
             self.offsets,
             np.array(self.sizes, np.int64),
@@ -101,19 +139,22 @@ class Domain:
             _starts([hierarchy.ancestors.size for hierarchy in hierarchies]),
         )
         self._ancestors = np.concatenate([hierarchy.ancestors.ravel() for hierarchy in hierarchies])
-        self._shares = np.concatenate(
-            [
-                share[hierarchy.ancestors[level]]
-                for hierarchy in hierarchies
-                for level, share in enumerate(hierarchy.shares())
-            ]
-        )
+        self._leaves = np.concatenate(
+            [np.bincount(codes)[codes] for hierarchy in hierarchies for codes in hierarchy.ancestors]
+        ).astype(np.int64)
         self._covered = self._covering(self.by_leaf, np.zeros(len(self.sizes), np.int64))
         least = self.persons / np.array(self.sizes)[:, None]
         self._least, self._range = least, np.where(least < self.persons, self.persons - least, math.inf)
 
+    @classmethod
+    def of(cls, histogram: Histogram) -> Domain:
+        """Return the domain of a histogram."""
+        columns = zip(histogram.hierarchies, histogram.tuples.T, strict=True)
+        by_leaf = [np.bincount(column, histogram.counts, hierarchy.size) for hierarchy, column in columns]
+        return cls(histogram.hierarchies, np.concatenate(by_leaf).astype(np.int64))
+
     def _covering(self, leaves: Ints, finest: Ints) -> Floats:
-        return covered_shares(leaves, *self._shape, self._shares, finest)
+        return covered_shares(leaves, *self._shape, self._leaves, finest)
 
     def losses(self, suppressed: Suppressed | None = None) -> Floats:
         """Return a table of x_d, at least, with these persons suppressed.
@@ -199,14 +240,14 @@ def _starts(lengths: Sequence[int]) -> Ints:
     return np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
 
 
-def measure(domain: Domain, levels: Sequence[int], suppressed: Suppressed, class_sizes: Ints) -> Losses:
+def measure(domain: Domain, levels: Sequence[int], suppressed: Suppressed, published: Tally) -> Losses:
     """Return every loss of a node.
 
     Args:
         domain: of the histogram.
         levels: (D,) the node.
         suppressed: who is suppressed; `finest` at or below `levels`.
-        class_sizes: (classes,) persons of each published class.
+        published: the published classes.
     """
     at = np.arange(len(levels)), np.array(levels)
     given = suppressed if suppressed.persons else None
@@ -214,11 +255,10 @@ def measure(domain: Domain, levels: Sequence[int], suppressed: Suppressed, class
     entropy = float(domain.entropies[at].sum())
     if given is not None:
         entropy += float(domain.suppressed_entropies(given)[at].sum())
-    published = int(class_sizes.sum())
     return Losses(
         loss=float(np.expm1(np.log1p(terms).mean())),
         loss_arithmetic=float(terms.mean()),
-        discernibility=float((class_sizes.astype(np.float64) ** 2).sum()) + float(domain.persons) * suppressed.persons,
+        discernibility=float(published.squares + domain.persons * suppressed.persons),
         entropy=entropy,
-        average_class_size=published / len(class_sizes) if len(class_sizes) else 0.0,
+        average_class_size=published.persons / published.classes if published.classes else 0.0,
     )

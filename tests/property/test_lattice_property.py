@@ -25,7 +25,7 @@ from anonymization.microdata.criteria import (
     Presence,
     RecursiveDiversity,
 )
-from anonymization.microdata.evaluate import Evaluator, total
+from anonymization.microdata.evaluate import HistogramEvaluator, total
 from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.lattice import search
@@ -215,8 +215,8 @@ def test_equal_to_trying_every_node(case, limit, criteria, metric):
 @given(case=cases(), k=st.integers(1, 5))
 def test_no_bound_is_above_a_value_that_it_bounds(case, k, metric):
     histogram = counted(case)
-    objective = Objective(metric, Domain(histogram))
-    evaluator = Evaluator(histogram, [KAnonymity(k)], objective, histogram.persons)
+    objective = Objective(metric, Domain.of(histogram))
+    evaluator = HistogramEvaluator(histogram, [KAnonymity(k)], objective, histogram.persons)
     nodes = list(itertools.product(*map(range, histogram.heights)))
     found = {node: evaluator.evaluate(node) for node in reversed(nodes)}
     for node, outcome in found.items():
