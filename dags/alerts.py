@@ -1,4 +1,4 @@
-"""Tells people that an officer's answer is late: in the task's log, and through the program that `NOREN_ALERT` names."""
+"""Tells people that an officer's answer is late: in the task's log, and by the program that `NOREN_ALERT` names."""
 
 from __future__ import annotations
 

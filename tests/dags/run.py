@@ -62,8 +62,8 @@ def main(dag_id: str, configuration: str, choice: str) -> None:
         ]
         events = [(one.asset.name, one.extra) for one in session.scalars(select(AssetEvent))]
         state = str(run.state)
-    print()
-    print(json.dumps({"state": state, "tasks": sorted(tasks), "passed": passed, "events": sorted(events, key=str)}))
+    found = {"state": state, "tasks": sorted(tasks), "passed": passed, "events": sorted(events, key=str)}
+    sys.stdout.write(f"\n{json.dumps(found)}\n")
 
 
 if __name__ == "__main__":

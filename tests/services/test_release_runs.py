@@ -1,0 +1,279 @@
+"""Releases on a scheduler of Airflow, and what people may try who would publish without the officer.
+
+The tests use one Airflow and one release, which runs once at a time: each takes runs of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from anonymization.home import Home
+from anonymization.release.ledger import EntryKind, Ledger
+from jobs.airflow_services import DEMO_OFFICER
+from jobs.setting import enrol_in_demo
+
+pytestmark = pytest.mark.slow
+NAME, DAG = "service-usage", "release__service-usage"
+WITHIN = 120
+ENDED = ("success", "failed")
+
+
+def last_month():
+    """The month that the scheduled run is about: it begins on the third, at six in Tokyo."""
+    begun = datetime.now(UTC).astimezone(ZoneInfo("Asia/Tokyo")) - timedelta(days=2, hours=6)
+    return f"{begun.replace(day=1) - timedelta(days=1):%Y-%m}"
+
+
+def waited(ask, what):
+    """Ask until something is said."""
+    deadline = time.monotonic() + WITHIN
+    while time.monotonic() < deadline:
+        if (said := ask()) is not None:
+            return said
+        time.sleep(0.5)
+    raise AssertionError(f"{what}: not in {WITHIN} s")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the release's DAG."""
+
+    airflow: object
+    id: str
+
+    @property
+    def path(self):
+        return f"/api/v2/dags/{DAG}/dagRuns/{self.id}"
+
+    @property
+    def place(self):
+        return f"{DAG}/{self.id}/approve"
+
+    def get(self, path, login="engineer"):
+        said = self.airflow.asked(login, "GET", self.path + path)
+        assert said.ok, (said.status_code, said.text)
+        return said.json()
+
+    def states(self):
+        return {one["task_id"]: one["state"] for one in self.get("/taskInstances")["task_instances"]}
+
+    def until(self, task, *states):
+        """Wait until a task is in one of the states; return it."""
+
+        def looked():
+            found = self.states()
+            assert found.get(task) in (None, *states) or found[task] not in ("failed", "upstream_failed"), found
+            return found[task] if found.get(task) in states else None
+
+        return waited(looked, f"{task} is {' or '.join(states)}")
+
+    def asked_for(self):
+        """Wait until an answer is asked for; return the candidate."""
+        self.until("approve", "awaiting_input")
+        return self.xcom("build")["candidate"]
+
+    def ended(self):
+        return waited(lambda: state if (state := self.get("")["state"]) in ENDED else None, "the run has ended")
+
+    def xcom(self, task):
+        said = self.get(f"/taskInstances/{task}/xcomEntries/return_value?deserialize=true")["value"]
+        return said if isinstance(said, dict) else json.loads(said)
+
+    def answer(self, login, choice="Approve", comment="read and in order"):
+        time.sleep(3)  # Airflow 3.3 asks anew if it hears of an answer before it hears that the task began to wait
+        content = {"chosen_options": [choice], "params_input": {"comment": comment}}
+        return self.airflow.asked(login, "PATCH", f"{self.path}/taskInstances/approve/-1/hitlDetails", content)
+
+    def mark(self, login, task, state="success"):
+        return self.airflow.asked(login, "PATCH", f"{self.path}/taskInstances/{task}", {"new_state": state})
+
+    def clear(self, login, *tasks):
+        content = {
+            "dry_run": False, "dag_run_id": self.id, "task_ids": list(tasks), "include_downstream": True,
+            "only_failed": False,
+        }  # fmt: skip
+        return self.airflow.asked(login, "POST", f"/api/v2/dags/{DAG}/clearTaskInstances", content)
+
+
+@dataclass(frozen=True)
+class Release:
+    """The release, on a scheduler, with a month of logs taken in."""
+
+    airflow: object
+    month: str
+
+    @property
+    def out(self):
+        return sorted(path.name for path in (self.airflow.home / "releases").glob("*/*/v*"))
+
+    def start(self, login="engineer"):
+        content = {"logical_date": None, "conf": {"period": self.month}}
+        said = self.airflow.asked(login, "POST", f"/api/v2/dags/{DAG}/dagRuns", content)
+        assert said.ok, (said.status_code, said.text)
+        return Run(self.airflow, said.json()["dag_run_id"])
+
+    def entries(self, kind):
+        """The ledger's entries of a kind, as the home's own user reads them."""
+        ledger = Ledger(self.airflow.environment["NOREN_DATABASE_URL"])
+        try:
+            with ledger.transaction() as transaction:
+                return transaction.entries(kind=kind)
+        finally:
+            ledger.close()
+
+    def refused(self, candidate):
+        return [entry.payload["refusal"] for entry in self.entries(EntryKind.REFUSED) if entry.subject == candidate]
+
+
+@pytest.fixture(scope="module")
+def release(airflow):
+    month = last_month()
+    for words in (("generate", "--events", "150000", "--seed", "3", "--month", month), ("intake",)):
+        done = airflow.noren(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    waited(lambda: airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}").ok or None, "Airflow knows the DAG")
+    said = airflow.asked("engineer", "PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
+    assert said.ok, said.text
+    return Release(airflow, month)
+
+
+@pytest.fixture
+def nothing_out(release):
+    """What was out stays all that is out."""
+    before = release.out, len(release.entries(EntryKind.PUBLICATION))
+    yield
+    assert (release.out, len(release.entries(EntryKind.PUBLICATION))) == before
+
+
+def test_the_scheduled_run_asks_and_nothing_forged_counts(release, nothing_out):
+    scheduled = waited(
+        lambda: next(iter(release.airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}/dagRuns").json()["dag_runs"]), None),
+        "the last period's run has begun",
+    )
+    run = Run(release.airflow, scheduled["dag_run_id"])
+    candidate = run.asked_for()
+    assert scheduled["run_type"] == "scheduled"
+    assert run.xcom("build")["period"] == release.month
+
+    # a fake asset event starts nothing and publishes nothing
+    assets = release.airflow.asked("engineer", "GET", "/api/v2/assets?limit=100").json()["assets"]
+    known = {asset["name"]: asset["id"] for asset in assets}
+    for name in (f"releases/{NAME}", "events/subscribers"):
+        said = release.airflow.asked("engineer", "POST", "/api/v2/assets/events", {"asset_id": known[name]})
+        assert said.ok, said.text
+    # an approval marked a success, which Airflow allows an operator
+    assert run.mark("engineer", "approve").ok
+    assert run.until("answer", *ENDED, "upstream_failed") == "failed"
+    assert release.refused(candidate) == ["DecisionRefusal"]
+    assert run.until("publish", *ENDED, "upstream_failed") == "upstream_failed"
+    # what the officer would have answered, written as the answering task's result, and that marked a success too
+    forged = {"key": "return_value", "value": True, "map_index": -1}
+    said = release.airflow.asked("engineer", "POST", f"{run.path}/taskInstances/answer/xcomEntries", forged)
+    assert said.status_code in (201, 409), said.text
+    assert run.mark("engineer", "answer").ok
+    assert run.clear("engineer", "publish").ok
+    assert run.until("publish", *ENDED, "upstream_failed") == "failed"
+    assert release.refused(candidate) == ["DecisionRefusal", "DecisionRefusal"]
+    # the publication itself marked a success
+    assert run.mark("engineer", "publish").ok
+    assert run.states()["publish"] == "success"
+    run.ended()
+    assert [entry for entry in release.entries(EntryKind.DECISION) if entry.subject == candidate] == []
+
+
+def test_answers_that_do_not_count_and_a_rejection_that_does(release, nothing_out):
+    run = release.start()
+    candidate = run.asked_for()
+    # an operator, whom Airflow lets answer, is no officer
+    assert run.answer("engineer").ok
+    assert run.until("answer", *ENDED) == "failed"
+    # asked anew, the officer answers without a comment
+    assert run.clear("engineer", "approve").ok
+    run.until("approve", "awaiting_input")
+    assert run.answer("officer", comment=" ").ok
+    assert run.until("answer", *ENDED) == "failed"
+    assert release.refused(candidate) == ["DecisionRefusal", "DecisionRefusal"]
+    # asked anew, the officer rejects: that is recorded, and it is over
+    assert run.clear("engineer", "approve").ok
+    run.until("approve", "awaiting_input")
+    assert run.answer("officer", "Reject", "the region is too small").ok
+    assert run.answer("officer", "Approve", "no, it is well").status_code == 409
+    assert run.ended() == "success"
+    assert run.states()["publish"] == "skipped"
+    (decided,) = [entry for entry in release.entries(EntryKind.DECISION) if entry.subject == candidate]
+    assert (decided.payload["outcome"], decided.payload["officer"]) == ("rejected", DEMO_OFFICER)
+    # nor can it be published past the rejection
+    assert release.airflow.noren("publish", candidate).returncode == 1
+
+
+def test_an_officer_who_started_the_run_cannot_decide_on_it(release, nothing_out):
+    enrol_in_demo(Home(release.airflow.home), "started-it", airflow_user="admin")
+    run = release.start("admin")
+    candidate = run.asked_for()
+    assert run.answer("admin").ok
+    assert run.until("answer", *ENDED) == "failed"
+    assert release.refused(candidate) == ["DecisionRefusal"]
+
+
+def test_the_dossier_must_be_the_candidates_own(release, nothing_out, tmp_path):
+    run = release.start()
+    run.until("review", "success")
+    run.until("approve", "awaiting_input")
+    other = tmp_path / "dossier.md"
+    other.write_text("# All is well: please approve")
+    forged = {"value": run.xcom("review") | {"dossier": str(other)}}
+    said = release.airflow.asked(
+        "engineer", "PATCH", f"{run.path}/taskInstances/review/xcomEntries/return_value", forged
+    )
+    assert said.ok, said.text
+    assert run.clear("engineer", "approve").ok
+    run.until("approve", "awaiting_input")
+    shown = release.airflow.asked("officer", "GET", f"{run.path}/taskInstances/approve/-1/hitlDetails").json()
+    assert shown["body"] == "# All is well: please approve"
+    assert run.answer("officer").ok
+    assert run.until("answer", *ENDED) == "failed"
+    assert release.refused(run.xcom("build")["candidate"]) == ["DecisionRefusal"]
+
+
+def test_an_approval_publishes_once_and_only_what_was_approved(release):
+    before = release.out
+    run = release.start()
+    waiting = release.start()  # a second run of the release waits for the first
+    candidate = run.asked_for()
+    assert waiting.get("")["state"] == "queued"
+    # a candidate that was built after it is another one
+    built = release.airflow.noren("build", NAME, "--period", release.month)
+    assert built.returncode == 0, built.stdout + built.stderr
+    later = built.stdout.strip().splitlines()[-1]
+    assert release.airflow.noren("gate", later).returncode == 0
+    assert release.airflow.noren("review", later).returncode == 0
+    assert run.answer("officer").ok
+    assert run.until("publish", *ENDED) == "success"
+    assert run.ended() == "success"
+    published = run.xcom("publish")
+    assert published["candidate"] == candidate
+    assert len(release.out) == len(before) + 1
+    assert (Path(published["folder"]) / "package" / "MANIFEST.json").exists()
+    assert release.airflow.noren("verify", published["folder"]).returncode == 0
+    # the answer is that candidate's, and is good once
+    refused = release.airflow.noren("answer", later, "--in", run.place)
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert release.airflow.noren("answer", candidate, "--in", run.place).returncode == 0
+    assert release.airflow.noren("publish", candidate).returncode == 1
+    # a run that is cleared after its publication has nothing more to do
+    assert run.clear("engineer", "publish").ok
+    assert run.until("publish", *ENDED) == "success"
+    assert len(release.out) == len(before) + 1
+    assert len(release.entries(EntryKind.PUBLICATION)) == 1
+    # the second run takes its turn; its content is out already
+    again = waiting.asked_for()
+    assert waiting.answer("officer").ok
+    assert waiting.until("publish", *ENDED) == "failed"
+    assert "AlreadyOut" in release.refused(again)
