@@ -307,9 +307,14 @@ def test_a_list_of_processes_that_are_others_by_now_harms_nobody(tmp_path, bysta
 def test_what_a_session_still_holds_ends_with_it_when_its_first_process_is_gone(tmp_path):
     words = ("sh", "-c", "sleep 600 & sleep 602")
     process = start("part", words, tmp_path / "part.log", os.environ)
-    wait_for(lambda: len(family({process.pid})) == 3)
-    (session,) = [pid for pid in family({process.pid}) if read(Path(f"/proc/{pid}/cmdline")) == b"sleep\x00600\x00"]
+    sleeps = {}
+
+    def begun():
+        sleeps.update({pid: read(Path(f"/proc/{pid}/cmdline")) for pid in family({process.pid}) - {process.pid}})
+        return sorted(sleeps.values()) == [b"sleep\x00600\x00", b"sleep\x00602\x00"]
+
+    wait_for(begun)
     os.kill(process.pid, signal.SIGKILL)
     os.waitpid(process.pid, 0)
     end([process], patience=1)
-    assert read(Path(f"/proc/{session}/cmdline")) == b""
+    assert [pid for pid in sleeps if read(Path(f"/proc/{pid}/cmdline"))] == []

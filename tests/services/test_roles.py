@@ -231,3 +231,12 @@ def test_an_engineer_runs_the_dags_and_administers_nobody(airflow, there):
     assert {what: one.text for what, one in said.items() if not one.ok} == {}
     refused = {what: airflow.asked("engineer", *FORBIDDEN[what]).status_code for what in ADMINISTRATION}
     assert refused == dict.fromkeys(ADMINISTRATION, 403)
+
+
+@pytest.mark.parametrize("login", ["admin", "engineer"])
+def test_settings_and_what_tasks_alone_may_ask_are_closed_to_everybody(airflow, login):
+    closed = {what: one for what, one in FORBIDDEN.items() if what.endswith("as a task") or "configuration" in what}
+    closed["test a connection"] = ("POST", "/api/v2/connections/test", {"connection_id": "x", "conn_type": "http"})
+    said = {what: airflow.asked(login, *request).status_code for what, request in closed.items()}
+    assert len(said) == 5
+    assert said == dict.fromkeys(closed, 403)
