@@ -6,23 +6,28 @@ What is written are generalized values alone: no pseudonym, no order, and nobody
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
+import pyarrow.parquet as pq
 
+from anonymization.engine.base import private_folder_of_this_run
 from anonymization.home import private_folder
+from anonymization.microdata.coded import Coded, code_relation, histogram_limit
 from anonymization.microdata.criteria import Criterion, DistinctDiversity, KAnonymity
-from anonymization.microdata.grouping import group_relation
+from anonymization.microdata.grouping import fetch_histogram
 from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.lattice import Solution, search
+from anonymization.microdata.lattice import Choice, search
+from anonymization.microdata.published import Published, published_of_histogram, published_of_relation
+from anonymization.microdata.relational import search_relation
 from anonymization.policy.crosscheck import check_microdata
 from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies
@@ -59,6 +64,25 @@ class Written:
     report: dict[str, object]
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What is to be written.
+
+    Attributes:
+        hierarchies: one a quasi-identifier.
+        persons: of the population.
+        choice: the generalization.
+        published: the rows.
+        in_engine: whether the nodes were evaluated there, because the histogram has too many tuples to be fetched.
+    """
+
+    hierarchies: tuple[Hierarchy, ...]
+    persons: int
+    choice: Choice
+    published: Published
+    in_engine: bool
+
+
 def write_microdata(
     setting: Setting, name: str, period_text: str, *, engine: str = "duckdb", master: str | None = None
 ) -> Written:
@@ -69,31 +93,57 @@ def write_microdata(
 
     Raises:
         Refusal: the policy does not allow it, or no generalization does what is declared.
-        InputError: no such declaration, or no events.
+        InputError: no such declaration, no events, or a setting that is none.
     """
     started = time.perf_counter()
     policies, spec = setting.policies, setting.policies.rows(name)
     period = parse_period(spec.period, period_text)
     clauses = check_microdata(spec, policies.policy, policies.sources, policies.links, policies.recipients)
     require_period(policies, f"microdata {name!r}", spec.policy_versions, period)
-    histogram = _histogram(setting, spec, period, engine, master)
-    asked: list[Criterion] = [KAnonymity(spec.k)]
-    asked += [DistinctDiversity(spec.distinct_l)] if spec.distinct_l is not None else []
-    solution = search(histogram, asked, suppression_limit=spec.suppression_limit)
-    rows = frame_of(histogram, solution)
-    report = _report(spec, period, histogram, solution, asked) | {"seconds": round(time.perf_counter() - started, 3)}
-    folder = _written(setting, spec, period, rows, report, notice(spec, period, histogram, solution, asked, clauses))
+    limit = histogram_limit()
+    spilled = private_folder_of_this_run(setting.home.temporary, "rows")
+    try:
+        with _coded(setting, spec, period, engine, master) as coded:
+            given = _found_in_engine(spec, coded, spilled) if coded.tuples > limit else fetch_histogram(coded)
+        found = given if isinstance(given, Found) else _found_in_memory(spec, given)
+        report = _report(spec, period, found) | {"seconds": round(time.perf_counter() - started, 3)}
+        folder = _written(setting, spec, period, found.published, report, notice(spec, period, found, clauses))
+    finally:
+        shutil.rmtree(spilled, ignore_errors=True)
     return Written(folder, report)
 
 
-def _histogram(setting: Setting, spec: Microdata, period: Period, engine: str, master: str | None) -> Histogram:
+@contextmanager
+def _coded(setting: Setting, spec: Microdata, period: Period, engine: str, master: str | None) -> Iterator[Coded]:
+    """Yield the distinct tuples of the population's attributes, in an engine."""
     inputs = find_inputs(setting.home, spec.sources, period)
     whose = Profiled(period, *links_among(setting.policies, spec.sources))
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
         for statement in profile_statements(whose, spec.attributes, events):
             opened.create(statement.name, statement.sql)
         opened.create(RELATION, profile_sql(whose, list(spec.attributes), [spec.population], events))
-        return group_relation(opened, RELATION, hierarchies(setting.policies, spec), sensitive=spec.sensitive)
+        coded = code_relation(opened, RELATION, hierarchies(setting.policies, spec), sensitive=spec.sensitive)
+        opened.drop(RELATION)
+        yield coded
+
+
+def _found_in_memory(spec: Microdata, histogram: Histogram) -> Found:
+    solution = search(histogram, asked_of(spec), suppression_limit=spec.suppression_limit)
+    published = published_of_histogram(histogram, solution)
+    return Found(histogram.hierarchies, histogram.persons, solution, published, in_engine=False)
+
+
+def _found_in_engine(spec: Microdata, coded: Coded, spilled: Path) -> Found:
+    """Search without fetching the histogram; what is published lies in the folder then, and not in the engine."""
+    choice = search_relation(coded, asked_of(spec), suppression_limit=spec.suppression_limit)
+    published = published_of_relation(coded, choice, asked_of(spec), spilled / "groups.parquet")
+    return Found(coded.hierarchies, coded.persons, choice, published, in_engine=True)
+
+
+def asked_of(spec: Microdata) -> list[Criterion]:
+    """Return the criteria that are declared."""
+    diverse = [] if spec.distinct_l is None else [DistinctDiversity(spec.distinct_l)]
+    return [KAnonymity(spec.k), *diverse]
 
 
 def hierarchies(policies: Policies, spec: Microdata) -> list[Hierarchy]:
@@ -104,58 +154,32 @@ def hierarchies(policies: Policies, spec: Microdata) -> list[Hierarchy]:
     ]
 
 
-def frame_of(histogram: Histogram, solution: Solution) -> pd.DataFrame:
-    """Return the rows: generalized quasi-identifiers and the sensitive value, sorted, so that order says nothing."""
-    kept = np.flatnonzero(solution.kept)
-    entries, persons = kept, histogram.counts[kept]
-    sensitive = histogram.sensitive
-    if sensitive is not None:
-        spans = [np.arange(sensitive.starts[i], sensitive.starts[i + 1]) for i in kept]
-        places = np.concatenate([*spans, np.empty(0, np.int64)]).astype(np.int64)
-        entries, persons = np.repeat(kept, [len(span) for span in spans]), sensitive.counts[places]
-    columns: dict[str, object] = {
-        h.attribute: np.array(h.labels[level], object)[h.ancestors[level][histogram.tuples[entries, d]]]
-        for d, (h, level) in enumerate(zip(histogram.hierarchies, solution.levels, strict=True))
-    }
-    if sensitive is not None:
-        columns[sensitive.attribute] = np.array(sensitive.labels, object)[sensitive.codes[places]]
-    frame = pd.DataFrame(columns)
-    whole = frame.loc[np.repeat(np.arange(len(frame)), persons)]
-    return whole.sort_values(list(columns), kind="stable", ignore_index=True)
-
-
-def _report(
-    spec: Microdata, period: Period, histogram: Histogram, solution: Solution, asked: Sequence[Criterion]
-) -> dict[str, object]:
+def _report(spec: Microdata, period: Period, found: Found) -> dict[str, object]:
+    choice = found.choice
     return {
         "microdata": spec.microdata,
         "period": period.name,
-        "asked": [str(criterion) for criterion in asked],
+        "asked": [str(criterion) for criterion in asked_of(spec)],
         "suppression_limit": spec.suppression_limit,
-        "persons": histogram.persons,
-        "left_out": solution.suppressed_records,
-        "levels": dict(zip(histogram.attributes, solution.levels, strict=True)),
-        "classes": solution.classes,
-        "min_class": solution.min_class,
-        "loss": solution.losses.loss,
-        "loss_arithmetic": solution.losses.loss_arithmetic,
-        "proven_optimal": solution.proven_optimal,
+        "persons": found.persons,
+        "left_out": choice.suppressed_records,
+        "levels": dict(zip(spec.quasi_identifiers, choice.levels, strict=True)),
+        "classes": choice.classes,
+        "min_class": choice.min_class,
+        "loss": choice.losses.loss,
+        "loss_arithmetic": choice.losses.loss_arithmetic,
+        "proven_optimal": choice.proven_optimal,
+        "evaluated_in": "engine" if found.in_engine else "memory",
     }
 
 
-def notice(
-    spec: Microdata,
-    period: Period,
-    histogram: Histogram,
-    solution: Solution,
-    asked: Sequence[Criterion],
-    clauses: Sequence[Clause],
-) -> str:
+def notice(spec: Microdata, period: Period, found: Found, clauses: Sequence[Clause]) -> str:
     """Return NOTICE.md: the categories of items and the method, which the law asks to be told, and for whom it is."""
-    chosen = zip(histogram.hierarchies, solution.levels, strict=True)
+    chosen = zip(found.hierarchies, found.choice.levels, strict=True)
     items = [f"- {h.attribute}: {_method(h, level)}" for h, level in chosen]
     items += [f"- {spec.sensitive}: as it is, not generalized"] if spec.sensitive else []
-    left_out = f"{solution.suppressed_records:,} of {histogram.persons:,}"
+    asked = " and ".join(map(str, asked_of(spec)))
+    left_out = f"{found.choice.suppressed_records:,} of {found.persons:,}"
     return "\n".join(
         [
             f"# {spec.title.en} ({spec.title.ja}), {period.name}",
@@ -169,7 +193,7 @@ def notice(
             "",
             *items,
             "",
-            f"Method: full-domain generalization to {' and '.join(map(str, asked))}; {left_out} persons were left out.",
+            f"Method: full-domain generalization to {asked}; {left_out} persons were left out.",
             "Every other item, names and identifiers among them, was taken out. The rows are in order of their values.",
             "",
             "Allowed by:",
@@ -189,14 +213,13 @@ def _method(hierarchy: Hierarchy, level: int) -> str:
 
 
 def _written(
-    setting: Setting, spec: Microdata, period: Period, rows: pd.DataFrame, report: dict[str, object], told: str
+    setting: Setting, spec: Microdata, period: Period, published: Published, report: dict[str, object], told: str
 ) -> Path:
     """Write the folder beside its place, then put it there."""
     folder = setting.home.microdata / spec.microdata / period.name
     part = private_folder(folder.with_name(f".{period.name}.{secrets.token_hex(4)}"))
     try:
-        rows.to_csv(part / "rows.csv", index=False, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
-        rows.to_parquet(part / "rows.parquet", index=False)
+        _write_rows(published, part)
         (part / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (part / "NOTICE.md").write_text(told, encoding="utf-8")
         for path in part.iterdir():
@@ -207,6 +230,21 @@ def _written(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _write_rows(published: Published, folder: Path) -> None:
+    """Write the rows as CSV and Parquet, a part at a time."""
+    tables = published.tables()
+    first = next(tables)
+    with (
+        (folder / "rows.csv").open("w", encoding="utf-8", newline="") as lines,
+        pq.ParquetWriter(folder / "rows.parquet", first.schema) as file,
+    ):
+        for number, table in enumerate(itertools.chain([first], tables)):
+            file.write_table(table)
+            table.to_pandas().to_csv(
+                lines, index=False, header=number == 0, quoting=csv.QUOTE_MINIMAL, lineterminator="\n"
+            )
 
 
 if __name__ == "__main__":

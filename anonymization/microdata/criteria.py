@@ -82,11 +82,17 @@ class Criterion(ABC):
         """Refuse data that the criterion cannot be asked of.
 
         Raises:
-            InputError: it needs a sensitive attribute or a population that is not given.
+            InputError: it needs a sensitive attribute, or a population that is not given.
         """
-        if self.needs_sensitive and histogram.sensitive is None:
+        given = histogram.sensitive is not None, histogram.population is not None
+        self.check_given(histogram.persons, sensitive=given[0], population=given[1])
+
+    def check_given(self, persons: int, *, sensitive: bool, population: bool) -> None:
+        """Refuse data of which only this is known: how many persons, and whether the rest is given; see `check`."""
+        del persons
+        if self.needs_sensitive and not sensitive:
             raise InputError(f"{self}: a sensitive attribute is needed")
-        if self.needs_population and histogram.population is None:
+        if self.needs_population and not population:
             raise InputError(f"{self}: a population is needed")
 
     @abstractmethod
@@ -111,16 +117,15 @@ class KAnonymity(Criterion):
         """See the base class."""
         return classes.counts < self.k
 
-    def check(self, histogram: Histogram) -> None:
+    def check_given(self, persons: int, *, sensitive: bool, population: bool) -> None:
         """Refuse a k that no class can reach.
 
         Raises:
             InputError: k above the number of persons.
         """
-        if self.k > histogram.persons:
-            raise InputError(
-                f"k is {self.k}, but the data holds {histogram.persons} persons: 1 to that many is allowed"
-            )
+        super().check_given(persons, sensitive=sensitive, population=population)
+        if self.k > persons:
+            raise InputError(f"k is {self.k}, but the data holds {persons} persons: 1 to that many is allowed")
 
     def __str__(self) -> str:
         return f"{self.k}-anonymity"

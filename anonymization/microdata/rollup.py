@@ -7,14 +7,16 @@ too, and so on. Nodes that share the levels of the first dimensions share the wo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from anonymization.microdata.criteria import Classes, Criterion
+from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram, Sensitive
 from anonymization.microdata.kernels import group, merge_entries, sums
 
@@ -26,6 +28,73 @@ _MEMORY = 400 * 2**20  # bytes of kept roll-ups
 
 Levels = tuple[int, ...]
 Codes = npt.NDArray[Any]
+
+
+class Grouped(Protocol):
+    """The data grouped by a node, wherever it is."""
+
+    @property
+    def levels(self) -> Levels:
+        """The node, (D,)."""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+
+
+Kept = TypeVar("Kept", bound=Grouped)
+
+
+class RollupPlan(ABC, Generic[Kept]):
+    """Which roll-up a node is evaluated from, and which are kept: the same wherever the data is.
+
+    The roll-up's levels decide how much an evaluation says of specializations, so the search's way depends on them.
+    """
+
+    def __init__(self, hierarchies: Sequence[Hierarchy], bottom: Kept) -> None:
+        self.hierarchies = tuple(hierarchies)
+        sizes = [hierarchy.size for hierarchy in hierarchies]
+        self.order = sorted(range(len(sizes)), key=lambda d: -sizes[d])
+        self.bottom = bottom
+        code = 1 if max(sizes) <= _BYTE else 4
+        self._width = code * len(sizes) + 32  # bytes of a row: its codes, and four integers
+        self._kept = {bottom.levels: bottom}
+        self._room = _MEMORY
+
+    @abstractmethod
+    def made(self, source: Kept, levels: Levels) -> Kept:
+        """Group a roll-up once more."""
+
+    @abstractmethod
+    def passing(self, source: Kept, levels: Levels) -> Kept:
+        """Return a roll-up that is not kept."""
+
+    @abstractmethod
+    def left(self, rollup: Kept) -> None:
+        """Forget a roll-up that was made and is not kept."""
+
+    def source(self, levels: Levels) -> Kept:
+        """Return the smallest roll-up from which a node can be evaluated, made if it is worth it."""
+        found = self.bottom
+        reached = list(found.levels)
+        for d in self.order[:_DEPTH]:
+            if found.rows <= _SMALL:
+                break
+            if levels[d] == reached[d]:
+                continue
+            reached[d] = levels[d]
+            key = tuple(reached)
+            if key not in self._kept:
+                if self._room < 0:
+                    return self.passing(found, key)
+                made = self.made(found, key)
+                self._room -= made.rows * self._width
+                if self._room < 0:
+                    self.left(made)
+                    return self.passing(found, key)
+                self._kept[key] = made
+            found = self._kept[key]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +111,11 @@ class Rollup:
     codes: Codes
     classes: Classes
 
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.codes)
+
 
 class Grouping(NamedTuple):
     """Rows grouped by a node.
@@ -57,38 +131,25 @@ class Grouping(NamedTuple):
     persons: npt.NDArray[np.int64]
 
 
-class Rollups:
-    """Groups a histogram by nodes, and keeps roll-ups that other nodes can start from."""
+class Rollups(RollupPlan[Rollup]):
+    """Groups a histogram in memory by nodes, and keeps roll-ups that other nodes can start from."""
 
     def __init__(self, histogram: Histogram, criteria: Sequence[Criterion], *, everything: bool = False) -> None:
-        self.hierarchies = histogram.hierarchies
+        super().__init__(histogram.hierarchies, _bottom(histogram, criteria, everything=everything))
         sizes = [hierarchy.size for hierarchy in self.hierarchies]
-        self.order = sorted(range(len(sizes)), key=lambda d: -sizes[d])
         self.offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-        self.bottom = _bottom(histogram, criteria, everything=everything)
-        self._kept = {self.bottom.levels: self.bottom}
-        self._room = _MEMORY
 
-    def source(self, levels: Levels) -> Rollup:
-        """Return the smallest roll-up from which a node can be evaluated, made if it is worth it."""
-        found = self.bottom
-        reached = list(found.levels)
-        for d in self.order[:_DEPTH]:
-            if len(found.codes) <= _SMALL:
-                break
-            if levels[d] == reached[d]:
-                continue
-            reached[d] = levels[d]
-            key = tuple(reached)
-            if key not in self._kept:
-                grouping = self.group(found, key)
-                made = Rollup(key, found.codes[grouping.first], merged(found.classes, grouping))
-                self._room -= made.codes.nbytes + made.classes.counts.nbytes * 4
-                if self._room < 0:
-                    return made
-                self._kept[key] = made
-            found = self._kept[key]
-        return found
+    def made(self, source: Rollup, levels: Levels) -> Rollup:
+        """See the base class."""
+        grouping = self.group(source, levels)
+        return Rollup(levels, source.codes[grouping.first], merged(source.classes, grouping))
+
+    def passing(self, source: Rollup, levels: Levels) -> Rollup:
+        """See the base class."""
+        return self.made(source, levels)
+
+    def left(self, rollup: Rollup) -> None:
+        """See the base class."""
 
     def group(self, rollup: Rollup, levels: Levels) -> Grouping:
         """Group a roll-up's rows by a more general node."""
