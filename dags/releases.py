@@ -7,9 +7,9 @@ hours.
 |---|---|---|
 | `build` | the logs or the declaration are wrong; its log says what | mend that, clear `build` |
 | `gate` | the gate is closed: something could be found out from the tables | a person looks; nothing gets out |
-| `approve` | nobody answered in 72 hours | clear `approve`: it is asked anew |
-| `answer` | the answer does not count: no comment, no enrolled officer, or none was given | clear `approve` |
-| `publish` | something came after the gate: another release, a person's choice, a new policy | clear `build` |
+| `approve` | nobody answered in 72 hours | a new run with `period` |
+| `answer` | the answer does not count: no comment, no officer, or none was given | clear `approve`: asked anew |
+| `publish` | something came after the gate: a release, a person's choice, a new policy | a new run with `period` |
 
 What a step said is in the file of the home that the task's log names. **Backfill**: `airflow backfill create --dag-id
 release__NAME --from-date 2026-08-01 --to-date 2026-11-04 --max-active-runs 1`; one period by hand: start the DAG with
@@ -26,6 +26,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOper
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from alerts import LATE, tell_of_late_answer
+from asked import require_first
 from declared import Release, releases
 from steps import run_step
 from times import ANSWER_WITHIN, RELEASES, START, ZONE, period_of
@@ -49,6 +50,8 @@ class Dossier(ApprovalOperator):
         """Ask for an answer."""
         shown = context["ti"].xcom_pull(task_ids="review")
         self.body = Path(shown["dossier"]).read_text(encoding="utf-8")
+        run = context["dag_run"]
+        require_first(f"{run.dag_id}/{run.run_id}", f"{self.subject}\n{self.body}", ANSWER_WITHIN)
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any], *, late: bool = False) -> None:
@@ -57,7 +60,7 @@ class Dossier(ApprovalOperator):
             HITLOperator.execute_complete(self, context, event)
             return
         if late:
-            raise AirflowFailException("nobody answered in time: clear this task, and it is asked anew")
+            raise AirflowFailException("nobody answered in time: start a new run of the period")
         tell_of_late_answer(context["dag_run"].dag_id, context["dag_run"].run_id)
         raise TaskAwaitingInput(method_name="execute_complete", kwargs={"late": True}, timeout=ANSWER_WITHIN - LATE)
 

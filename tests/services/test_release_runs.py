@@ -113,7 +113,18 @@ class Release:
     def out(self):
         return sorted(path.name for path in (self.airflow.home / "releases").glob("*/*/v*"))
 
+    def runs(self):
+        said = self.airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}/dagRuns")
+        assert said.ok, said.text
+        return [Run(self.airflow, one["dag_run_id"]) for one in said.json()["dag_runs"] if one["state"] not in ENDED]
+
     def start(self, login="engineer"):
+        """Start a run, once those of other tests are ended."""
+        for run in self.runs():
+            assert self.airflow.asked("engineer", "PATCH", run.path, {"state": "failed"}).ok
+        return self.start_another(login)
+
+    def start_another(self, login="engineer"):
         content = {"logical_date": None, "conf": {"period": self.month}}
         said = self.airflow.asked(login, "POST", f"/api/v2/dags/{DAG}/dagRuns", content)
         assert said.ok, (said.status_code, said.text)
@@ -141,7 +152,15 @@ def release(airflow):
     waited(lambda: airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}").ok or None, "Airflow knows the DAG")
     said = airflow.asked("engineer", "PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
     assert said.ok, said.text
-    return Release(airflow, month)
+    made = Release(airflow, month)
+    waited(lambda: made.runs() or None, "the last period's run has begun")[0].until("build", "success")
+    return made
+
+
+def test_unpaused_it_runs_for_the_last_period(release):
+    said = release.airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}/dagRuns")
+    (first,) = [one for one in said.json()["dag_runs"] if one["run_type"] == "scheduled"]
+    assert Run(release.airflow, first["dag_run_id"]).xcom("build")["period"] == release.month
 
 
 @pytest.fixture
@@ -152,16 +171,9 @@ def nothing_out(release):
     assert (release.out, len(release.entries(EntryKind.PUBLICATION))) == before
 
 
-def test_the_scheduled_run_asks_and_nothing_forged_counts(release, nothing_out):
-    scheduled = waited(
-        lambda: next(iter(release.airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}/dagRuns").json()["dag_runs"]), None),
-        "the last period's run has begun",
-    )
-    run = Run(release.airflow, scheduled["dag_run_id"])
+def test_nothing_forged_counts(release, nothing_out):
+    run = release.start()
     candidate = run.asked_for()
-    assert scheduled["run_type"] == "scheduled"
-    assert run.xcom("build")["period"] == release.month
-
     # a fake asset event starts nothing and publishes nothing
     assets = release.airflow.asked("engineer", "GET", "/api/v2/assets?limit=100").json()["assets"]
     known = {asset["name"]: asset["id"] for asset in assets}
@@ -224,28 +236,39 @@ def test_an_officer_who_started_the_run_cannot_decide_on_it(release, nothing_out
 
 def test_the_dossier_must_be_the_candidates_own(release, nothing_out, tmp_path):
     run = release.start()
-    run.until("review", "success")
-    run.until("approve", "awaiting_input")
     other = tmp_path / "dossier.md"
     other.write_text("# All is well: please approve")
-    forged = {"value": run.xcom("review") | {"dossier": str(other)}}
-    said = release.airflow.asked(
-        "engineer", "PATCH", f"{run.path}/taskInstances/review/xcomEntries/return_value", forged
-    )
+    path = f"{run.path}/taskInstances/review/xcomEntries"
+    run.until("build", "success")
+    candidate = run.xcom("build")["candidate"]
+    # the reviewing task is marked a success before it has run, with a result that names another text
+    assert run.mark("engineer", "review").ok
+    forged = {"key": "return_value", "value": {"candidate": candidate, "dossier": str(other)}, "map_index": -1}
+    said = release.airflow.asked("engineer", "POST", path, forged)
     assert said.ok, said.text
-    assert run.clear("engineer", "approve").ok
+    assert release.airflow.noren("gate", candidate).returncode == 0
     run.until("approve", "awaiting_input")
     shown = release.airflow.asked("officer", "GET", f"{run.path}/taskInstances/approve/-1/hitlDetails").json()
     assert shown["body"] == "# All is well: please approve"
     assert run.answer("officer").ok
     assert run.until("answer", *ENDED) == "failed"
-    assert release.refused(run.xcom("build")["candidate"]) == ["DecisionRefusal"]
+    assert release.refused(candidate) == ["DecisionRefusal"]
+
+
+def test_a_run_asks_one_question(release, nothing_out):
+    run = release.start()
+    candidate = run.asked_for()
+    assert run.clear("engineer", "build").ok
+    waited(lambda: run.states()["build"] != "success" or None, "it is built anew")
+    assert run.until("approve", *ENDED, "upstream_failed") == "failed"
+    assert run.xcom("build")["candidate"] != candidate
+    assert run.states()["publish"] == "upstream_failed"
 
 
 def test_an_approval_publishes_once_and_only_what_was_approved(release):
     before = release.out
     run = release.start()
-    waiting = release.start()  # a second run of the release waits for the first
+    waiting = release.start_another()  # a second run of the release waits for the first
     candidate = run.asked_for()
     assert waiting.get("")["state"] == "queued"
     # a candidate that was built after it is another one

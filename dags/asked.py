@@ -1,0 +1,45 @@
+"""Remembers what a run asked of an officer: Airflow 3.3 keeps a run's first question, whatever is asked after it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk.exceptions import AirflowFailException
+from steps import home
+
+
+def require_first(run: str, question: str, within: timedelta) -> None:
+    """Remember the question of a run, or check that it is still the one that Airflow shows.
+
+    A task that is cleared keeps its question and the time at which it was asked: after a rebuild the officer would read
+    of the candidate before, and after its time would answer too late. Noren counts neither.
+
+    Args:
+        run: its DAG and id.
+        question: what the officer is to read.
+        within: how long the question may be answered.
+
+    Raises:
+        AirflowFailException: the run has asked something else, or too long ago.
+    """
+    folder = home() / "metrics" / "asked"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(run.encode()).hexdigest()[:32]}.json"
+    digest = hashlib.sha256(question.encode()).hexdigest()
+    if not path.exists():
+        content = json.dumps({"question": digest, "asked_at": datetime.now(UTC).isoformat(timespec="seconds")})
+        part = path.with_suffix(".part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(content)
+        part.replace(path)
+        return
+    first = json.loads(path.read_text(encoding="utf-8"))
+    if first["question"] != digest:
+        raise AirflowFailException(
+            "this run asked about another candidate, and Airflow still shows that: start a new run"
+        )
+    if datetime.now(UTC) - datetime.fromisoformat(first["asked_at"]) > within:
+        raise AirflowFailException("this run asked too long ago for an answer to count: start a new run")
