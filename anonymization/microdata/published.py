@@ -84,22 +84,28 @@ class Published:
 
 def published_of_histogram(histogram: Histogram, solution: Solution) -> Published:
     """Return what a solution publishes: generalized quasi-identifiers and the sensitive value, if there is one."""
-    kept = np.flatnonzero(solution.kept)
-    entries, persons = kept, histogram.counts[kept]
+    tuples, persons = np.flatnonzero(solution.kept), histogram.counts[solution.kept]
+    values, radix, sensitive = np.zeros(len(tuples), np.int64), 1, histogram.sensitive
+    if sensitive is not None:
+        lengths = np.diff(sensitive.starts)[tuples]
+        before = np.cumsum(lengths) - lengths
+        places = np.arange(lengths.sum()) + np.repeat(sensitive.starts[tuples] - before, lengths)
+        tuples, persons, radix = np.repeat(tuples, lengths), sensitive.counts[places], len(sensitive.labels)
+        values = sensitive.codes[places].astype(np.int64)
+    # Persons of each class and value, and one tuple of it: there are far fewer of them than tuples to be sorted.
+    cells = solution.class_of[tuples].astype(np.int64) * radix + values
+    order = np.argsort(cells, kind="stable")
+    starts = np.flatnonzero(np.diff(cells[order], prepend=-1))
+    persons = np.add.reduceat(persons[order], starts) if len(starts) else persons
+    tuples, values = tuples[order[starts]], values[order[starts]]
     columns: dict[str, tuple[str, ...]] = {}
     codes: list[Ints] = []
-    sensitive = histogram.sensitive
-    if sensitive is not None:
-        lengths = np.diff(sensitive.starts)[kept]
-        before = np.cumsum(lengths) - lengths
-        places = np.arange(lengths.sum()) + np.repeat(sensitive.starts[kept] - before, lengths)
-        entries, persons = np.repeat(kept, lengths), sensitive.counts[places]
     for d, (hierarchy, level) in enumerate(zip(histogram.hierarchies, solution.levels, strict=True)):
         columns[hierarchy.attribute], ranks = ranked(hierarchy.labels[level])
-        codes.append(ranks[hierarchy.ancestors[level][histogram.tuples[entries, d]]])
+        codes.append(ranks[hierarchy.ancestors[level][histogram.tuples[tuples, d]]])
     if sensitive is not None:
         columns[sensitive.attribute], ranks = ranked(sensitive.labels)
-        codes.append(ranks[sensitive.codes[places]])
+        codes.append(ranks[values])
     order = np.lexsort(codes[::-1])
     return Published(columns, [Groups(tuple(code[order] for code in codes), persons[order])])
 
