@@ -35,7 +35,7 @@ from jobs.demo import open_demo
 from jobs.init import initialize
 from jobs.setting import DEMO_OFFICERS, enrol_in_demo, policy_folder
 
-PORT = 8080
+PORT, DATABASE_PORT = 8080, 5433
 HEALTHY_WITHIN = 240.0
 """Seconds in which every part of Airflow must say that it is healthy."""
 PATIENCE = 30.0
@@ -196,7 +196,7 @@ class Services:
 
     def _started(self, port: int, *, demo: bool) -> Running:
         processes: list[Process] = []
-        database_port = free_port(5433)
+        database_port = 0
 
         def keep(process: Process) -> None:
             processes.append(process)
@@ -204,7 +204,8 @@ class Services:
 
         try:
             with _ends_well():
-                keep(self.postgres.start(database_port))
+                database_port, database = self._database()
+                keep(database)
                 url = f"http://{LOCAL}:{port}"
                 own = self.environment(database_port, url)
                 self._open_home(own, demo=demo)
@@ -224,6 +225,16 @@ class Services:
             self._end(processes)
             raise
         return running
+
+    def _database(self) -> tuple[int, Process]:
+        """Start PostgreSQL; where its port is taken by another home's start at the same moment, at another one."""
+        for port in (free_port(DATABASE_PORT), free_port()):
+            try:
+                return port, self.postgres.start(port)
+            except ServiceError:
+                if free_port(port) == port:
+                    raise
+        raise ServiceError("postgres: its port was taken twice while it started; start again")
 
     def _open_home(self, own: dict[str, str], *, demo: bool) -> None:
         """Make or complete the home; a demo's has an officer who answers in Airflow."""

@@ -11,13 +11,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 import requests
 from serving import ROOT, kept, services, surroundings, unused_port
 
 from anonymization.home import Home
-from jobs.airflow_processes import LOCAL, ServiceError, end, start
+from jobs.airflow_processes import LOCAL, ServiceError, end, free_port, start
 from jobs.airflow_services import Running, Services
 
 PARTS = ["postgres", "api-server", "scheduler", "dag-processor"]
@@ -318,3 +319,25 @@ def test_what_a_session_still_holds_ends_with_it_when_its_first_process_is_gone(
     os.waitpid(process.pid, 0)
     end([process], patience=1)
     assert [pid for pid in sleeps if read(Path(f"/proc/{pid}/cmdline"))] == []
+
+
+def test_a_database_port_that_is_taken_meanwhile_is_no_fault(tmp_path, monkeypatch):
+    made = Services(Home(tmp_path / "home"), ROOT / "dags")
+    (made.folder / "logs").mkdir(parents=True, mode=0o700)
+    ports = []
+    with socket.socket() as taken:
+        taken.bind((LOCAL, 0))
+        taken.listen()
+
+        def wanted(port=None):
+            ports.append(taken.getsockname()[1] if port == 5433 else free_port(port))
+            return ports[-1]
+
+        monkeypatch.setattr("jobs.airflow_services.free_port", wanted)
+        port, process = made._database()
+    try:
+        assert port == ports[1]
+        assert made.postgres.answers(port)
+    finally:
+        end([process], patience=10)
+        rmtree(made.postgres.data)

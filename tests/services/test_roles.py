@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import secrets
 
@@ -81,7 +82,15 @@ def reader(airflow):
 
 
 @pytest.fixture
-def there(airflow):
+def alone(airflow):
+    """No other worker's test asks about the same things."""
+    with (airflow.home.parent / "roles.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def there(airflow, alone):
     """Things that are asked about: a run of a paused DAG, which waits for ever, a backfill, the DAG's file."""
     found = airflow.asked("engineer", "GET", AT).json()
     assert found["is_paused"]
