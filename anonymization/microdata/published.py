@@ -20,7 +20,7 @@ from anonymization.microdata.coded import Coded
 from anonymization.microdata.criteria import Criterion
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.lattice import Choice, Solution
-from anonymization.microdata.relational import fails_sql, keyed, ranked
+from anonymization.microdata.relational import fails_sql, forget_keys, keyed, ranked
 from anonymization.microdata.units import Key, unpacked
 
 PART = 1_048_576
@@ -136,6 +136,7 @@ def published_of_relation(coded: Coded, choice: Choice, criteria: Sequence[Crite
         asked = f"SELECT {selected} FROM cells AS c JOIN ({good}) AS g ON {on} ORDER BY {by}, v"
         parts = coded.engine.write_parquet(asked, path)
         coded.engine.drop("cells")
+    forget_keys(coded)
     columns = {
         h.attribute: ranked(h.labels[level])[0] for h, level in zip(coded.hierarchies, choice.levels, strict=True)
     }

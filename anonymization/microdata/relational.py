@@ -153,6 +153,12 @@ def keyed(coded: Coded, relation: str, levels: Levels) -> Keyed:
     return Keyed(rows, tuple(key.sql(texts) for key in keys), keys)
 
 
+def forget_keys(coded: Coded) -> None:
+    """Drop what `keyed` registered."""
+    for i in range(len(coded.units)):
+        coded.engine.drop(f"become_{i}")
+
+
 def ranked(labels: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
     """Return the labels in the order of their texts, and the place of each among them."""
     order = sorted(range(len(labels)), key=labels.__getitem__)
@@ -267,8 +273,7 @@ class RelationEvaluator(Evaluator):
     def close(self) -> None:
         """Forget what was made in the engine."""
         self.rollups.close()
-        for i in range(len(self.coded.units)):
-            self.coded.engine.drop(f"become_{i}")
+        forget_keys(self.coded)
 
 
 class _Classes:
