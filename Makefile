@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 EVENTS ?= 1000000
 NOREN_HOME ?= noren-home
+# Unless NOREN_HOME names one: what the demo made is out already, so Airflow has a home of its own.
+AIRFLOW_FOR := $(if $(filter file,$(origin NOREN_HOME)),noren-airflow,$(NOREN_HOME))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: help demo airflow airflow-stop test check bench profile format lock clean
@@ -15,11 +17,11 @@ help: ## show this list
 demo: .venv/run.done ## a month of realistic logs becomes six signed releases (EVENTS=1000000)
 	@NOREN_HOME=$(NOREN_HOME) $(BIN)/noren demo --events $(EVENTS)
 
-airflow: .venv/airflow.done ## Airflow and PostgreSQL for a demo's home, on 127.0.0.1 (PORT=8080)
-	@NOREN_HOME=$(NOREN_HOME) $(BIN)/python -m jobs.airflow_services start --demo $(if $(PORT),--port $(PORT))
+airflow: .venv/airflow.done ## Airflow and PostgreSQL on 127.0.0.1, with a demo's home (PORT=8080)
+	@NOREN_HOME=$(AIRFLOW_FOR) $(BIN)/python -m jobs.airflow_services start --demo --events 200000 $(if $(PORT),--port $(PORT))
 
 airflow-stop: ## end what `make airflow` started, and nothing else
-	@test ! -e .venv/airflow.done || NOREN_HOME=$(NOREN_HOME) $(BIN)/python -m jobs.airflow_services stop
+	@test ! -e .venv/airflow.done || NOREN_HOME=$(AIRFLOW_FOR) $(BIN)/python -m jobs.airflow_services stop
 
 test: .venv/dev.done ## every test, on DuckDB and on Spark
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -49,7 +51,7 @@ lock: ## resolve the locks again (needs uv): hashes, no addresses
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header locks/others.in -o locks/others.txt
 
 clean: ## remove .venv, .venv-others and the demo's home
-	rm -rf .venv .venv-others $(NOREN_HOME)
+	rm -rf .venv .venv-others $(NOREN_HOME) noren-airflow
 
 .venv/made:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

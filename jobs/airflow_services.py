@@ -17,10 +17,12 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from unittest import mock
+from zoneinfo import ZoneInfo
 
 import click
 import requests
@@ -121,12 +123,13 @@ class Services:
         """Where it stands what runs."""
         return self.folder / "services.json"
 
-    def start(self, *, port: int | None, demo: bool) -> tuple[Running, bool]:
+    def start(self, *, port: int | None, demo: bool, events: int = 0) -> tuple[Running, bool]:
         """Start everything that does not run, and wait until it is healthy; return it, and whether it ran already.
 
         Args:
             port: Airflow's; by default 8080 if free.
             demo: make a home where there is none, with an officer and an engineer who may log in.
+            events: in a demo's home without logs, those of the last month are made and taken in: so many rows, about.
 
         Raises:
             InputError: there is no home, or no DAG.
@@ -143,7 +146,7 @@ class Services:
             if running is not None:  # a part of it has ended: what is left ends too, and all starts again
                 self._end(running.processes)
             port = free_port(PORT if port is None else port, only=port is not None)
-            return self._started(port, demo=demo), False
+            return self._started(port, demo=demo, events=events), False
 
     def stop(self) -> tuple[Process, ...]:
         """End what was started, PostgreSQL last; return it.
@@ -194,7 +197,7 @@ class Services:
         finally:
             os.close(descriptor)
 
-    def _started(self, port: int, *, demo: bool) -> Running:
+    def _started(self, port: int, *, demo: bool, events: int) -> Running:
         processes: list[Process] = []
         database_port = 0
 
@@ -212,6 +215,10 @@ class Services:
                 self._write_settings(port, database_port)
                 around = _surroundings() | own
                 self._write_environment(own)
+                if events and self.demo and not any(self.home.landing.glob("source=*")):
+                    month = ("--month", scheduled_month(datetime.now(UTC)))
+                    self._run("logs", (*_NOREN, "generate", "--events", str(events), *month), around)
+                    self._run("events", (*_NOREN, "intake"), around)
                 self._run("tables", (*_AIRFLOW, "db", "migrate"), around)
                 roles = ("--passwords", str(self.passwords), *(("--demo",) if self.demo else ()))
                 self._run("roles", (sys.executable, "-m", "jobs.airflow_roles", *roles), around)
@@ -259,7 +266,7 @@ class Services:
             end([process], patience=5)
             raise
         if os.waitstatus_to_exitcode(status) != 0:
-            raise ServiceError(f"Airflow's {name} were not made: {process.why()}")
+            raise ServiceError(f"{name} were not made: {process.why()}")
 
     def _write_settings(self, port: int, database_port: int) -> None:
         """Write Airflow's settings, secrets among them, 0600."""
@@ -300,7 +307,14 @@ class Services:
         self.record.unlink(missing_ok=True)
 
 
+def scheduled_month(now: datetime) -> str:
+    """Return the month that the last run on schedule of a monthly release is about: it begins on the third, at six."""
+    begun = now.astimezone(ZoneInfo("Asia/Tokyo")) - timedelta(days=2, hours=6)
+    return f"{begun.replace(day=1) - timedelta(days=1):%Y-%m}"
+
+
 _AIRFLOW = (sys.executable, "-m", "airflow")
+_NOREN = (sys.executable, "-m", "jobs.cli")
 
 
 def _surroundings() -> dict[str, str]:
@@ -368,12 +382,13 @@ def main(context: click.Context, dags: Path) -> None:
 @main.command("start")
 @click.option("--port", type=click.IntRange(1, 65535), help="Airflow's port; by default 8080 if it is free.")
 @click.option("--demo", is_flag=True, help="Make a demo's home where there is none.")
+@click.option("--events", type=int, default=0, help="Logs of the last month for a demo's home that has none, in rows.")
 @click.pass_obj
-def start_command(services: Services, port: int | None, *, demo: bool) -> None:
+def start_command(services: Services, port: int | None, events: int, *, demo: bool) -> None:
     """Start what does not run; return once it is healthy."""
     began = time.monotonic()
     with _clear():
-        running, already = services.start(port=port, demo=demo)
+        running, already = services.start(port=port, demo=demo, events=events)
     how = "runs already" if already else f"runs, after {time.monotonic() - began:.0f} s"
     click.echo(f"Airflow {how}: {running.url}")
     for line in _about(services, running):

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 
 import pytest
+from releasing import Release, last_month, waited
 from serving import ROOT, Airflow, Database, kept, services, unused_port
 
 from anonymization.home import Home
@@ -41,7 +43,31 @@ def airflow(tmp_path_factory):
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     home = shared / "airflow" / "home"
     with kept(home, shared / "airflow.users"):
-        started = services(home, "start", "--demo", "--port", str(unused_port()))  # where it runs, nothing happens
+        started = services(
+            home, "start", "--demo", "--events", "150000", "--port", str(unused_port())
+        )  # if it does not run
         assert started.returncode == 0, started.stdout + started.stderr
         running = Running.read(home / "airflow" / "services.json")
         yield Airflow(home, running.url)
+
+
+@pytest.fixture
+def released(airflow):
+    """A release by its name, unpaused, with a month of logs; what is published is one test's at a time.
+
+    The month is the one that a run on schedule is about. A publication makes candidates of others stale.
+    """
+    with airflow.home.with_name("released.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def get(name):
+            release = Release(airflow, name, last_month())
+            path = f"/api/v2/dags/{release.dag}"
+            paused = waited(lambda: said.json() if (said := airflow.asked("engineer", "GET", path)).ok else None, path)
+            if paused["is_paused"]:
+                said = airflow.asked("engineer", "PATCH", path, {"is_paused": False})
+                assert said.ok, said.text
+                waited(lambda: release.runs() or None, "the last period's run has begun")[0].until("build", "success")
+            return release
+
+        yield get

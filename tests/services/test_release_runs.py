@@ -5,170 +5,36 @@ The tests use one Airflow and one release, which runs once at a time: each takes
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
+from releasing import ENDED, Run, waited
 
 from anonymization.home import Home
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger import EntryKind
 from jobs.airflow_services import DEMO_OFFICER
 from jobs.setting import enrol_in_demo
 
 pytestmark = pytest.mark.slow
-NAME, DAG = "service-usage", "release__service-usage"
-WITHIN = 120
-ENDED = ("success", "failed")
 
 
-def last_month():
-    """The month that the scheduled run is about: it begins on the third, at six in Tokyo."""
-    begun = datetime.now(UTC).astimezone(ZoneInfo("Asia/Tokyo")) - timedelta(days=2, hours=6)
-    return f"{begun.replace(day=1) - timedelta(days=1):%Y-%m}"
-
-
-def waited(ask, what):
-    """Ask until something is said."""
-    deadline = time.monotonic() + WITHIN
-    while time.monotonic() < deadline:
-        if (said := ask()) is not None:
-            return said
-        time.sleep(0.5)
-    raise AssertionError(f"{what}: not in {WITHIN} s")
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of the release's DAG."""
-
-    airflow: object
-    id: str
-
-    @property
-    def path(self):
-        return f"/api/v2/dags/{DAG}/dagRuns/{self.id}"
-
-    @property
-    def place(self):
-        return f"{DAG}/{self.id}/approve"
-
-    def get(self, path, login="engineer"):
-        said = self.airflow.asked(login, "GET", self.path + path)
-        assert said.ok, (said.status_code, said.text)
-        return said.json()
-
-    def states(self):
-        return {one["task_id"]: one["state"] for one in self.get("/taskInstances")["task_instances"]}
-
-    def until(self, task, *states):
-        """Wait until a task is in one of the states; return it."""
-
-        def looked():
-            found = self.states()
-            assert found.get(task) in (None, *states) or found[task] not in ("failed", "upstream_failed"), found
-            return found[task] if found.get(task) in states else None
-
-        return waited(looked, f"{task} is {' or '.join(states)}")
-
-    def asked_for(self):
-        """Wait until an answer is asked for; return the candidate."""
-        self.until("approve", "awaiting_input")
-        return self.xcom("build")["candidate"]
-
-    def ended(self):
-        return waited(lambda: state if (state := self.get("")["state"]) in ENDED else None, "the run has ended")
-
-    def xcom(self, task):
-        said = self.get(f"/taskInstances/{task}/xcomEntries/return_value?deserialize=true")["value"]
-        return said if isinstance(said, dict) else json.loads(said)
-
-    def answer(self, login, choice="Approve", comment="read and in order"):
-        time.sleep(3)  # Airflow 3.3 asks anew if it hears of an answer before it hears that the task began to wait
-        content = {"chosen_options": [choice], "params_input": {"comment": comment}}
-        return self.airflow.asked(login, "PATCH", f"{self.path}/taskInstances/approve/-1/hitlDetails", content)
-
-    def mark(self, login, task, state="success"):
-        return self.airflow.asked(login, "PATCH", f"{self.path}/taskInstances/{task}", {"new_state": state})
-
-    def clear(self, login, *tasks):
-        content = {
-            "dry_run": False, "dag_run_id": self.id, "task_ids": list(tasks), "include_downstream": True,
-            "only_failed": False,
-        }  # fmt: skip
-        return self.airflow.asked(login, "POST", f"/api/v2/dags/{DAG}/clearTaskInstances", content)
-
-
-@dataclass(frozen=True)
-class Release:
-    """The release, on a scheduler, with a month of logs taken in."""
-
-    airflow: object
-    month: str
-
-    @property
-    def out(self):
-        return sorted(path.name for path in (self.airflow.home / "releases").glob("*/*/v*"))
-
-    def runs(self):
-        said = self.airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}/dagRuns")
-        assert said.ok, said.text
-        return [Run(self.airflow, one["dag_run_id"]) for one in said.json()["dag_runs"] if one["state"] not in ENDED]
-
-    def start(self, login="engineer"):
-        """Start a run, once those of other tests are ended."""
-        for run in self.runs():
-            assert self.airflow.asked("engineer", "PATCH", run.path, {"state": "failed"}).ok
-        return self.start_another(login)
-
-    def start_another(self, login="engineer"):
-        content = {"logical_date": None, "conf": {"period": self.month}}
-        said = self.airflow.asked(login, "POST", f"/api/v2/dags/{DAG}/dagRuns", content)
-        assert said.ok, (said.status_code, said.text)
-        return Run(self.airflow, said.json()["dag_run_id"])
-
-    def entries(self, kind):
-        """The ledger's entries of a kind, as the home's own user reads them."""
-        ledger = Ledger(self.airflow.environment["NOREN_DATABASE_URL"])
-        try:
-            with ledger.transaction() as transaction:
-                return transaction.entries(kind=kind)
-        finally:
-            ledger.close()
-
-    def refused(self, candidate):
-        return [entry.payload["refusal"] for entry in self.entries(EntryKind.REFUSED) if entry.subject == candidate]
-
-
-@pytest.fixture(scope="module")
-def release(airflow):
-    month = last_month()
-    for words in (("generate", "--events", "150000", "--seed", "3", "--month", month), ("intake",)):
-        done = airflow.noren(*words)
-        assert done.returncode == 0, done.stdout + done.stderr
-    waited(lambda: airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}").ok or None, "Airflow knows the DAG")
-    said = airflow.asked("engineer", "PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
-    assert said.ok, said.text
-    made = Release(airflow, month)
-    waited(lambda: made.runs() or None, "the last period's run has begun")[0].until("build", "success")
-    return made
-
-
-def test_unpaused_it_runs_for_the_last_period(release):
-    said = release.airflow.asked("engineer", "GET", f"/api/v2/dags/{DAG}/dagRuns")
-    (first,) = [one for one in said.json()["dag_runs"] if one["run_type"] == "scheduled"]
-    assert Run(release.airflow, first["dag_run_id"]).xcom("build")["period"] == release.month
+@pytest.fixture
+def release(released):
+    return released("service-usage")
 
 
 @pytest.fixture
 def nothing_out(release):
     """What was out stays all that is out."""
-    before = release.out, len(release.entries(EntryKind.PUBLICATION))
+    before = release.out, release.published
     yield
-    assert (release.out, len(release.entries(EntryKind.PUBLICATION))) == before
+    assert (release.out, release.published) == before
+
+
+def test_unpaused_it_runs_for_the_last_period(release):
+    said = release.airflow.asked("engineer", "GET", f"/api/v2/dags/{release.dag}/dagRuns")
+    (first,) = [one for one in said.json()["dag_runs"] if one["run_type"] == "scheduled"]
+    assert Run(release.airflow, release.dag, first["dag_run_id"]).xcom("build")["period"] == release.month
 
 
 def test_nothing_forged_counts(release, nothing_out):
@@ -177,7 +43,7 @@ def test_nothing_forged_counts(release, nothing_out):
     # a fake asset event starts nothing and publishes nothing
     assets = release.airflow.asked("engineer", "GET", "/api/v2/assets?limit=100").json()["assets"]
     known = {asset["name"]: asset["id"] for asset in assets}
-    for name in (f"releases/{NAME}", "events/subscribers"):
+    for name in (f"releases/{release.name}", "events/subscribers"):
         said = release.airflow.asked("engineer", "POST", "/api/v2/assets/events", {"asset_id": known[name]})
         assert said.ok, said.text
     # an approval marked a success, which Airflow allows an operator
@@ -262,7 +128,7 @@ def test_a_run_asks_one_question(release, nothing_out):
     waited(lambda: run.states()["build"] != "success" or None, "it is built anew")
     assert run.until("approve", *ENDED, "upstream_failed") == "failed"
     assert run.xcom("build")["candidate"] != candidate
-    assert run.states()["publish"] == "upstream_failed"
+    assert run.until("publish", "upstream_failed", "success", "skipped") == "upstream_failed"
 
 
 def test_an_approval_publishes_once_and_only_what_was_approved(release):
@@ -272,7 +138,7 @@ def test_an_approval_publishes_once_and_only_what_was_approved(release):
     candidate = run.asked_for()
     assert waiting.get("")["state"] == "queued"
     # a candidate that was built after it is another one
-    built = release.airflow.noren("build", NAME, "--period", release.month)
+    built = release.airflow.noren("build", release.name, "--period", release.month)
     assert built.returncode == 0, built.stdout + built.stderr
     later = built.stdout.strip().splitlines()[-1]
     assert release.airflow.noren("gate", later).returncode == 0
@@ -294,7 +160,7 @@ def test_an_approval_publishes_once_and_only_what_was_approved(release):
     assert run.clear("engineer", "publish").ok
     assert run.until("publish", *ENDED) == "success"
     assert len(release.out) == len(before) + 1
-    assert len(release.entries(EntryKind.PUBLICATION)) == 1
+    assert len(release.published) == 1
     # the second run takes its turn; its content is out already
     again = waiting.asked_for()
     assert waiting.answer("officer").ok
