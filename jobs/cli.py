@@ -97,9 +97,8 @@ def demo(events: int, seed: int) -> None:
 def intake(source: str | None, day: datetime | None, engine: str, master: str | None) -> None:
     """Take new files of landing/ in; a file known by its content changes nothing."""
     from anonymization.release.choices import optouts  # noqa: PLC0415
-    from expectations.gate import check_intake, reasons  # noqa: PLC0415
     from jobs.demo import bar, print_intake  # noqa: PLC0415
-    from jobs.intake import arrivals, intake_frames, run_intake  # noqa: PLC0415
+    from jobs.intake import arrivals, intake_reasons, run_intake  # noqa: PLC0415
     from jobs.review import totals  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
@@ -121,7 +120,7 @@ def intake(source: str | None, day: datetime | None, engine: str, master: str | 
     tell(failures=[{"file": name, "reason": why} for name, why in run.failures])
     if run.failures:
         raise InputError(f"{len(run.failures)} file(s) were not taken in; see above")
-    closed = reasons(check_intake(*intake_frames(fresh, setting.policies))) if fresh else []
+    closed = intake_reasons(fresh, setting.policies) if fresh else []
     if closed:
         tell(reasons=closed)
         raise Refusal("the intake's checks: " + "; ".join(closed))

@@ -26,8 +26,11 @@ from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import Policies
 from anonymization.policy.sources import PersonColumn
+from expectations.gate import check_intake, reasons
 
 FEW_DAYS = 3
+FEW_ROWS = 100
+"""A share of rejected rows is that of so many at least: one of the nine stragglers of a day is no sign."""
 ARRIVED = re.compile(r"arrived=(\d{4}-\d{2}-\d{2})")
 
 
@@ -213,7 +216,7 @@ def intake_frames(taken: Sequence[Taken], policies: Policies) -> tuple[pd.DataFr
         .agg({"read": "sum", "accepted": "sum", "quarantined": "sum", "dropped": "sum", "last_day": "max"})
     )
     days["balance"] = days["read"] - days["accepted"] - days["quarantined"] - days["dropped"]
-    days["rejected_share"] = days["quarantined"] / days["read"].clip(lower=1)
+    days["rejected_share"] = days["quarantined"] / days["read"].clip(lower=FEW_ROWS)
     days["lag_days"] = [
         (date.fromisoformat(arrived) - date(1970, 1, 1)).days - (last if pd.notna(last) else 0)
         for arrived, last in zip(days["arrived"], days["last_day"], strict=True)
@@ -230,6 +233,24 @@ def intake_frames(taken: Sequence[Taken], policies: Policies) -> tuple[pd.DataFr
     seen = {(t.source, column, code) for t in taken for column, codes in t.codes.items() for code in codes}
     domains = [(s, column, code, code in coded[s, column]) for s, column, code in sorted(seen)]
     return days, pd.DataFrame(domains, columns=["source", "column", "code", "in_domain"])
+
+
+def intake_reasons(taken: Sequence[Taken], policies: Policies) -> list[str]:
+    """Return what the intake's checks find, each with its source, and its day of arrival where it is about a day."""
+    days, domains = intake_frames(taken, policies)
+    if not reasons(check_intake(days, domains)):
+        return []
+    by_day = [
+        f"{source}, arrived {arrived}: {reason}"
+        for (source, arrived), one in days.groupby(["source", "arrived"])
+        for reason in reasons(check_intake(one, domains)[:1])
+    ]
+    by_source = [
+        f"{source}: {reason}"
+        for source, codes in domains.groupby("source")
+        for reason in reasons(check_intake(days, codes)[1:])
+    ]
+    return by_day + by_source
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from expectations.gate import INTAKE_LIMITS, as_markdown, check_intake, reasons
 from expectations.run import SUITES, _batches, _quiet, load_suite, run_suite
-from jobs.intake import intake_frames
+from jobs.intake import intake_frames, intake_reasons
 
 CANARY = "canary-7f3a"
 GOOD = {
@@ -132,6 +133,36 @@ def test_suites_round_trip(suite):
     assert [e["type"] for e in read["expectations"]] == [e["type"] for e in declared["expectations"]]
     assert [e["kwargs"] for e in read["expectations"]] == [e["kwargs"] for e in declared["expectations"]]
     assert all(e["meta"]["notes"] for e in declared["expectations"])
+
+
+def rejecting(taken, *, of, share):
+    """What was taken in, but for the largest or smallest file of clicks, of which a share was rejected."""
+    clicks = [one for one in taken if one.source == "clicks" and one.read and not one.again]
+    chosen = of(clicks, key=lambda one: one.read)
+    rejected = max(1, int(chosen.read * share))
+    spoiled = replace(chosen, accepted=chosen.read - rejected, quarantined={"broken": rejected}, dropped={})
+    return [spoiled if one is chosen else one for one in taken], chosen
+
+
+def test_what_the_intake_finds_is_told_with_its_source_and_day(world, policies):
+    taken, chosen = rejecting(world.run.taken, of=max, share=0.2)
+    (found,) = intake_reasons(taken, policies)
+    assert found == f"clicks, arrived {chosen.arrived}: intake_days: not so: few rows are rejected"
+
+
+def test_a_code_of_no_list_is_told_with_its_source(world, policies):
+    taken = list(world.run.taken)
+    index = next(i for i, one in enumerate(taken) if one.source == "subscribers" and one.codes)
+    column = next(iter(taken[index].codes))
+    taken[index] = replace(taken[index], codes=taken[index].codes | {column: [*taken[index].codes[column], "no-code"]})
+    (found,) = intake_reasons(taken, policies)
+    assert found.startswith("subscribers: intake_domains: not so: ")
+
+
+def test_one_of_a_days_few_stragglers_is_no_sign(world, policies):
+    taken, chosen = rejecting(world.run.taken, of=min, share=0)
+    assert chosen.read < 20
+    assert intake_reasons(taken, policies) == []
 
 
 def test_generated_logs_pass_the_intake_suites(world, policies):
