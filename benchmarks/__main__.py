@@ -11,6 +11,7 @@ of CPU seconds, to what the line names, measured in the same run.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import tempfile
 from functools import partial
@@ -22,7 +23,7 @@ from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
 from anonymization.tables.spec import Plan
 from anonymization.tables.tabulate import tabulate
-from benchmarks import disclosure, microdata, scale
+from benchmarks import disclosure, microdata, scale, scheduling
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
 from benchmarks.spark_by_hand import BY_HAND
 from jobs.build import find_inputs, opened_events, plan_release
@@ -167,6 +168,8 @@ def main() -> None:
         before = events, grown
     if not given.without_disclosure:
         disclosure.bench(min(given.events), [1_000, 10_000])
+    if importlib.util.find_spec("airflow") is not None:
+        scheduling.run()
     if not given.without_microdata:
         microdata.bench([30_162, *(n for n in given.events if n <= MOST_ROWS)], others=not given.without_others)
 

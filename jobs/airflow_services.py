@@ -288,7 +288,7 @@ class Services:
             },
             "api_auth": {"jwt_secret": kept_secret(secret / "jwt", 64)},
             "logging": {"base_log_folder": str(self.folder / "logs")},
-            "usage_data_collection": {"enabled": "False"},
+            "scheduler": {"scheduler_idle_sleep_time": "0.3"},  # seconds; an answer is carried out in a few of them
         })  # fmt: skip
         text = io.StringIO()
         settings.write(text)
