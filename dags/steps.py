@@ -62,7 +62,7 @@ def run_step(verb: str, *words: str, once: bool = False, **expected: str) -> dic
             verdict.unlink()
     said = folder / f"{verb}-{attempt}.log"
     with os.fdopen(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-        code = _waited(_command(verb, "--verdict", str(verdict), *words), output)
+        code = _waited(*_command(verb, "--verdict", str(verdict), *words), output)
     message = f"{verb} ended with exit code {code}; what it said is in {said}"
     if code in CLOSED:
         raise AirflowFailException(message)
@@ -74,9 +74,11 @@ def run_step(verb: str, *words: str, once: bool = False, **expected: str) -> dic
         raise RuntimeError(f"{message}: {error}") from None
 
 
-def _waited(command: list[str], output: Any) -> int:
+def _waited(command: list[str], around: dict[str, str], output: Any) -> int:
     """Run a command in a session of its own to its end, or end all of the session."""
-    process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True, env=around
+    )
     try:
         return process.wait()
     except BaseException:
@@ -89,19 +91,28 @@ def _waited(command: list[str], output: Any) -> int:
         raise
 
 
-def _command(verb: str, *words: str) -> list[str]:
-    """The command of a step, by `spark-submit` where Airflow's variables say so."""
+def _command(verb: str, *words: str) -> tuple[list[str], dict[str, str]]:
+    """The command of a step and its environment: `spark-submit` where Airflow's variables say so."""
     engine = Variable.get("noren_engine", default="duckdb") if verb in ON_ENGINE else "duckdb"
     if engine not in ENGINES:
         raise AirflowFailException(f"Airflow's variable noren_engine is {engine!r}; allowed: {', '.join(ENGINES)}")
     if engine == "duckdb":
-        return [sys.executable, "-m", f"jobs.{verb}", *words]
-    submit = Path(sys.executable).parent / "spark-submit"  # pip puts it beside Python
+        return [sys.executable, "-m", f"jobs.{verb}", *words], dict(os.environ)
+    return _submitted(verb, *words, "--engine", engine)
+
+
+def _submitted(verb: str, *words: str) -> tuple[list[str], dict[str, str]]:
+    """A step by `spark-submit`, with the Python that Noren is installed in, and a Java that Spark can use."""
+    from anonymization.engine.java import java_home  # noqa: PLC0415 - only here
+
     jobs = importlib.util.find_spec("jobs")
     if jobs is None or not jobs.submodule_search_locations:
         raise AirflowFailException("Noren is not installed where this task runs")
     script = Path(jobs.submodule_search_locations[0]) / f"{verb}.py"
-    master = Variable.get("noren_master", default=LOCAL)
-    return [
-        str(submit if submit.exists() else "spark-submit"), "--master", master, str(script), *words, "--engine", engine,
-    ]  # fmt: skip
+    beside = Path(sys.executable).parent / "spark-submit"  # where pip puts it
+    submit = str(beside) if beside.exists() else "spark-submit"
+    python = dict.fromkeys(("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"), sys.executable)
+    java = {"JAVA_HOME": str(java_home(home() / "temporary" / "java"))}
+    return [submit, "--master", Variable.get("noren_master", default=LOCAL), str(script), *words], {
+        **python, **os.environ, **java,
+    }  # fmt: skip

@@ -8,8 +8,10 @@ import stat
 import pytest
 
 from anonymization.home import Home
+from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import optouts
 from anonymization.release.ledger import EntryKind, Ledger
+from jobs.build import build
 from jobs.demo import open_demo
 from jobs.generate import generate
 
@@ -115,3 +117,23 @@ def test_a_release_that_cannot_be_built_ends_at_once(run, setting):
     assert not list(setting.home.candidates.iterdir())
     log = "".join(path.read_text() for path in (setting.home.metrics / "verdicts").glob("build-*.log"))
     assert "no-period" in log
+
+
+@pytest.mark.spark
+def test_on_spark_by_a_variable_the_package_is_the_same(run, setting):
+    own = load_candidate(setting.home, setting.ledger, build(setting, "service-usage", "2026-10").id)
+    done = run(
+        "release__service-usage", setting.home, "Approve", period="2026-10",
+        AIRFLOW_VAR_NOREN_ENGINE="spark", AIRFLOW_VAR_NOREN_MASTER="local[2]",
+    )  # fmt: skip
+    (built,) = [value for task, _, _, value in done["passed"] if task == "build"]
+    assert built["digest"] == own.request.digest
+    assert built["candidate"] != own.id
+    log = "".join(path.read_text() for path in (setting.home.metrics / "verdicts").glob("build-*.log"))
+    assert "spark" in log.lower()
+
+
+def test_an_engine_that_there_is_not_fails_at_once(run, setting):
+    done = run("release__service-usage", setting.home, period="2026-10", AIRFLOW_VAR_NOREN_ENGINE="dask")
+    assert states(done)["build"] == "failed"
+    assert not list(setting.home.candidates.iterdir())
