@@ -57,7 +57,8 @@ def fetch_histogram(
     known = list(own.hierarchies)
     for one in coded:
         known = [b if b.size > a.size else a for a, b in zip(known, one.hierarchies, strict=True)]
-    codes = np.vstack([_codes(one, table) for one, table in zip(coded, fetched, strict=True)])
+    parts = [_codes(one, table) for one, table in zip(coded, fetched, strict=True)]
+    codes = parts[0] if others is None else np.vstack(parts)  # a copy of many millions of rows is spared
     tuples, inverse = distinct_rows(codes, [hierarchy.size for hierarchy in known])
     ours, theirs = inverse[: fetched[0].num_rows], inverse[fetched[0].num_rows :]
     persons = fetched[0]["n"].to_numpy()

@@ -19,6 +19,7 @@ ROWS = [[str(v), f"{v // 3}", "*"] for v in range(9)]
 QUESTIONS = {
     "k, somebody suppressed": ([KAnonymity(5)], 0.05, None),
     "k and l, nobody suppressed": ([KAnonymity(3), DistinctDiversity(2)], 0.0, "illness"),
+    "everybody suppressed": ([DistinctDiversity(4)], 1.0, "illness"),
 }
 
 
@@ -35,8 +36,9 @@ def test_equal_to_the_search_in_memory(engine, tmp_path_factory, monkeypatch, cr
     found = search_relation(coded, criteria, suppression_limit=limit)
     assert (found.suppressed_records > 0) == (limit > 0)
     assert vars(found) == {name: value for name, value in vars(expected).items() if name not in ("kept", "class_of")}
+    assert (found.classes == 0) == (limit == 1)
     folder = tmp_path_factory.getbasetemp() / f"groups-{engine.name}"
     folder.mkdir(exist_ok=True)
-    rows = published_of_relation(coded, found, criteria, folder / f"{sensitive}.parquet").tables()
+    rows = published_of_relation(coded, found, criteria, folder / f"{limit}.parquet").tables()
     same = published_of_histogram(histogram, expected).tables()
     assert pa.concat_tables(rows).equals(pa.concat_tables(same))
