@@ -131,11 +131,9 @@ def code_relation(
         engine.create(
             name, _coded_sql(f"{relation} AS t {' '.join(joins)}", hierarchies, units, valued=sensitive is not None)
         )
-    columns = [f"u{i}" for i in range(len(units))]
-    tuples, persons, missing = _figures(engine, name, hierarchies, units)
-    if sensitive is not None:
-        by = ", ".join(columns)
-        tuples = engine.fetch(f"SELECT COUNT(*) AS n FROM (SELECT {by} FROM {name} GROUP BY {by}) AS g")["n"][0].as_py()
+    by = ", ".join(f"u{i}" for i in range(len(units)))
+    by_tuple = name if sensitive is None else f"(SELECT {by}, SUM(n) AS n FROM {name} GROUP BY {by})"
+    tuples, persons, missing = _figures(engine, by_tuple, hierarchies, units)
     known = list(hierarchies)
     for d, hierarchy in enumerate(hierarchies):
         if missing[d]:
@@ -180,9 +178,9 @@ def _coded_sql(rows: str, hierarchies: Sequence[Hierarchy], units: Sequence[Unit
 
 
 def _figures(
-    engine: Engine, name: str, hierarchies: Sequence[Hierarchy], units: Sequence[Unit]
+    engine: Engine, rows: str, hierarchies: Sequence[Hierarchy], units: Sequence[Unit]
 ) -> tuple[int, int, list[bool]]:
-    """The relation's rows, its persons, and whether each quasi-identifier's code of missing values is there."""
+    """How many rows there are, their persons, and whether each quasi-identifier's code of missing values is there."""
     asked = []
     for i, unit in enumerate(units):
         codes = keys_of(unit.radices)[0].parts_sql(f"u{i}")
@@ -191,7 +189,7 @@ def _figures(
             for d, code in zip(unit.dimensions, codes, strict=True)
         ]
     found = engine.fetch(
-        f"SELECT COUNT(*) AS tuples, CAST(SUM(n) AS BIGINT) AS persons, {', '.join(asked)} FROM {name}"
+        f"SELECT COUNT(*) AS tuples, CAST(SUM(n) AS BIGINT) AS persons, {', '.join(asked)} FROM {rows} AS g"
     )
     figures = found.to_pylist()[0]
     return figures["tuples"], figures["persons"] or 0, [bool(figures[f"m{d}"]) for d in range(len(hierarchies))]
