@@ -150,7 +150,9 @@ def test_an_approval_publishes_once_and_only_what_was_approved(release):
     assert release.airflow.noren("answer", candidate, "--in", run.place).returncode == 0
     assert release.airflow.noren("publish", candidate).returncode == 1
     # a run that is cleared after its publication has nothing more to do
-    assert release.airflow.asked("engineer", "PATCH", waiting.path, {"state": "failed"}).ok
+    waited(
+        lambda: release.airflow.asked("engineer", "PATCH", waiting.path, {"state": "failed"}).ok or None, "it is ended"
+    )
     assert run.clear("engineer", "publish").ok
     assert run.until("publish", *ENDED) == "success"
     assert len(release.out) == len(before) + 1
