@@ -18,8 +18,8 @@ from typing import Any
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowFailException
 
-CLOSED = (1, 2)
-"""Exit codes of a refusal and of wrong input: again would be the same, a person looks."""
+CLOSED = (1, 2, 3)
+"""Exit codes of a refusal, of wrong input and of a fault of the program: again would be the same, a person looks."""
 ON_ENGINE = ("intake", "build")
 ENGINES = ("duckdb", "spark")
 LOCAL = "local[*]"
@@ -45,8 +45,8 @@ def run_step(verb: str, *words: str, once: bool = False, **expected: str) -> dic
         expected: what the verdict's result must hold, such as `release="monthly-audience"`.
 
     Raises:
-        AirflowFailException: refused, or wrong input; not to be tried again.
-        RuntimeError: a fault, or no verdict that says done; may be tried again.
+        AirflowFailException: refused, wrong input, or a fault of the program; not to be tried again.
+        RuntimeError: ended by a signal, or no verdict that says done; may be tried again.
     """
     from anonymization.errors import Refusal  # noqa: PLC0415
     from jobs.verdict import read_verdict  # noqa: PLC0415 - pydantic takes a while, and only a running task needs it

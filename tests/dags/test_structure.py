@@ -135,3 +135,35 @@ def test_a_period_is_named_in_the_policys_zone(case, monkeypatch):
 
     kind, first, name = PERIODS[case]
     assert period_of(kind, datetime.fromisoformat(first)) == name
+
+
+STEP = """
+import sys
+sys.path.append(sys.argv[1])
+import steps
+from airflow.sdk.exceptions import AirflowFailException
+steps._command = lambda verb, *words: ([sys.executable, "-c", sys.argv[2]], {})
+try:
+    steps.run_step("gate", candidate="1-a")
+except AirflowFailException as error:
+    print("a person looks:", error)
+except RuntimeError as error:
+    print("again:", error)
+"""
+ENDINGS = {
+    "refused": ("raise SystemExit(1)", "a person looks: gate ended with exit code 1"),
+    "wrong input": ("raise SystemExit(2)", "a person looks: gate ended with exit code 2"),
+    "a fault": ("raise SystemExit(3)", "a person looks: gate ended with exit code 3"),
+    "killed": ("import os; os.kill(os.getpid(), 9)", "again: gate ended with exit code -9"),
+    "ended as a scheduler ends it": ("raise SystemExit(143)", "again: gate ended with exit code 143"),
+    "status 0 without a verdict": ("print('well')", "no verdict"),
+}
+
+
+@pytest.mark.parametrize("case", ENDINGS)
+def test_a_step_is_tried_again_only_where_that_may_help(alone, tmp_path, case):
+    code, said = ENDINGS[case]
+    script = tmp_path / "step.py"
+    script.write_text(STEP)
+    done = alone(script, ROOT / "dags", code, NOREN_HOME=str(tmp_path / "home"))
+    assert said in done.stdout, (done.stdout, done.stderr[-500:])
