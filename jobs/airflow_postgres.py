@@ -283,23 +283,39 @@ def _number(programs: Path) -> int:
 
 
 def _readable(programs: Path, account: tuple[int, int]) -> Path:
-    """Programs that an account may run: where it may not go to them, a copy."""
+    """Programs that an account may run: where it may not go to them, a copy, with the libraries of their package.
+
+    Raises:
+        ServiceError: the account cannot run the copy either.
+    """
+    if _runs(programs, account):
+        return programs
+    said = subprocess.run([str(programs / "postgres"), "--version"], check=True, capture_output=True, text=True)
+    copy = OUTSIDE / ("postgresql-" + "-".join(re.findall(r"\d+", said.stdout)))
+    site, inside = programs.parents[2], programs.relative_to(programs.parents[2])  # programs look for libraries in it
+    if not copy.exists():
+        new = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}")
+        shutil.copytree(programs.parent, new / inside.parent)
+        for libraries in site.glob(f"{inside.parts[0]}.libs"):
+            shutil.copytree(libraries, new / libraries.name)
+        for path in (new, *new.rglob("*")):
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+        with contextlib.suppress(OSError):  # another start was faster
+            new.rename(copy)
+    if not _runs(copy / inside, account):
+        raise ServiceError(f"postgres: {copy / inside} cannot be run by the account {ACCOUNT}")
+    return copy / inside
+
+
+def _runs(programs: Path, account: tuple[int, int]) -> bool:
+    """Whether an account can run the programs, each with its libraries."""
     try:
-        subprocess.run(
-            [str(programs / "postgres"), "--version"], check=True, capture_output=True, cwd="/", **as_account(account)
-        )
+        for name in ("postgres", "initdb"):
+            words = [str(programs / name), "--version"]
+            subprocess.run(words, check=True, capture_output=True, cwd="/", **as_account(account))
     except (OSError, subprocess.CalledProcessError):
-        said = subprocess.run([str(programs / "postgres"), "--version"], check=True, capture_output=True, text=True)
-        copy = OUTSIDE / ("programs-" + "-".join(re.findall(r"\d+", said.stdout)))
-        if not copy.exists():
-            new = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}")
-            shutil.copytree(programs.parent, new)
-            for path in (new, *new.rglob("*")):
-                path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-            with contextlib.suppress(OSError):  # another start was faster
-                new.rename(copy)
-        return copy / "bin"
-    return programs
+        return False
+    return True
 
 
 def _check_version(programs: Path, data: Path) -> None:

