@@ -85,6 +85,11 @@ class Run:
         return self.airflow.asked(login, "PATCH", f"{self.path}/taskInstances/{task}", {"new_state": state})
 
     def clear(self, login, *tasks):
+        """Clear tasks of a run that has ended: one that is just ending would end in spite of it."""
+        self.ended()
+        return self.clear_now(login, *tasks)
+
+    def clear_now(self, login, *tasks):
         content = {
             "dry_run": False, "dag_run_id": self.id, "task_ids": list(tasks), "include_downstream": True,
             "only_failed": False,
