@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk.exceptions import AirflowFailException
 from steps import home
+
+from anonymization.home import private_folder, private_part
 
 
 def require_first(run: str, question: str, within: timedelta) -> None:
@@ -25,16 +26,12 @@ def require_first(run: str, question: str, within: timedelta) -> None:
     Raises:
         AirflowFailException: the run has asked something else, or too long ago.
     """
-    folder = home() / "metrics" / "asked"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{hashlib.sha256(run.encode()).hexdigest()[:32]}.json"
+    path = private_folder(home() / "metrics" / "asked") / f"{hashlib.sha256(run.encode()).hexdigest()[:32]}.json"
     digest = hashlib.sha256(question.encode()).hexdigest()
     if not path.exists():
         content = json.dumps({"question": digest, "asked_at": datetime.now(UTC).isoformat(timespec="seconds")})
-        part = path.with_suffix(".part")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(content)
-        part.replace(path)
+        with private_part(path, content.encode()) as part:
+            part.replace(path)
         return
     first = json.loads(path.read_text(encoding="utf-8"))
     if first["question"] != digest:

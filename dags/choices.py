@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
-from steps import run_step
+from steps import OWNER, RETRIES, run_step
 from times import CHOICES, START, ZONE
 
 with DAG(
@@ -25,12 +25,7 @@ with DAG(
     max_active_runs=1,
     doc_md=__doc__,
     tags=["choices"],
-    default_args={
-        "owner": "data-engineering",
-        "retries": 2,
-        "retry_delay": timedelta(minutes=5),
-        "execution_timeout": timedelta(hours=1),
-    },
+    default_args={"owner": OWNER, **RETRIES, "execution_timeout": timedelta(hours=1)},
 ) as dag:
 
     @task(multiple_outputs=False)

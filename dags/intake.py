@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from airflow.sdk import (
     DAG,
@@ -26,10 +25,11 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 from declared import sources
-from steps import run_step
-from times import INTAKE, START, ZONE
+from steps import OWNER, RETRIES, run_step
+from times import INTAKE, START, ZONE, period_of
 
 EVENTS = AssetAlias("events")
+SOURCES = sources()
 
 with DAG(
     dag_id="intake",
@@ -41,18 +41,13 @@ with DAG(
     max_active_runs=1,
     doc_md=__doc__,
     tags=["intake"],
-    default_args={
-        "owner": "data-engineering",
-        "retries": 2,
-        "retry_delay": timedelta(minutes=5),
-        "execution_timeout": timedelta(hours=6),
-    },
+    default_args={"owner": OWNER, **RETRIES},
     params={"day": Param(None, type=["null", "string"], format="date", description="The day; by default the last.")},
 ) as dag:
 
     @task(
         multiple_outputs=False,
-        inlets=[Asset(f"events/{source}") for source in sources()],  # Airflow knows them before anything has arrived
+        inlets=[Asset(f"events/{source}") for source in SOURCES],  # Airflow knows them before anything has arrived
         outlets=[EVENTS],
         map_index_template="{{ task.op_kwargs['source'] }}",
         max_active_tis_per_dag=1,  # each uses the whole machine, and two may not take the same source in
@@ -61,7 +56,7 @@ with DAG(
         """Take in what arrived of one source on one day."""
         context = get_current_context()
         first = context.get("data_interval_start") or context["dag_run"].run_after - timedelta(days=1)
-        day = context["params"]["day"] or f"{first.astimezone(ZoneInfo(ZONE)):%Y-%m-%d}"
+        day = context["params"]["day"] or period_of("day", first)
         done = run_step("intake", "--source", source, "--date", day)
         if not done["files"]:
             raise AirflowSkipException(f"nothing of {source} arrived on {day}")
@@ -69,4 +64,4 @@ with DAG(
         context["outlet_events"][EVENTS].add(Asset(f"events/{source}"), extra={"day": day, **figures})
         return {"source": source, "day": day, **figures}
 
-    take_in.expand(source=sources())
+    take_in.expand(source=SOURCES)

@@ -28,10 +28,9 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from alerts import LATE, tell_of_late_answer
 from asked import require_first
 from declared import Release, releases
-from steps import run_step
+from steps import RETRIES, run_step
 from times import ANSWER_WITHIN, RELEASES, START, ZONE, period_of
 
-RETRIES = {"retries": 2, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=6)}
 SUBJECT = (
     "{release} {{{{ {built}['period'] }}}}: approve {{{{ {built}['candidate'] }}}} digest {{{{ {built}['digest'] }}}}"
 )

@@ -6,22 +6,30 @@ Airflow's variable `noren_engine` says what `intake` and `build` run on: `duckdb
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowFailException
 
+import jobs
+from anonymization.errors import Refusal
+from anonymization.home import private_folder
+
 CLOSED = (1, 2, 3)
 """Exit codes of a refusal, of wrong input and of a fault of the program: again would be the same, a person looks."""
 ON_ENGINE = ("intake", "build")
 ENGINES = ("duckdb", "spark")
+OWNER = "data-engineering"
+"""Of what is no release's."""
+RETRIES = {"retries": 2, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=6)}
+"""How a task that runs a step is tried again, and when it is ended."""
 LOCAL = "local[*]"
 PATIENCE = 30
 """Seconds in which a step that is to end may write its verdict."""
@@ -48,11 +56,9 @@ def run_step(verb: str, *words: str, once: bool = False, **expected: str) -> dic
         AirflowFailException: refused, wrong input, or a fault of the program; not to be tried again.
         RuntimeError: ended by a signal, or no verdict that says done; may be tried again.
     """
-    from anonymization.errors import Refusal  # noqa: PLC0415
     from jobs.verdict import read_verdict  # noqa: PLC0415 - pydantic takes a while, and only a running task needs it
 
-    folder = home() / "metrics" / "verdicts"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = private_folder(home() / "metrics" / "verdicts")
     attempt = uuid.uuid4()
     verdict = folder / f"{verb}-{'-'.join(words) if once else attempt}.json"
     if once and verdict.exists():
@@ -105,10 +111,7 @@ def _submitted(verb: str, *words: str) -> tuple[list[str], dict[str, str]]:
     """A step by `spark-submit`, with the Python that Noren is installed in, and a Java that Spark can use."""
     from anonymization.engine.java import java_home  # noqa: PLC0415 - only here
 
-    jobs = importlib.util.find_spec("jobs")
-    if jobs is None or not jobs.submodule_search_locations:
-        raise AirflowFailException("Noren is not installed where this task runs")
-    script = Path(jobs.submodule_search_locations[0]) / f"{verb}.py"
+    script = Path(jobs.__path__[0]) / f"{verb}.py"
     beside = Path(sys.executable).parent / "spark-submit"  # where pip puts it
     submit = str(beside) if beside.exists() else "spark-submit"
     python = dict.fromkeys(("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"), sys.executable)

@@ -57,7 +57,17 @@ def check_intake(days: pd.DataFrame, domains: pd.DataFrame) -> tuple[SuiteResult
             day is known), lag_days.
         domains: one row a code seen in a coded column: in_domain.
     """
-    return (run_suite("intake_days", days, INTAKE_LIMITS), run_suite("intake_domains", domains))
+    return (check_days(days), check_domains(domains))
+
+
+def check_days(days: pd.DataFrame) -> SuiteResult:
+    """Run the suite of days; see `check_intake`."""
+    return run_suite("intake_days", days, INTAKE_LIMITS)
+
+
+def check_domains(domains: pd.DataFrame) -> SuiteResult:
+    """Run the suite of codes; see `check_intake`."""
+    return run_suite("intake_domains", domains)
 
 
 def reasons(results: Sequence[SuiteResult]) -> list[str]:

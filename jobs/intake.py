@@ -26,7 +26,7 @@ from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import Policies
 from anonymization.policy.sources import PersonColumn
-from expectations.gate import check_intake, reasons
+from expectations.gate import check_days, check_domains, check_intake, reasons
 
 FEW_DAYS = 3
 FEW_ROWS = 100
@@ -243,12 +243,12 @@ def intake_reasons(taken: Sequence[Taken], policies: Policies) -> list[str]:
     by_day = [
         f"{source}, arrived {arrived}: {reason}"
         for (source, arrived), one in days.groupby(["source", "arrived"])
-        for reason in reasons(check_intake(one, domains)[:1])
+        for reason in reasons([check_days(one)])
     ]
     by_source = [
         f"{source}: {reason}"
         for source, codes in domains.groupby("source")
-        for reason in reasons(check_intake(days, codes)[1:])
+        for reason in reasons([check_domains(codes)])
     ]
     return by_day + by_source
 

@@ -7,8 +7,10 @@ import importlib.util
 import os
 import pickle
 import shutil
+import threading
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,6 +22,7 @@ from anonymization.deidentify.intake import Arrival, Surroundings, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.engine.base import files_of
+from anonymization.errors import NorenError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys, load_private_key
 from anonymization.policy.load import load_policies
@@ -204,6 +207,42 @@ def publish_it():
         return publish(setting.home, setting.ledger, candidate.id, **given)
 
     return publish_it
+
+
+@pytest.fixture
+def at_once():
+    """Runs each of several things in a thread of its own, side by side, and waits for all of them."""
+
+    def at_once(*runs):
+        threads = [threading.Thread(target=run) for run in runs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return at_once
+
+
+@pytest.fixture
+def race_to_publish(publish_it, at_once):
+    """Lets a publisher a candidate publish, all at once; returns what each got: a version, or what was said."""
+
+    def race_to_publish(setting, *candidates):
+        outcomes = []
+
+        def run(candidate):
+            ledger = Ledger.of(setting.home)
+            try:
+                outcomes.append(publish_it(replace(setting, ledger=ledger), candidate).publication.version)
+            except NorenError as error:
+                outcomes.append(str(error))
+            finally:
+                ledger.close()
+
+        at_once(*(partial(run, candidate) for candidate in candidates))
+        return outcomes
+
+    return race_to_publish
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,26 +51,11 @@ def spent(setting):
         return [(one.source, one.month, f"{one.rho:f}") for one in transaction.spent()]
 
 
-def test_two_publishers_at_once_cannot_overspend(two, publish_it, monkeypatch):
+def test_two_publishers_at_once_cannot_overspend(two, race_to_publish, monkeypatch):
     setting, candidates = two
-    outcomes = []
     # a linked publication makes the second one stale; the budget holds without that
     monkeypatch.setattr("anonymization.release.publish.linked", lambda *_: False)
-
-    def run(candidate):
-        ledger = Ledger.of(setting.home)
-        try:
-            outcomes.append(publish_it(replace(setting, ledger=ledger), candidate).publication.version)
-        except Refusal as error:
-            outcomes.append(str(error))
-        finally:
-            ledger.close()
-
-    threads = [threading.Thread(target=run, args=[candidate]) for candidate in candidates]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = race_to_publish(setting, *candidates)
     assert outcomes.count(1) == 1
     (refusal,) = (outcome for outcome in outcomes if outcome != 1)
     assert "source 'analytics' in 2026-10 does not allow it: rho 0.6 of 1 is spent" in refusal

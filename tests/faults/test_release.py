@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import threading
-from dataclasses import replace
 
 import pytest
 import yaml
@@ -25,7 +23,7 @@ from anonymization.keys import public_text
 from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import add_optouts, optouts
 from anonymization.release.decision import Outcome
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger import EntryKind
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
 from jobs.build import build
@@ -232,23 +230,8 @@ def test_a_crash_at_any_step_leaves_the_old_state_or_the_new(setting, approved, 
         publish_it(setting, approved)
 
 
-def test_of_two_publishers_one_wins(setting, approved, publish_it):
-    outcomes = []
-
-    def run():
-        ledger = Ledger.of(setting.home)
-        try:
-            outcomes.append(publish_it(replace(setting, ledger=ledger), approved).publication.version)
-        except Refusal as error:
-            outcomes.append(str(error))
-        finally:
-            ledger.close()
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def test_of_two_publishers_one_wins(setting, approved, race_to_publish):
+    outcomes = race_to_publish(setting, *[approved] * 4)
     assert outcomes.count(1) == 1
     assert sum("out already" in str(outcome) for outcome in outcomes) == 3
 

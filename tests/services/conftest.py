@@ -9,14 +9,15 @@ import fcntl
 import importlib.util
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from releasing import Release, last_month, waited
+from releasing import Release, waited
 from serving import ROOT, Airflow, Database, kept, services, unused_port
 
 from anonymization.home import Home
 from jobs.airflow_processes import ServiceError, free_port
-from jobs.airflow_services import Running, Services
+from jobs.airflow_services import Running, Services, scheduled_month
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,7 @@ def released(airflow):
         fcntl.flock(lock, fcntl.LOCK_EX)
 
         def get(name):
-            release = Release(airflow, name, last_month())
+            release = Release(airflow, name, scheduled_month(datetime.now(UTC)))
             path = f"/api/v2/dags/{release.dag}"
             paused = waited(lambda: said.json() if (said := airflow.asked("engineer", "GET", path)).ok else None, path)
             if paused["is_paused"]:

@@ -5,19 +5,11 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from anonymization.release.ledger import EntryKind, Ledger
 
 WITHIN = 120
 ENDED = ("success", "failed")
-
-
-def last_month():
-    """The month that the scheduled run is about: it begins on the third, at six in Tokyo."""
-    begun = datetime.now(UTC).astimezone(ZoneInfo("Asia/Tokyo")) - timedelta(days=2, hours=6)
-    return f"{begun.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
 def waited(ask, what):
@@ -87,9 +79,6 @@ class Run:
     def clear(self, login, *tasks):
         """Clear tasks of a run that has ended: one that is just ending would end in spite of it."""
         self.ended()
-        return self.clear_now(login, *tasks)
-
-    def clear_now(self, login, *tasks):
         content = {
             "dry_run": False, "dag_run_id": self.id, "task_ids": list(tasks), "include_downstream": True,
             "only_failed": False,

@@ -9,8 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -96,7 +94,7 @@ def test_a_fault_within_a_transaction_leaves_nothing_of_it(ledger):
     assert request_one(ledger) == 2
 
 
-def test_transactions_at_the_same_time_wait_for_each_other(address, ledger):
+def test_transactions_at_the_same_time_wait_for_each_other(address, ledger, at_once):
     numbers, errors = [], []
 
     def run():
@@ -108,11 +106,7 @@ def test_transactions_at_the_same_time_wait_for_each_other(address, ledger):
         finally:
             own.close()
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[run] * 4)
     assert errors == []
     assert sorted(numbers) == list(range(1, 41))
     assert [e.seq for e in entries(ledger)] == list(range(1, 41))
@@ -262,24 +256,9 @@ def test_from_the_build_to_the_withdrawal(moved, database, publish_it):
     assert verify(done.folder, setting.home).withdrawn
 
 
-def test_of_two_publishers_one_wins(moved, publish_it):
+def test_of_two_publishers_one_wins(moved, race_to_publish):
     setting, candidate = moved
-    outcomes = []
-
-    def run():
-        ledger = Ledger.of(setting.home)
-        try:
-            outcomes.append(publish_it(replace(setting, ledger=ledger), candidate).publication.version)
-        except NorenError as error:
-            outcomes.append(str(error))
-        finally:
-            ledger.close()
-
-    threads = [threading.Thread(target=run) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = race_to_publish(setting, *[candidate] * 3)
     assert outcomes.count(1) == 1
     assert sum("out already" in str(one) for one in outcomes) == 2, outcomes
     assert [p.version for p in out(setting)] == [1]
