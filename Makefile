@@ -18,10 +18,10 @@ demo: .venv/run.done ## a month of realistic logs becomes six signed releases (E
 	@NOREN_HOME=$(NOREN_HOME) $(BIN)/noren demo --events $(EVENTS)
 
 airflow: .venv/airflow.done ## Airflow and PostgreSQL on 127.0.0.1, with a demo's home (PORT=8080)
-	@NOREN_HOME=$(AIRFLOW_FOR) $(BIN)/python -m jobs.airflow_services start --demo --events 200000 $(if $(PORT),--port $(PORT))
+	@NOREN_HOME=$(AIRFLOW_FOR) $(BIN)/python -m jobs.services start --demo --events 200000 $(if $(PORT),--port $(PORT))
 
 airflow-stop: ## end what `make airflow` started, and nothing else
-	@test ! -e .venv/airflow.done || NOREN_HOME=$(AIRFLOW_FOR) $(BIN)/python -m jobs.airflow_services stop
+	@test ! -e .venv/airflow.done || NOREN_HOME=$(AIRFLOW_FOR) $(BIN)/python -m jobs.services stop
 
 test: .venv/dev.done ## every test, on DuckDB and on Spark
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -30,6 +30,7 @@ check: .venv/dev.done ## lint, format, types and the floors
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@MYPYPATH=dags $(BIN)/mypy dags/*.py
 	@$(BIN)/lint-imports
 
 bench: EVENTS = 1000000 10000000

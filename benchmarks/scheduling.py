@@ -16,7 +16,7 @@ import requests
 
 from anonymization.home import Home
 from benchmarks.measure import ROOT
-from jobs.airflow_services import Services
+from jobs.services.local import Services
 
 DAGS = ROOT / "dags"
 RELEASE = "service-usage"

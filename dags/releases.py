@@ -109,14 +109,14 @@ def release_dag(release: Release) -> DAG:
             run = get_current_context()["dag_run"]
             place = f"{run.dag_id}/{run.run_id}/approve"
             given = run_step("answer", built["candidate"], "--in", place, candidate=built["candidate"])
-            return given["outcome"] == "approved"
+            return bool(given["outcome"] == "approved")
 
         @task(multiple_outputs=False, outlets=[Asset(f"releases/{name}")])
         def publish(built: dict[str, Any]) -> dict[str, Any]:
             identity = {"candidate": built["candidate"], "digest": built["digest"]}
             return run_step("publish", built["candidate"], once=True, **identity)
 
-        built = build()
+        built: Any = build()  # a dictionary once it has run
         gate(built) >> review(built) >> approve >> answer(built) >> publish(built)
     return dag
 

@@ -4,7 +4,7 @@
 set -eu
 umask 077
 
-python -m jobs.airflow_databases
+python -m jobs.services.databases
 airflow db migrate
 noren init
 # Moved into its place, so that a driver or worker reads it as a whole or not at all.
@@ -14,4 +14,4 @@ mkdir -p "$SPARK_CONF_DIR"
   echo "spark.authenticate.secret $SPARK_SECRET"
 } > "$SPARK_CONF_DIR/.spark-defaults.conf"
 mv "$SPARK_CONF_DIR/.spark-defaults.conf" "$SPARK_CONF_DIR/spark-defaults.conf"
-python -m jobs.airflow_roles --passwords "$NOREN_HOME/airflow/passwords"
+python -m jobs.services.roles --passwords "$NOREN_HOME/airflow/passwords"

@@ -224,13 +224,23 @@ class Ledger:
         return cls(home.database_url)
 
     def migrate(self) -> None:
-        """Bring the schema to its newest version; nothing to do where it is."""
+        """Bring the schema to its newest version; nothing to do where it is, and another process waits.
+
+        Raises:
+            NorenError: the database cannot be reached, is locked for long, or did not do it.
+        """
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self._connected() as connection:
+            if connection.dialect.name == "postgresql":
+                # Held by the session, to the end of it: a transaction sees what was there when it began to wait.
+                connection.exec_driver_sql(f"SET lock_timeout = '{PATIENCE}s'")
+                connection.exec_driver_sql("SELECT pg_advisory_lock(hashtext('noren ledger'))")
+                connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+            connection.invalidate()  # closes the session, and so lets go of what it holds
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:

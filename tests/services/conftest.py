@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import os
@@ -16,8 +17,10 @@ from releasing import Release, waited
 from serving import ROOT, Airflow, Database, kept, services, unused_port
 
 from anonymization.home import Home
-from jobs.airflow_processes import ServiceError, free_port
-from jobs.airflow_services import Running, Services, scheduled_month
+from jobs.services.local import Running, Services, scheduled_month
+from jobs.services.processes import ServiceError, free_port
+
+RUNNING = pytest.StashKey[contextlib.ExitStack]()
 
 
 @pytest.fixture(scope="session")
@@ -38,19 +41,25 @@ def postgres(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory):
+def airflow(shared, pytestconfig):
     if importlib.util.find_spec("airflow") is None:
         pytest.skip("Airflow is not installed: pip install 'noren[airflow]'")
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     home = shared / "airflow" / "home"
-    with kept(home, shared / "airflow.users"):
+    pytestconfig.stash[RUNNING] = running = contextlib.ExitStack()
+    with running:
+        running.enter_context(kept(home, shared / "airflow.users"))
         started = services(
             home, "start", "--demo", "--events", "150000", "--port", str(unused_port())
         )  # if it does not run
         assert started.returncode == 0, started.stdout + started.stderr
-        running = Running.read(home / "airflow" / "services.json")
-        yield Airflow(home, running.url)
+        record = Running.read(home / "airflow" / "services.json")
+        yield Airflow(home, record.url)
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Airflow ends after the last test that asks it: what it does while nobody does takes time from other tests."""
+    if RUNNING in item.config.stash and not (nextitem and _asks_airflow(nextitem)):
+        item.config.stash[RUNNING].close()
 
 
 @pytest.fixture
@@ -77,13 +86,18 @@ def released(airflow):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Releases run one at a time: all by one worker, which begins with them; no other waits for its turn.
+    """One worker begins with all that ask Airflow, so that it runs once and ends early; releases come first.
 
     pytest-xdist 3.8 writes the group where pytest 9.2 no longer reads it.
     """
-    one_at_a_time = [item for item in items if "released" in getattr(item, "fixturenames", ())]
-    items[:] = one_at_a_time + [item for item in items if item not in one_at_a_time]
+    asking = [item for item in items if _asks_airflow(item)]
+    asking.sort(key=lambda item: "released" not in item.fixturenames)
+    items[:] = asking + [item for item in items if not _asks_airflow(item)]
     if "PYTEST_XDIST_WORKER" in os.environ:
-        for item in one_at_a_time:
+        for item in asking:
             *above, name = item._id.names
-            item._id = replace(item._id, names=(*above, f"{name}@releases"))
+            item._id = replace(item._id, names=(*above, f"{name}@airflow"))
+
+
+def _asks_airflow(item):
+    return "airflow" in getattr(item, "fixturenames", ())

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-SERVICES = "jobs.airflow_services"
+SERVICES = "jobs.services"
 
 
 def main(home: str, users: str | None = None) -> int:

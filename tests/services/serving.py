@@ -16,8 +16,9 @@ from pathlib import Path
 import psycopg
 import requests
 
-from jobs.airflow_postgres import NOREN, OWNER, Postgres
-from jobs.airflow_processes import LOCAL
+from jobs.services.databases import NOREN, OWNER
+from jobs.services.postgres import Postgres
+from jobs.services.processes import LOCAL
 
 ROOT = Path(__file__).parent.parent.parent
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -32,7 +33,7 @@ def surroundings(home, **more):
 
 def services(home, *words, dags=ROOT / "dags", **more):
     """Run `make airflow`'s command for a home; return how it ended and what it said."""
-    command = [sys.executable, "-m", "jobs.airflow_services", "--dags", str(dags), *words]
+    command = [sys.executable, "-m", "jobs.services", "--dags", str(dags), *words]
     return subprocess.run(
         command, env=surroundings(home, **more), check=False, capture_output=True, text=True, timeout=STARTED_WITHIN,
         cwd=ROOT,

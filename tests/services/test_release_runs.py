@@ -12,7 +12,7 @@ from releasing import ENDED, Run, waited
 
 from anonymization.home import Home
 from anonymization.release.ledger import EntryKind
-from jobs.airflow_services import DEMO_OFFICER
+from jobs.services.local import DEMO_OFFICER
 from jobs.setting import enrol_in_demo
 
 pytestmark = pytest.mark.slow

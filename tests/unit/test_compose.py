@@ -24,10 +24,10 @@ from click.testing import CliRunner
 from cryptography.fernet import Fernet
 from psycopg.conninfo import conninfo_to_dict
 
-from jobs.airflow_databases import PASSWORDS, main, provide_databases
-from jobs.airflow_postgres import ACCESS as LOCAL_ACCESS
-from jobs.airflow_postgres import AIRFLOW, ANALYST, NOREN, OWNER, SETTINGS
 from jobs.cli import main as noren
+from jobs.services.databases import AIRFLOW, ANALYST, NOREN, OWNER, PASSWORDS, main, provide_databases
+from jobs.services.postgres import ACCESS as LOCAL_ACCESS
+from jobs.services.postgres import SETTINGS
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"

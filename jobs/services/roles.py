@@ -16,7 +16,7 @@ import click
 
 from anonymization.home import private_folder
 from jobs.airflow_answers import dag_id
-from jobs.airflow_postgres import kept_secret
+from jobs.services.secret import kept_secret
 from jobs.setting import policy_folder
 
 OFFICER, PUBLISHER, VIEWER, OPERATOR, ADMIN = "Noren officer", "Noren publisher", "Viewer", "Op", "Admin"

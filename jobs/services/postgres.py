@@ -16,22 +16,20 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from anonymization.home import private_folder, private_part
-from anonymization.release.mart_database import ROLE as READERS
-from jobs.airflow_processes import LOCAL, Process, ServiceError, as_account, end, start, telling_line
+from jobs.services.databases import AIRFLOW, ANALYST, NOREN, OWNER, provide
+from jobs.services.processes import LOCAL, Process, ServiceError, as_account, end, start, telling_line
+from jobs.services.secret import kept_secret
 
 ACCOUNT = "noren-postgres"
 OUTSIDE = Path("/var/lib") / ACCOUNT
-OWNER, AIRFLOW, NOREN, ANALYST = "postgres", "airflow", "noren", "analyst"
-"""Roles; `airflow` and `noren` each own the database of their name."""
 WITHIN = 60.0
 """Seconds in which the server must answer."""
 SETTINGS = {
@@ -110,9 +108,6 @@ class Postgres:
         try:
             self._wait(process, port)
             self._provide(port)
-        except psycopg.Error as error:
-            end([process], patience=WITHIN)
-            raise ServiceError(f"postgres: roles and databases were not made ({type(error).__name__})") from None
         except BaseException:
             end([process], patience=WITHIN)
             raise
@@ -175,54 +170,6 @@ class Postgres:
             connect_timeout=5,
         ) as connection:  # fmt: skip
             yield connection
-
-
-def provide(
-    connected: Callable[[str], contextlib.AbstractContextManager[psycopg.Connection[Any]]],
-    password: Callable[[str], str],
-) -> None:
-    """Make roles and databases on a server; what is there gets its password and its rights again.
-
-    Args:
-        connected: connects the server's owner to a database, each statement a transaction of its own.
-        password: gives a role's.
-    """
-    with connected(OWNER) as connection:
-        roles = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
-        if READERS not in roles:
-            _run(connection, "CREATE ROLE {} NOLOGIN", READERS)
-        for role in (AIRFLOW, NOREN, ANALYST):
-            verb: LiteralString = "ALTER" if role in roles else "CREATE"
-            literal = sql.Literal(password(role))
-            connection.execute(sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), literal))
-        _run(connection, "GRANT {} TO {}", READERS, ANALYST)
-        _run(connection, "ALTER ROLE {} SET default_transaction_read_only = on", ANALYST)
-        databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-        for name in (AIRFLOW, NOREN):
-            if name not in databases:
-                _run(connection, "CREATE DATABASE {} OWNER {}", name, name)
-            _run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
-        _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", NOREN, READERS)
-    with connected(NOREN) as connection:
-        _run(connection, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        # Whoever may log in could fill the disk with large objects, which need no right of their own.
-        _run(connection, "REVOKE ALL ON FUNCTION lo_creat(int), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC")
-
-
-def kept_secret(path: Path, size: int = 18) -> str:
-    """Return the secret in a file, 0600; where there is no file, a new one of so many random bytes is written."""
-    if not path.exists():
-        private_folder(path.parent)
-        with (
-            private_part(path, f"{secrets.token_urlsafe(size)}\n".encode()) as part,
-            contextlib.suppress(FileExistsError),
-        ):
-            os.link(part, path)
-    return path.read_text(encoding="utf-8").strip()
-
-
-def _run(connection: psycopg.Connection[Any], text: LiteralString, *names: str) -> None:
-    connection.execute(sql.SQL(text).format(*map(sql.Identifier, names)))
 
 
 def _write(path: Path, text: str, account: tuple[int, int] | None) -> None:

@@ -6,10 +6,8 @@ home: settings, passwords and logs, each 0600, and the list of processes that `s
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import fcntl
-import io
 import json
 import os
 import signal
@@ -24,17 +22,18 @@ from typing import Any
 from unittest import mock
 from zoneinfo import ZoneInfo
 
-import click
 import requests
 
-from anonymization.errors import InputError, NorenError
+from anonymization.errors import InputError
 from anonymization.home import Home, private_folder, private_part
 from jobs.airflow_answers import PASSWORD_FILE, URL, USER
-from jobs.airflow_postgres import AIRFLOW, ANALYST, NOREN, Postgres, kept_secret
-from jobs.airflow_processes import LOCAL, Process, ServiceError, end, free_port, start, telling_line
-from jobs.airflow_roles import DEMO_LOGINS, LOGINS, SERVICE
 from jobs.demo import open_demo
 from jobs.init import initialize
+from jobs.services.databases import AIRFLOW, NOREN
+from jobs.services.postgres import Postgres
+from jobs.services.processes import LOCAL, Process, ServiceError, end, free_port, start, telling_line
+from jobs.services.roles import DEMO_LOGINS, SERVICE
+from jobs.services.settings import airflow_settings
 from jobs.setting import DEMO_OFFICERS, enrol_in_demo, policy_folder
 
 PORT, DATABASE_PORT = 8080, 5433
@@ -43,7 +42,6 @@ HEALTHY_WITHIN = 240.0
 PATIENCE = 30.0
 """Seconds that running tasks have to end in."""
 DEMO_OFFICER = "airflow-officer"
-ROOT = Path(__file__).parent.parent
 PARTS = {"api-server": ("--host", LOCAL, "--workers", "1"), "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
 
 
@@ -221,7 +219,7 @@ class Services:
                     self._run("events", (*_NOREN, "intake"), around)
                 self._run("tables", (*_AIRFLOW, "db", "migrate"), around)
                 roles = ("--passwords", str(self.passwords), *(("--demo",) if self.demo else ()))
-                self._run("roles", (sys.executable, "-m", "jobs.airflow_roles", *roles), around)
+                self._run("roles", (sys.executable, "-m", "jobs.services.roles", *roles), around)
                 for part, words in PARTS.items():
                     given = ("--port", str(port)) if part == "api-server" else ()
                     log = self.folder / "logs" / f"{part}.log"
@@ -269,30 +267,9 @@ class Services:
             raise ServiceError(f"{name} were not made: {process.why()}")
 
     def _write_settings(self, port: int, database_port: int) -> None:
-        """Write Airflow's settings, secrets among them, 0600."""
-        url, secret = f"http://{LOCAL}:{port}", self.folder / "secrets"
+        url = f"http://{LOCAL}:{port}"
         database = f"{AIRFLOW}:{self.postgres.password(AIRFLOW)}@{LOCAL}:{database_port}/{AIRFLOW}"
-        settings = configparser.RawConfigParser()
-        settings.read_dict({
-            "core": {
-                "executor": "LocalExecutor", "dags_folder": str(self.dags), "load_examples": "False",
-                "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
-                "fernet_key": kept_secret(secret / "fernet", 32) + "=",  # base64 of 32 bytes, with its padding
-                "execution_api_server_url": f"{url}/execution/",
-                "parallelism": "4", "plugins_folder": str(self.folder / "plugins"),
-            },
-            "database": {"sql_alchemy_conn": f"postgresql+psycopg2://{database}"},
-            "api": {
-                "base_url": url, "host": LOCAL, "port": str(port), "expose_config": "False",
-                "secret_key": kept_secret(secret / "api", 32),
-            },
-            "api_auth": {"jwt_secret": kept_secret(secret / "jwt", 64)},
-            "logging": {"base_log_folder": str(self.folder / "logs")},
-            "scheduler": {"scheduler_idle_sleep_time": "0.3"},  # seconds; an answer is carried out in a few of them
-        })  # fmt: skip
-        text = io.StringIO()
-        settings.write(text)
-        _replace(self.folder / "airflow.cfg", text.getvalue())
+        _replace(self.folder / "airflow.cfg", airflow_settings(self.folder, self.dags, url, database))
 
     def _write_environment(self, own: dict[str, str]) -> None:
         """Write what a shell reads to use `noren` and `airflow` by hand."""
@@ -369,85 +346,3 @@ def _ends_well() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@click.group()
-@click.option("--dags", type=click.Path(path_type=Path, file_okay=False), default=ROOT / "dags", help="DAGs' folder.")
-@click.pass_context
-def main(context: click.Context, dags: Path) -> None:
-    """PostgreSQL and Airflow for the home that NOREN_HOME names."""
-    context.obj = Services(Home.from_environment(), dags.absolute())
-
-
-@main.command("start")
-@click.option("--port", type=click.IntRange(1, 65535), help="Airflow's port; by default 8080 if it is free.")
-@click.option("--demo", is_flag=True, help="Make a demo's home where there is none.")
-@click.option("--events", type=int, default=0, help="Logs of the last month for a demo's home that has none, in rows.")
-@click.pass_obj
-def start_command(services: Services, port: int | None, events: int, *, demo: bool) -> None:
-    """Start what does not run; return once it is healthy."""
-    began = time.monotonic()
-    with _clear():
-        running, already = services.start(port=port, demo=demo, events=events)
-    how = "runs already" if already else f"runs, after {time.monotonic() - began:.0f} s"
-    click.echo(f"Airflow {how}: {running.url}")
-    for line in _about(services, running):
-        click.echo(f"  {line}")
-
-
-@main.command("stop")
-@click.pass_obj
-def stop_command(services: Services) -> None:
-    """End what was started, and nothing else."""
-    with _clear():
-        ended = services.stop()
-    if ended:
-        click.echo("Ended: " + ", ".join(f"{one.name} ({one.pid})" for one in reversed(ended)))
-    else:
-        click.echo(f"Nothing runs for {services.home.root}.")
-
-
-@main.command("status")
-@click.pass_obj
-def status_command(services: Services) -> None:
-    """Say what runs; exit 1 if something that was started does not."""
-    with _clear():
-        found = services.status()
-    if found is None:
-        click.echo(f"Nothing runs for {services.home.root}.")
-        return
-    running, wrong = found
-    for line in wrong:
-        click.echo(line)
-    if wrong:
-        click.echo("`make airflow` ends what is left and starts all of it again; `make airflow-stop` ends it.")
-        raise SystemExit(1)
-    click.echo(f"Airflow is healthy: {running.url}")
-    for line in _about(services, running):
-        click.echo(f"  {line}")
-
-
-def _about(services: Services, running: Running) -> Iterator[str]:
-    for login in (*(DEMO_LOGINS if services.demo else ()), *LOGINS):
-        path = services.passwords / login.name
-        shown = path.read_text(encoding="utf-8").strip() if services.demo and login in DEMO_LOGINS else f"in {path}"
-        yield f"log in as {login.name:<16} password {shown}"
-    yield f"analysts query   psql '{services.postgres.url(ANALYST, running.database_port).replace('+psycopg', '')}'"
-    yield f"in a shell       . {services.folder / 'environment'}"
-    if services.own_ledger:
-        yield "the ledger stays in noren.db, where this home had it; a new home's is in PostgreSQL"
-    yield "end it with      make airflow-stop"
-
-
-@contextlib.contextmanager
-def _clear() -> Iterator[None]:
-    """Say what went wrong in a line."""
-    try:
-        yield
-    except NorenError as error:
-        click.echo(f"airflow: {error}", err=True)
-        raise SystemExit(error.exit_code) from None
-
-
-if __name__ == "__main__":
-    main()
