@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -42,6 +43,8 @@ from jobs.setting import Setting
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 EVENTS, SEED = 150_000, 3
+# Java's second compiler pays in long jobs only: without it, short ones take two thirds of the time.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_addoption(parser):
@@ -74,6 +77,31 @@ def solved_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(suppression, "suppress", remembering)
         yield
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """The folder of all processes of a test run."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def once(shared):
+    """Makes something, files of a new folder among it, once for all processes of a test run: nobody may change it."""
+
+    def once(name, make):
+        kept = shared / f"{name}.pickle"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                folder = shared / name
+                shutil.rmtree(folder, ignore_errors=True)  # another process failed at it
+                folder.mkdir()
+                kept.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(kept.read_bytes())
+
+    return once
 
 
 @pytest.fixture(scope="session")
@@ -138,15 +166,18 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory, policies):
-    place = Home(tmp_path_factory.mktemp("world") / "home")
-    open_demo(place)
-    made = generate(place, EVENTS, SEED)
-    ledger = Ledger.of(place)
-    add_optouts(place, ledger, read_optouts(place.landing / "optouts.csv"))
-    ledger.close()
-    run = run_intake(place, policies, arrivals(place, policies), optouts=optouts(place))
-    return World(place, made, run)
+def world(once, policies):
+    def make(folder):
+        place = Home(folder / "home")
+        open_demo(place)
+        made = generate(place, EVENTS, SEED)
+        ledger = Ledger.of(place)
+        add_optouts(place, ledger, read_optouts(place.landing / "optouts.csv"))
+        ledger.close()
+        run = run_intake(place, policies, arrivals(place, policies), optouts=optouts(place))
+        return place, made, run
+
+    return World(*once("world", make))
 
 
 @pytest.fixture

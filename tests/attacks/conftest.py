@@ -26,16 +26,19 @@ class Shipped:
 
 
 @pytest.fixture(scope="session")
-def shipped(world, policies, tmp_path_factory):
-    home = Home(shutil.copytree(world.home.root, tmp_path_factory.mktemp("shipped") / "home"))
-    ledger = Ledger.of(home)
-    setting = Setting(home, policies, ledger)
-    candidates = {name: build(setting, name, "2026-10") for name in RELEASES}
-    results = {name: gate(setting, candidate.id) for name, candidate in candidates.items()}
-    for name, candidate in candidates.items():
-        (home.metrics / f"{name}.md").write_text(review(setting, candidate.id))
-    ledger.close()
-    return Shipped(home, candidates, results)
+def shipped(world, policies, once):
+    def make(folder):
+        home = Home(shutil.copytree(world.home.root, folder / "home"))
+        ledger = Ledger.of(home)
+        setting = Setting(home, policies, ledger)
+        candidates = {name: build(setting, name, "2026-10") for name in RELEASES}
+        results = {name: gate(setting, candidate.id) for name, candidate in candidates.items()}
+        for name, candidate in candidates.items():
+            (home.metrics / f"{name}.md").write_text(review(setting, candidate.id))
+        ledger.close()
+        return home, candidates, results
+
+    return Shipped(*once("shipped", make))
 
 
 @pytest.fixture(scope="session")

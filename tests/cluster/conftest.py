@@ -16,6 +16,8 @@ import pytest
 from anonymization.engine.java import java_home
 
 WITHIN = 60.0
+SHORT = "-XX:TieredStopAtLevel=1"
+"""Java's option of processes that do little, as in tests/conftest.py."""
 MASTER, WORKER = (f"org.apache.spark.deploy.{name}" for name in ("master.Master", "worker.Worker"))
 
 
@@ -32,6 +34,7 @@ class Cluster:
             "spark.authenticate.secret": secrets.token_hex(16),
             "spark.network.crypto.enabled": "true",
             "spark.master.rest.enabled": "false",  # it knows no secret
+            "spark.executor.extraJavaOptions": SHORT,
         }
         (folder / "conf").mkdir()
         self.defaults = folder / "conf" / "spark-defaults.conf"
@@ -42,6 +45,7 @@ class Cluster:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "JAVA_HOME": str(java_home(folder / "java")),
             "PYSPARK_PYTHON": sys.executable,
+            "SPARK_DAEMON_JAVA_OPTS": SHORT,
         }
         self._running: dict[str, subprocess.Popen] = {}
         port = free_port()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import os
 import shutil
@@ -55,31 +54,25 @@ def _unpacked(path):
 
 
 @pytest.fixture(scope="session")
-def retaken(world, policies, tmp_path_factory):
-    """A home with the world's keys and choices, into which Spark took the repacked logs, in many small parts.
+def retaken(world, policies, once):
+    """A home with the world's keys and choices, into which Spark took the repacked logs, in many small parts."""
 
-    Made once for all processes of a test run.
-    """
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    home = Home(shared / "retaken" / "home")
-    with (shared / "retaken.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = shared / "retaken" / "done"
-        if not done.exists():
-            left_out = shutil.ignore_patterns("landing", "events", "quarantine", "metrics", "temporary")
-            shutil.copytree(world.home.root, home.root, ignore=left_out)
-            home.create()
-            repack(world.home.landing, home.landing)
-            settings = home.root / "conf" / "spark-defaults.conf"
-            settings.parent.mkdir()
-            settings.write_text(SETTINGS)
-            named = {"NOREN_HOME": str(home.root), "NOREN_POLICIES": str(policies.folder)}
-            ended = subprocess.run(
-                [sys.executable, "-m", "jobs.cli", "intake", "--engine", "spark", "--master", "local[2]"],
-                env=os.environ | named | {"SPARK_CONF_DIR": str(settings.parent)}, check=False, timeout=600,
-                capture_output=True, text=True,
-            )  # fmt: skip
-            assert ended.returncode == 0, ended.stderr
-            done.touch()
-    return home
+    def make(folder):
+        home = Home(folder / "home")
+        left_out = shutil.ignore_patterns("landing", "events", "quarantine", "metrics", "temporary")
+        shutil.copytree(world.home.root, home.root, ignore=left_out)
+        home.create()
+        repack(world.home.landing, home.landing)
+        settings = home.root / "conf" / "spark-defaults.conf"
+        settings.parent.mkdir()
+        settings.write_text(SETTINGS)
+        named = {"NOREN_HOME": str(home.root), "NOREN_POLICIES": str(policies.folder)}
+        ended = subprocess.run(
+            [sys.executable, "-m", "jobs.cli", "intake", "--engine", "spark", "--master", "local[2]"],
+            env=os.environ | named | {"SPARK_CONF_DIR": str(settings.parent)}, check=False, timeout=600,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        return home
+
+    return once("retaken", make)
