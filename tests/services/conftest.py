@@ -11,6 +11,7 @@ import importlib.util
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from releasing import Release, waited
@@ -96,8 +97,9 @@ def pytest_collection_modifyitems(items):
     if "PYTEST_XDIST_WORKER" in os.environ:
         for item in asking:
             *above, name = item._id.names
-            item._id = replace(item._id, names=(*above, f"{name}@airflow"))
+            given = "" if item._id.params is None else f"[{item._id.params}]"
+            item._id = replace(item._id, names=(*above, f"{name}{given}@airflow"), params=None)
 
 
 def _asks_airflow(item):
-    return "airflow" in getattr(item, "fixturenames", ())
+    return Path(__file__).parent in item.path.parents and "airflow" in getattr(item, "fixturenames", ())
