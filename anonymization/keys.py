@@ -70,6 +70,10 @@ class PeriodKeys:
         """Return what is equal for equal texts of a period, and tells nothing of them to whoever lacks its key."""
         return hmac.new(self._use(period, b"commitment"), text.encode(), hashlib.sha256).hexdigest()
 
+    def periods(self) -> list[str]:
+        """Return the periods that have a key, in order."""
+        return sorted(path.stem for path in self._folder.glob("*.json") if PERIOD.fullmatch(path.stem))
+
     def destroy(self, period: str) -> None:
         """Destroy a period's key for good; a tombstone keeps it from being made anew."""
         path = self._path(period)

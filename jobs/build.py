@@ -13,7 +13,7 @@ from anonymization.deidentify.events import event_schema
 from anonymization.deidentify.intake import Taken
 from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
-from anonymization.errors import InputError, PolicyRefusal
+from anonymization.errors import InputError, PolicyRefusal, Refusal
 from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
@@ -49,7 +49,7 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
     files: dict[str, tuple[Path, ...]] = {}
     taken: dict[str, tuple[Taken, ...]] = {}
     for source in sources:
-        found = [(paths, one) for paths, one in known_files(home, source) if _touches(one, period)]
+        found = [(paths, one) for paths, one in known_files(home, source) if touches(one, period)]
         if not found:
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
         files[source] = tuple(path for paths, _ in found for path in paths)
@@ -57,9 +57,23 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
     return Inputs(files, taken)
 
 
-def _touches(taken: Taken, period: Period) -> bool:
+def touches(taken: Taken, period: Period) -> bool:
+    """Whether a file may hold events of a period."""
     first, last = taken.first_day, taken.last_day
     return first is not None and last is not None and first < period.past and last >= period.first
+
+
+def inputs_of(setting: Setting, sources: Sequence[str], period: Period) -> Inputs:
+    """Return what `find_inputs` finds in a home, if all of the period is still there.
+
+    Raises:
+        Refusal: the logs of the period were erased.
+        InputError: a source has no event in the period.
+    """
+    kept_from = setting.kept_from
+    if kept_from is not None and period.first_date < kept_from:
+        raise Refusal(f"the logs from before {kept_from} were erased: nothing about {period.name} can be made of them")
+    return find_inputs(setting.home, sources, period)
 
 
 @contextmanager
@@ -127,7 +141,7 @@ def build(
     plan, clauses = plan_release(setting.policies, name, period_text)
     require_bounds(plan)
     claimed = claimed_by(setting, plan)
-    inputs = find_inputs(setting.home, plan.release.sources, plan.period)
+    inputs = inputs_of(setting, plan.release.sources, plan.period)
     logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     privacy = privacy_of(setting, plan, logs)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):

@@ -108,7 +108,7 @@ def intake(source: str | None, day: datetime | None, engine: str, master: str | 
         files = arrivals(setting.home, setting.policies, source, only)
         step = progress.add_task("Taking logs in", total=len(files))
         run = run_intake(
-            setting.home, setting.policies, files, optouts=optouts(setting.home),
+            setting.home, setting.policies, files, optouts=optouts(setting.home), kept_from=setting.kept_from,
             progress=lambda _: progress.advance(step), engine=engine, master=master,
         )  # fmt: skip
     print_intake(OUT, run)

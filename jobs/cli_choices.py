@@ -1,8 +1,9 @@
-"""The verbs for people's choices: `optout` by hand, `choices` once a day."""
+"""The verbs for what people may expect: `optout` by hand, and once a day `choices` and `erase`."""
 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -57,4 +58,25 @@ def choices() -> None:
         raise InputError("; ".join(f"choices/{name} stays as it is: {why}" for name, why in done.failures))
 
 
-VERBS = (optout, choices)
+@click.command()
+@click.option("--rehearse", "rehearsed", is_flag=True, help="Only say what would be erased.")
+def erase(*, rehearsed: bool) -> None:
+    """Erase logs, events and k-anonymous rows that are over the policy's time, and destroy their months' keys."""
+    from jobs.erase import erase as run  # noqa: PLC0415
+    from jobs.setting import opened  # noqa: PLC0415
+
+    with opened() as setting:
+        done = run(setting, datetime.now(UTC).date(), rehearsed=rehearsed)
+    tell(kept_from=done.first and done.first.isoformat(), files=dict(done.files), keys=list(done.keys))
+    if done.first is None:
+        click.echo("the policy names no time after which logs are erased (house_rules.erasure): all of it stays")
+        return
+    files = ", ".join(f"{number:,} in {zone}/" for zone, number in done.files.items()) or "none"
+    would = "would be " if rehearsed else ""
+    click.echo(f"kept from {done.first}; files {would}erased: {files}")
+    click.echo(f"keys {would}destroyed: {', '.join(done.keys) or 'none'}")
+    if done.awaited:
+        click.echo(f"keys that events need which arrived later: {', '.join(done.awaited)}")
+
+
+VERBS = (optout, choices, erase)

@@ -66,8 +66,9 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
         files = arrivals(home, setting.policies)
         step = progress.add_task("Taking logs in", total=len(files))
         run = run_intake(
-            home, setting.policies, files, optouts=all_optouts(home), progress=lambda _: progress.advance(step)
-        )
+            home, setting.policies, files, optouts=all_optouts(home), kept_from=setting.kept_from,
+            progress=lambda _: progress.advance(step),
+        )  # fmt: skip
         step = progress.add_task("Build, gate, approve, publish", total=len(RELEASES) * 4)
         released = [_released(setting, name, lambda: progress.advance(step)) for name in RELEASES]
         mart = load_mart(setting)

@@ -30,7 +30,7 @@ from anonymization.tables.withheld import closure
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.attacks import Attacked, as_frame, attack_candidate
-from jobs.build import Inputs, find_inputs, one_key_period, opened_events
+from jobs.build import Inputs, inputs_of, one_key_period, opened_events
 from jobs.gate_noise import against_draw
 from jobs.history import earlier_issues
 from jobs.intake import intake_frames
@@ -88,7 +88,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
 def _plan(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
     release = setting.policies.release(candidate.request.release)
     plan = resolve(setting.policies, release, parse_period(release.period, candidate.request.period))
-    inputs = find_inputs(setting.home, release.sources, plan.period)
+    inputs = inputs_of(setting, release.sources, plan.period)
     now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     if now != candidate.request.inputs:
         raise IntegrityError(

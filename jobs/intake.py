@@ -79,6 +79,7 @@ def run_intake(
     files: Sequence[Arrival],
     *,
     optouts: Sequence[tuple[str, str]],
+    kept_from: date | None = None,
     progress: Callable[[Taken], None] | None = None,
     engine: str = "duckdb",
     master: str | None = None,
@@ -94,7 +95,7 @@ def run_intake(
     cores = os.cpu_count() or 1
     side_by_side = max(1, len(sources) if engine == "spark" else min(cores, len(sources)))
     shared = _Shared(
-        home, policies, PeriodKeys(home), optouts, DeviceFamilies(), Keywords(), progress,
+        home, policies, PeriodKeys(home), optouts, kept_from, DeviceFamilies(), Keywords(), progress,
         memory=memory_share(side_by_side), threads=max(1, cores // side_by_side), engine=engine, master=master,
     )  # fmt: skip
     own = {name: [arrival for arrival in files if arrival.source.source == name] for name in sources}
@@ -116,6 +117,7 @@ class _Shared:
     policies: Policies
     keys: PeriodKeys
     optouts: Sequence[tuple[str, str]]
+    kept_from: date | None
     devices: DeviceFamilies
     keywords: Keywords
     progress: Callable[[Taken], None] | None
@@ -126,8 +128,8 @@ class _Shared:
 
 
 @contextmanager
-def _alone(home: Home, source: str) -> Iterator[bool]:
-    """Hold a source for this run; yields whether it could be held. A process that ends lets go of it."""
+def alone(home: Home, source: str) -> Iterator[bool]:
+    """Hold a source's files for this run; yields whether it could be held. A process that ends lets go of it."""
     descriptor = os.open(home.temporary / f"intake-{source}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -142,7 +144,7 @@ def _alone(home: Home, source: str) -> Iterator[bool]:
 
 def _take_source(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
     source = files[0].source.source
-    with _alone(shared.home, source) as held:
+    with alone(shared.home, source) as held:
         if not held:
             return IntakeRun((), ((source, "another intake is taking this source in; it was left to that one"),))
         return _take_files(shared, files)
@@ -169,6 +171,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             codelists=policies.codelists,
             linked=linked,
             first_day=policies.policy.first_day,
+            kept_from=shared.kept_from,
             optouts=shared.optouts,
             devices=shared.devices,
             keywords=shared.keywords,

@@ -35,7 +35,7 @@ from anonymization.policy.microdata import Microdata
 from anonymization.tables.period import Period, parse_period
 from anonymization.tables.profile import profile_sql, profile_statements
 from anonymization.tables.spec import links_among
-from jobs.build import find_inputs, opened_events, require_period
+from jobs.build import inputs_of, opened_events, require_period
 from jobs.declared_hierarchies import declared_hierarchy
 from jobs.setting import Setting
 
@@ -116,7 +116,7 @@ def write_microdata(
 @contextmanager
 def _coded(setting: Setting, spec: Microdata, period: Period, engine: str, master: str | None) -> Iterator[Coded]:
     """Yield the distinct tuples of the population's attributes, in an engine."""
-    inputs = find_inputs(setting.home, spec.sources, period)
+    inputs = inputs_of(setting, spec.sources, period)
     whose = Profiled(period, *links_among(setting.policies, spec.sources))
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
         for statement in profile_statements(whose, spec.attributes, events):

@@ -18,7 +18,7 @@ from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.lattice import search
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.profile import profile_sql, profile_statements
-from jobs.build import find_inputs, opened_events, plan_release
+from jobs.build import inputs_of, opened_events, plan_release
 from jobs.declared_hierarchies import declared_hierarchy
 from jobs.setting import Setting
 
@@ -88,7 +88,7 @@ def propose(
         raise InputError(f"release {name!r} has no person dimension: there are no levels to propose")
     measured = [m for table in plan.tables for m in table.measures if m.kind is MeasureKind.PERSONS]
     population = sorted({measure.source for measure in measured})
-    inputs = find_inputs(setting.home, plan.release.sources, plan.period)
+    inputs = inputs_of(setting, plan.release.sources, plan.period)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
         for statement in profile_statements(plan, plan.attributes, events):
             opened.create(statement.name, statement.sql)

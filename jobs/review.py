@@ -14,7 +14,7 @@ from anonymization.release.package import read_package
 from anonymization.release.texts import protection_block
 from anonymization.release.verdict import require_open
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable
-from jobs.build import find_inputs, plan_release
+from jobs.build import inputs_of, plan_release
 from jobs.setting import Setting
 
 SAMPLE = 12
@@ -142,7 +142,7 @@ def _kept(table: SafeTable) -> list[str]:
 
 def _inputs(setting: Setting, candidate: Candidate) -> list[str]:
     plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
-    inputs = find_inputs(setting.home, plan.release.sources, plan.period)
+    inputs = inputs_of(setting, plan.release.sources, plan.period)
     lines = [
         "## What it was made of",
         "",

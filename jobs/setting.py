@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from anonymization.home import Home, private_part
 from anonymization.keys import public_text, publisher_key
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.model import Officer, Officers
+from anonymization.release.erasure import kept_from
 from anonymization.release.ledger import Ledger
 
 DEMO_OFFICERS = "demo-officers.json"
@@ -31,6 +33,11 @@ class Setting:
     def demo(self) -> bool:
         """Whether the home was made by `noren demo`."""
         return (self.home.root / DEMO_OFFICERS).exists()
+
+    @property
+    def kept_from(self) -> date | None:
+        """The first day of the earliest month that was not erased; None if none ever was."""
+        return kept_from(self.ledger)
 
     @property
     def officers(self) -> Mapping[str, str]:

@@ -20,6 +20,7 @@ from anonymization.policy.sources import NOT_SPECIFIED, PersonColumn, Source, Tr
 NO_IDENTIFIER = "no identifier"
 OPTED_OUT = "opted out"
 BEFORE_POLICY = "before the policy's first version"
+ERASED = "of a month that was erased"
 FAMILIES = ("browser", "os", "device")
 
 
@@ -70,8 +71,13 @@ def parsed_sql(
     )
 
 
-def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_day: date) -> str:
-    """Return the SQL that joins parsed rows with pseudonyms, families and opt-outs, and says what becomes of each."""
+def judged_sql(
+    source: Source, months: Sequence[Month], *, linked: bool, first_day: date, kept_from: date | None = None
+) -> str:
+    """Return the SQL that joins parsed rows with pseudonyms, families and opt-outs, and says what becomes of each.
+
+    Rows before `first_day` are the policy's no business; those before `kept_from` are of months that were erased.
+    """
     month = month_expression(months, "r.day")
     agent, keyword = column_of(source, Treatment.USER_AGENT), keyword_column(source)
     crawler = "COALESCE(a.crawler, FALSE)" if agent else "FALSE"
@@ -79,7 +85,8 @@ def judged_sql(source: Source, months: Sequence[Month], *, linked: bool, first_d
     dropped = (
         f"CASE WHEN r.reason IS NOT NULL THEN NULL"
         f" WHEN r.day < {times.day_number(first_day)} THEN {literal(BEFORE_POLICY)}"
-        f" WHEN {crawler} THEN NULL"
+        + (f" WHEN r.day < {times.day_number(kept_from)} THEN {literal(ERASED)}" if kept_from else "")
+        + f" WHEN {crawler} THEN NULL"
         f" WHEN r.person IS NULL THEN '{NO_IDENTIFIER}' WHEN {opted_out} THEN '{OPTED_OUT}' END"
     )
     joined = ("p", "day", "hour", *(FAMILIES if agent else ()), keyword)

@@ -56,6 +56,7 @@ class Surroundings:
         codelists: code lists of the policy folder, by name.
         linked: for a source that proves links: the column and namespace of the linked person, else null.
         first_day: the day on which the policy's first version came into force.
+        kept_from: the first day of the months that were not erased, if any was.
         optouts: opted-out persons, as (namespace, id).
     """
 
@@ -68,6 +69,12 @@ class Surroundings:
     optouts: Sequence[tuple[str, str]]
     devices: DeviceFamilies
     keywords: Keywords
+    kept_from: date | None = None
+
+    @property
+    def earliest(self) -> date:
+        """The first day whose events are taken in."""
+        return max(self.first_day, self.kept_from or self.first_day)
 
 
 @dataclass(frozen=True)
@@ -163,14 +170,17 @@ def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, 
         if raw.named:
             names = engine.fetch("SELECT DISTINCT names FROM parsed").column("names").to_pylist()
             raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name))
-        months = _months(engine)
+        months = _months(engine, around.earliest)
         register_optouts(engine, "optouts", around.optouts)
         made.append("optouts")
         made += _register_distinct(source, around)
         identities = ["person", *(["linked"] if linked else [])]
         make_pseudonyms(engine, "pseudonyms", "parsed", identities, months, around.keys)
         made.append("pseudonyms")
-        engine.view("judged", judged_sql(source, months, linked=linked is not None, first_day=around.first_day))
+        judging = judged_sql(
+            source, months, linked=linked is not None, first_day=around.first_day, kept_from=around.kept_from
+        )
+        engine.view("judged", judging)
         made.append("judged")
         return _settle(arrival, around, raw, screened, started)
     finally:
@@ -278,11 +288,14 @@ def _beside(zone: Path, arrival: Arrival, digest: str, suffix: str) -> Path:
     return zone / f"source={arrival.source.source}" / day / f"{digest[:NAME]}{suffix}"
 
 
-def _months(engine: Engine) -> list[Month]:
-    span = engine.fetch("SELECT min(day) AS first, max(day) AS last FROM parsed WHERE reason IS NULL").to_pylist()[0]
-    if span["first"] is None:
-        return [Month(0, "1970-01", 0, 31)]
-    found = times.months_between(times.day_of_number(span["first"]), times.day_of_number(span["last"]))
+def _months(engine: Engine, earliest: date) -> list[Month]:
+    """The months of the file's events; of one without any, the first month of all, so that there is a key at hand."""
+    span = engine.fetch(
+        "SELECT min(day) AS first, max(day) AS last FROM parsed"
+        f" WHERE reason IS NULL AND day >= {times.day_number(earliest)}"
+    ).to_pylist()[0]
+    first, last = (earliest if day is None else times.day_of_number(day) for day in (span["first"], span["last"]))
+    found = times.months_between(first, last)
     return [Month(index, *month) for index, month in enumerate(found)]
 
 

@@ -135,6 +135,13 @@ class PrivacyBudget(Declared):
     """Of the selection of classes, on top of it."""
 
 
+class Erasure(HouseRule):
+    """When what is personal is erased (a house rule)."""
+
+    after_months: int = Field(ge=1, le=1200)
+    """Whole months from the end of the month in which it arrived, or which it is about."""
+
+
 class HouseRules(Declared):
     """The house's own rules."""
 
@@ -143,6 +150,7 @@ class HouseRules(Declared):
     pseudonymous_is_personal: HouseRule
     minimum_publishable_counts: MinimumCounts
     privacy_budget: PrivacyBudget | None = None
+    erasure: Erasure | None = None
 
 
 class PolicyDocument(Declared):

@@ -1,4 +1,4 @@
-"""The ledger: what was requested, gated, decided, published, withdrawn and chosen, each entry chained to the last.
+"""The ledger: what was requested, gated, decided, published, withdrawn, chosen and erased; entries are a chain.
 
 An entry's hash is the SHA-256 of the entry before it and of its own content, so that a changed or missing
 entry shows. It holds no value of a person: choices are there as sequence numbers and salted digests.
@@ -40,6 +40,7 @@ class EntryKind(StrEnum):
     PUBLICATION = "publication"
     WITHDRAWAL = "withdrawal"
     CHOICE = "choice"
+    ERASURE = "erasure"
     REFUSED = "refused"
 
 

@@ -66,6 +66,14 @@ def parse_period(kind: PeriodKind, text: str) -> Period:
     return Period(kind, text, (first - EPOCH).days, (past - EPOCH).days)
 
 
+def period_named(text: str) -> Period | None:
+    """Return the period of any kind that a text names, if it names one."""
+    for kind in PeriodKind:
+        if _first_day(kind, text) is not None:
+            return parse_period(kind, text)
+    return None
+
+
 def _first_day(kind: PeriodKind, text: str) -> date | None:
     if re.fullmatch(SHAPES[kind], text) is None:
         return None

@@ -1,0 +1,126 @@
+"""Erase: what is personal and over its time, as the policy's house rule says, is gone from the home for good.
+
+Raw logs, their rejected lines and their events by the month in which they arrived, k-anonymous rows by the month that
+they are about; and the key of a month once nothing that is left holds an event of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from anonymization.errors import Refusal
+from anonymization.home import Home
+from anonymization.keys import PeriodKeys
+from anonymization.policy.releases import PeriodKind
+from anonymization.release.erasure import due, record_erasure
+from anonymization.tables.period import parse_period, period_named
+from jobs.build import touches
+from jobs.intake import ARRIVED, alone, known_files
+from jobs.setting import Setting
+
+COMMIT = "*.json"
+"""The files that say that events are whole: they go first, so that events in part are never read."""
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was erased, or is to be.
+
+    Attributes:
+        first: the first day of the earliest month that is kept; None where the policy has no such rule.
+        files: their number by the folder of the home that they lay in.
+        keys: months whose keys were destroyed.
+        awaited: months over their time whose keys events need that arrived later.
+        entry: of the ledger; None if there was nothing to erase.
+    """
+
+    first: date | None
+    files: Mapping[str, int]
+    keys: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
+    entry: int | None = None
+
+
+def erase(setting: Setting, today: date, *, rehearsed: bool = False) -> Erased:
+    """Erase what is over its time; a run that was ended at any moment is taken up by the next one.
+
+    Args:
+        setting: the home, its policies and its ledger.
+        today: the day on which it is done.
+        rehearsed: only say what would be erased.
+
+    Raises:
+        Refusal: a source is being taken in; nothing was erased.
+    """
+    rule = setting.policies.policy.house_rules.erasure
+    if rule is None:
+        return Erased(None, {})
+    first = due(rule.after_months, today)
+    with _held(setting):
+        folders = dict(_folders(setting.home, first))
+        files = {zone: sum(_count(folder) for folder in found) for zone, found in folders.items() if found}
+        keys, awaited = _keys(setting.home, first)
+        erased = Erased(first, files, keys, awaited)
+        if rehearsed or not (files or keys):
+            return erased
+        entry = record_erasure(setting.ledger, first, {"files": files, "keys": list(keys)})
+        for folder in [folder for found in folders.values() for folder in found]:
+            _remove(folder)
+        for month in keys:
+            PeriodKeys(setting.home).destroy(month)
+        return Erased(first, files, keys, awaited, entry)
+
+
+@contextlib.contextmanager
+def _held(setting: Setting) -> Iterator[None]:
+    """Hold the files of every source, so that no intake writes what is being erased."""
+    with contextlib.ExitStack() as stack:
+        for source in sorted(setting.policies.sources):
+            if not stack.enter_context(alone(setting.home, source)):
+                raise Refusal(f"the source {source} is being taken in: nothing was erased; erase again after it")
+        yield
+
+
+def _folders(home: Home, first: date) -> Iterator[tuple[str, Sequence[Path]]]:
+    """The folders that are over their time, by the folder of the home that they lie in."""
+    for zone in (home.landing, home.quarantine, home.events):
+        days = [(ARRIVED.fullmatch(folder.name), folder) for folder in sorted(zone.glob("source=*/arrived=*"))]
+        yield zone.name, [folder for day, folder in days if day and date.fromisoformat(day[1]) < first]
+    # what was being written when its process was killed is named as the period, after a dot
+    written = sorted(home.microdata.glob("*/*"))
+    rows = [(period_named(folder.name.removeprefix(".").partition(".")[0]), folder) for folder in written]
+    yield home.microdata.name, [folder for period, folder in rows if period and period.last_date < first]
+
+
+def _keys(home: Home, first: date) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The months over their time that have a key: those whose key may go, and those of which events are left."""
+    left = [taken for _, taken in known_files(home) if date.fromisoformat(taken.arrived) >= first]
+    months = [parse_period(PeriodKind.MONTH, month) for month in PeriodKeys(home).periods()]
+    over = [month for month in months if month.last_date < first]
+    needed = [month for month in over if any(touches(taken, month) for taken in left)]
+    return tuple(month.name for month in over if month not in needed), tuple(month.name for month in needed)
+
+
+def _count(folder: Path) -> int:
+    return 1 if folder.is_symlink() else sum(path.is_file() for path in folder.rglob("*"))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of the home with everything in it; of a link, the link alone."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    for path in folder.glob(COMMIT):
+        path.unlink()
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    from jobs.stage import run_stage
+
+    run_stage("erase")
