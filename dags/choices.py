@@ -1,9 +1,12 @@
-"""Every day, before the intake, what people chose takes effect: their opt-outs are recorded.
+"""Every day, before the intake, what people chose takes effect, and what is over its time is erased.
 
-Lists lie in the home's folder `choices/` as `optouts-*.csv` with the columns `namespace,id`; deliver one under another
-name and rename it, so that it is never read in part. A list that was recorded is removed. **Failed**: a list is not as
-it should be; the others were recorded, it stays. Mend it and clear the task. A candidate whose gate came before a
-choice is stale: `publish` refuses it, and its release is built again.
+**`record`**: lists lie in the home's folder `choices/` as `optouts-*.csv` with the columns `namespace,id`; deliver one
+under another name and rename it, so that it is never read in part. A list that was recorded is removed. *Failed*: a
+list is not as it should be; the others were recorded, it stays. Mend it and clear the task. A candidate whose gate came
+before a choice is stale: `publish` refuses it, and its release is built again.
+
+**`erase`**: logs, events and k-anonymous rows go after the time that the policy's house rule `erasure` says, and with a
+month's last event its key. *Failed*: a source was just being taken in, and nothing was erased: clear the task.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from times import CHOICES, START, ZONE
 
 with DAG(
     dag_id="choices",
-    dag_display_name="People's choices",
-    description="Opt-outs are recorded before the next intake",
+    dag_display_name="People's choices, and erasure",
+    description="Opt-outs are recorded, and old logs erased, before the next intake",
     schedule=CronDataIntervalTimetable(CHOICES, timezone=ZONE),
     start_date=START,
     catchup=False,
@@ -33,4 +36,10 @@ with DAG(
         """Record the lists that were delivered."""
         return run_step("choices")
 
+    @task(multiple_outputs=False)
+    def erase() -> dict[str, Any]:
+        """Erase what is over its time."""
+        return run_step("erase")
+
     record()
+    erase()  # whatever became of the lists

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from unittest.mock import ANY
 
 import pytest
 
@@ -67,7 +68,8 @@ def test_choices_are_recorded_and_a_wrong_list_stays_and_fails(run, tmp_path):
     for name, text in (("optouts-1.csv", "namespace,id\ncookie,canary-41\n"), ("optouts-2.csv", "name\ncanary-42\n")):
         (home.choices / name).write_text(text)
     done = run("choices", home)
-    assert states(done) == {"record": "failed"}
+    assert states(done) == {"record": "failed", "erase": "success"}
+    assert done["state"] == "failed"
     assert optouts(home) == [("cookie", "canary-41")]
     assert [path.name for path in home.choices.glob("optouts-*")] == ["optouts-2.csv"]
     assert "canary" not in json.dumps(done)
@@ -76,8 +78,23 @@ def test_choices_are_recorded_and_a_wrong_list_stays_and_fails(run, tmp_path):
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in logs)
     (home.choices / "optouts-2.csv").unlink()
     again = run("choices", home)
-    assert states(again) == {"record": "success"}
-    assert [value for *_, value in again["passed"]] == [{"lists": 0, "new": 0, "known": 0}]
+    assert states(again) == {"record": "success", "erase": "success"}
+    assert {task: value for task, *_, value in again["passed"]} == {
+        "record": {"lists": 0, "new": 0, "known": 0}, "erase": {"kept_from": ANY, "files": {}, "keys": []},
+    }  # fmt: skip
+
+
+def test_what_is_over_its_time_is_erased_every_day(run, tmp_path):
+    home = Home(tmp_path / "home")
+    open_demo(home)
+    old = home.landing / "source=clicks" / "arrived=2020-02-29"
+    old.mkdir(parents=True)
+    (old / "clicks.jsonl").write_text("canary-43\n")
+    done = run("choices", home)
+    (value,) = [value for task, *_, value in done["passed"] if task == "erase"]
+    assert value["files"] == {"landing": 1}
+    assert not old.exists()
+    assert "canary" not in json.dumps(done)
 
 
 NOT_PUBLISHED = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -74,6 +75,15 @@ def test_a_sign_in_links_two_pseudonyms(intake):
     taken = intake.take("links", lines(row), "a.jsonl")
     (event,) = intake.events(taken)
     assert event["linked_p"] == intake.around.keys.pseudonym("2026-10", "member\x1fm1")
+
+
+def test_a_row_of_a_month_that_was_erased_is_dropped_without_its_key(intake):
+    intake.around = replace(intake.around, kept_from=date(2026, 10, 1))
+    intake.around.keys.destroy("2026-09")
+    rows = [changed(time=f"{day}T12:00:00+09:00") for day in ("2018-01-31", "2026-09-30", "2026-10-01")]
+    taken = intake.take("clicks", lines(*rows), "a.jsonl")
+    assert taken.dropped == {"before the policy's first version": 1, "of a month that was erased": 1}
+    assert [event["day"] for event in intake.events(taken)] == [20_727]
 
 
 @pytest.mark.parametrize(
