@@ -27,7 +27,7 @@ from anonymization.tables.period import Period, parse_period
 from anonymization.tables.spec import Plan, resolve
 from anonymization.tables.suppression import Protected
 from anonymization.tables.tabulate import tabulate
-from jobs.intake import known_files
+from jobs.intake import known_files, touches
 from jobs.protection import claimed_by, privacy_of, protected_tables
 from jobs.setting import Setting
 
@@ -55,12 +55,6 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
         files[source] = tuple(path for paths, _ in found for path in paths)
         taken[source] = tuple(one for _, one in found)
     return Inputs(files, taken)
-
-
-def touches(taken: Taken, period: Period) -> bool:
-    """Whether a file may hold events of a period."""
-    first, last = taken.first_day, taken.last_day
-    return first is not None and last is not None and first < period.past and last >= period.first
 
 
 def inputs_of(setting: Setting, sources: Sequence[str], period: Period) -> Inputs:

@@ -62,7 +62,7 @@ def init() -> None:
 @click.option("--month", default="2026-10", show_default=True, help="The month, YYYY-MM.")
 def generate(events: int, seed: int, month: str) -> None:
     """Write a month of realistic logs of every source into landing/."""
-    from jobs.demo import bar  # noqa: PLC0415
+    from jobs.console import bar  # noqa: PLC0415
     from jobs.generate import generate as run  # noqa: PLC0415
     from jobs.synthetic.traffic import days_of  # noqa: PLC0415
 
@@ -97,9 +97,8 @@ def demo(events: int, seed: int) -> None:
 def intake(source: str | None, day: datetime | None, engine: str, master: str | None) -> None:
     """Take new files of landing/ in; a file known by its content changes nothing."""
     from anonymization.release.choices import optouts  # noqa: PLC0415
-    from jobs.demo import bar, print_intake  # noqa: PLC0415
-    from jobs.intake import arrivals, intake_reasons, run_intake  # noqa: PLC0415
-    from jobs.review import totals  # noqa: PLC0415
+    from jobs.console import bar, print_intake  # noqa: PLC0415
+    from jobs.intake import arrivals, intake_reasons, run_intake, totals  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     only: date | None = day.date() if day is not None else None

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
 
-from anonymization.deidentify.intake import Taken
 from anonymization.errors import AlreadyOut, Refusal
 from anonymization.home import Home
 from anonymization.keys import generate_officer_key, load_private_key
@@ -22,12 +18,13 @@ from anonymization.release.decision import Outcome, decide
 from anonymization.release.publish import Published, publish
 from anonymization.release.verify import verify
 from jobs.build import build
+from jobs.console import bar, print_intake
 from jobs.gate import gate
 from jobs.generate import MONTH, generate
 from jobs.init import initialize
-from jobs.intake import IntakeRun, arrivals, run_intake
+from jobs.intake import arrivals, run_intake
 from jobs.mart import load_mart
-from jobs.review import review, totals
+from jobs.review import review
 from jobs.setting import DEMO_OFFICERS, Setting, enrol_in_demo, opened
 
 OFFICER = "demo-officer"
@@ -40,14 +37,6 @@ RELEASES = (
     "population-by-place",
 )
 DAYS = 31
-
-
-def bar(console: Console) -> Progress:
-    """Return the progress bar of long steps."""
-    return Progress(
-        TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console,
-    )  # fmt: skip
 
 
 def demo(home: Home, events: int, seed: int, console: Console) -> None:
@@ -131,39 +120,6 @@ def _released(setting: Setting, name: str, advance: Callable[[], None]) -> Publi
         return str(error)
     finally:
         advance()
-
-
-def print_intake(console: Console, run: IntakeRun) -> None:
-    """Print what the intake did, a row a source."""
-    table = Table(Column("source", no_wrap=True), "files", "read", "accepted", "crawlers", "quarantined", "dropped")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    fresh = [taken for taken in run.taken if not taken.again]
-    for source in sorted({taken.source for taken in fresh}):
-        own = [taken for taken in fresh if taken.source == source]
-        files, read, accepted, quarantined, dropped = totals(own)
-        crawlers = sum(taken.crawlers for taken in own)
-        table.add_row(source, *(f"{n:,}" for n in (files, read, accepted, crawlers, quarantined, dropped)))
-    if fresh:
-        console.print(table)
-    _print_reasons(console, fresh)
-    again = sum(taken.again for taken in run.taken)
-    if again:
-        console.print(f"{again:,} file(s) were known by their content and changed nothing.")
-    for name in sorted({f"{t.source}: {column}" for t in fresh for column in t.undeclared}):
-        console.print(f"undeclared column dropped: {name}")
-    for name, why in run.failures:
-        console.print(f"[red]not taken in:[/] {name}: {why}", highlight=False)
-
-
-def _print_reasons(console: Console, fresh: Sequence[Taken]) -> None:
-    for word in ("quarantined", "dropped"):
-        reasons: Counter[tuple[str, str]] = Counter()
-        for taken in fresh:
-            of_kind = taken.quarantined if word == "quarantined" else taken.dropped
-            reasons.update({(taken.source, reason): number for reason, number in of_kind.items()})
-        for (source, reason), number in sorted(reasons.items()):
-            console.print(f"  {word}: {source}: {reason}: {number:,}", highlight=False)
 
 
 def _say(console: Console, setting: Setting, name: str, outcome: Published | str) -> None:

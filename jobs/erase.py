@@ -19,8 +19,7 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.erasure import due, record_erasure
 from anonymization.tables.period import parse_period, period_named
-from jobs.build import touches
-from jobs.intake import ARRIVED, alone, known_files
+from jobs.intake import ARRIVED, alone, known_files, touches
 from jobs.setting import Setting
 
 COMMIT = "*.json"

@@ -26,6 +26,7 @@ from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import Policies
 from anonymization.policy.sources import PersonColumn
+from anonymization.tables.period import Period
 from expectations.gate import check_days, check_domains, check_intake, reasons
 
 FEW_DAYS = 3
@@ -200,6 +201,23 @@ def known_files(home: Home, source: str | None = None) -> Iterator[tuple[tuple[P
     for path in sorted(home.events.glob(f"source={source or '*'}/arrived=*/*.json")):
         taken = Taken(**json.loads(path.read_text(encoding="utf-8")))
         yield files_of(path.with_suffix(".parquet"), taken.parts), taken
+
+
+def touches(taken: Taken, period: Period) -> bool:
+    """Whether a file may hold events of a period."""
+    first, last = taken.first_day, taken.last_day
+    return first is not None and last is not None and first < period.past and last >= period.first
+
+
+def totals(taken: Sequence[Taken]) -> tuple[int, int, int, int, int]:
+    """Return files, rows read, accepted, quarantined and dropped."""
+    return (
+        len(taken),
+        sum(t.read for t in taken),
+        sum(t.accepted for t in taken),
+        sum(sum(t.quarantined.values()) for t in taken),
+        sum(sum(t.dropped.values()) for t in taken),
+    )
 
 
 def intake_frames(taken: Sequence[Taken], policies: Policies) -> tuple[pd.DataFrame, pd.DataFrame]:

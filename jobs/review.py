@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from anonymization.deidentify.intake import Taken
 from anonymization.errors import GateRefusal
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
@@ -15,6 +12,7 @@ from anonymization.release.texts import protection_block
 from anonymization.release.verdict import require_open
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable
 from jobs.build import inputs_of, plan_release
+from jobs.intake import totals
 from jobs.setting import Setting
 
 SAMPLE = 12
@@ -153,17 +151,6 @@ def _inputs(setting: Setting, candidate: Candidate) -> list[str]:
         lines.append("| " + " | ".join([source, *(f"{n:,}" for n in totals(taken))]) + " |")
     conflicts = candidate.request.figures.get("links in conflict", 0)
     return [*lines, "", f"Cookies linked to several members, whose links were not used: {conflicts:,}."]
-
-
-def totals(taken: Sequence[Taken]) -> tuple[int, int, int, int, int]:
-    """Return files, rows read, accepted, quarantined and dropped."""
-    return (
-        len(taken),
-        sum(t.read for t in taken),
-        sum(t.accepted for t in taken),
-        sum(sum(t.quarantined.values()) for t in taken),
-        sum(sum(t.dropped.values()) for t in taken),
-    )
 
 
 if __name__ == "__main__":

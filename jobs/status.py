@@ -31,6 +31,8 @@ def stages() -> Iterator[str]:
     with opened() as setting:
         files = list(known_files(setting.home))
         yield f"{len(files):,} log files taken in, {sum(taken.accepted for _, taken in files):,} events"
+        if (first := setting.kept_from) is not None:
+            yield f"logs are kept from {first}; those from before were erased"
         with setting.ledger.transaction() as transaction:
             entries = transaction.entries()
         for name in sorted({entry.subject for entry in entries if entry.kind is EntryKind.REQUEST}):

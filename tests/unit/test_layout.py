@@ -1,9 +1,13 @@
-"""The test tree itself: pytest tells test modules apart by their names alone."""
+"""The tree itself: names of test modules, by which alone pytest tells them apart, and what a step loads."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).parent.parent
 
@@ -11,3 +15,11 @@ TESTS = Path(__file__).parent.parent
 def test_names_of_test_modules_are_different():
     names = Counter(path.name for path in TESTS.rglob("test_*.py"))
     assert [name for name, number in names.items() if number > 1] == []
+
+
+@pytest.mark.parametrize("job", ["intake", "choices", "erase", "console"])
+def test_a_daily_step_loads_neither_solver_nor_compiler(job):
+    """They take a second, of each source and day, and only the releases need them."""
+    looked = f"import sys, jobs.{job}; sys.exit(' '.join({{'numba', 'highspy', 'scipy'}} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", looked], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -23,6 +23,7 @@ from jobs.erase import Erased, erase
 from jobs.intake import alone, arrivals, known_files, run_intake
 from jobs.microdata import write_microdata
 from jobs.setting import Setting
+from jobs.status import stages
 
 TODAY = date(2026, 11, 27)
 FIRST = date(2025, 10, 1)
@@ -101,6 +102,13 @@ def test_what_is_over_its_time_is_gone_and_the_rest_is_as_it_was(old):
     assert after == kept | {"keys/periods/2025-08.destroyed": b"destroyed\n"}
     assert erasures(old) == [{"kept_from": "2025-10-01", "files": done.files, "keys": ["2025-08"]}]
     assert CANARY not in json.dumps(erasures(old))
+
+
+def test_the_status_says_so(old, monkeypatch):
+    monkeypatch.setenv("NOREN_HOME", str(old.home.root))
+    assert "erased" not in "\n".join(stages())
+    erase(old, TODAY)
+    assert "logs are kept from 2025-10-01; those from before were erased" in list(stages())
 
 
 def test_once_is_enough(old):

@@ -1,0 +1,54 @@
+"""What commands show: how far a long step has come, and what the intake did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+
+from anonymization.deidentify.intake import Taken
+from jobs.intake import IntakeRun, totals
+
+
+def bar(console: Console) -> Progress:
+    """Return the progress bar of long steps."""
+    return Progress(
+        TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console,
+    )  # fmt: skip
+
+
+def print_intake(console: Console, run: IntakeRun) -> None:
+    """Print what the intake did, a row a source."""
+    table = Table(Column("source", no_wrap=True), "files", "read", "accepted", "crawlers", "quarantined", "dropped")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    fresh = [taken for taken in run.taken if not taken.again]
+    for source in sorted({taken.source for taken in fresh}):
+        own = [taken for taken in fresh if taken.source == source]
+        files, read, accepted, quarantined, dropped = totals(own)
+        crawlers = sum(taken.crawlers for taken in own)
+        table.add_row(source, *(f"{n:,}" for n in (files, read, accepted, crawlers, quarantined, dropped)))
+    if fresh:
+        console.print(table)
+    _print_reasons(console, fresh)
+    again = sum(taken.again for taken in run.taken)
+    if again:
+        console.print(f"{again:,} file(s) were known by their content and changed nothing.")
+    for name in sorted({f"{t.source}: {column}" for t in fresh for column in t.undeclared}):
+        console.print(f"undeclared column dropped: {name}")
+    for name, why in run.failures:
+        console.print(f"[red]not taken in:[/] {name}: {why}", highlight=False)
+
+
+def _print_reasons(console: Console, fresh: Sequence[Taken]) -> None:
+    for word in ("quarantined", "dropped"):
+        reasons: Counter[tuple[str, str]] = Counter()
+        for taken in fresh:
+            of_kind = taken.quarantined if word == "quarantined" else taken.dropped
+            reasons.update({(taken.source, reason): number for reason, number in of_kind.items()})
+        for (source, reason), number in sorted(reasons.items()):
+            console.print(f"  {word}: {source}: {reason}: {number:,}", highlight=False)
