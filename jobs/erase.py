@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from anonymization.deidentify.intake import Taken
 from anonymization.errors import Refusal
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.erasure import due, record_erasure
-from anonymization.tables.period import parse_period, period_named
-from jobs.intake import ARRIVED, alone, known_files, touches
+from anonymization.tables.period import EPOCH, parse_period, period_named
+from jobs.intake import alone, day_of, known_files, touches
 from jobs.setting import Setting
 
 COMMIT = "*.json"
@@ -87,9 +88,11 @@ def _held(setting: Setting) -> Iterator[None]:
 
 def _folders(home: Home, first: date) -> Iterator[tuple[str, Sequence[Path]]]:
     """The folders that are over their time, by the folder of the home that they lie in."""
+    kept = {(f"source={one.source}", f"arrived={one.arrived}") for one in _left(home, first)}
     for zone in (home.landing, home.quarantine, home.events):
-        days = [(ARRIVED.fullmatch(folder.name), folder) for folder in sorted(zone.glob("source=*/arrived=*"))]
-        yield zone.name, [folder for day, folder in days if day and date.fromisoformat(day[1]) < first]
+        found = [(day_of(folder), folder) for folder in sorted(zone.glob("source=*/arrived=*"))]
+        over = [folder for day, folder in found if day is not None and day < first]
+        yield zone.name, [folder for folder in over if (folder.parent.name, folder.name) not in kept]
     # what was being written when its process was killed is named as the period, after a dot
     written = sorted(home.microdata.glob("*/*"))
     rows = [(period_named(folder.name.removeprefix(".").partition(".")[0]), folder) for folder in written]
@@ -98,11 +101,20 @@ def _folders(home: Home, first: date) -> Iterator[tuple[str, Sequence[Path]]]:
 
 def _keys(home: Home, first: date) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The months over their time that have a key: those whose key may go, and those of which events are left."""
-    left = [taken for _, taken in known_files(home) if date.fromisoformat(taken.arrived) >= first]
+    left = _left(home, first)
     months = [parse_period(PeriodKind.MONTH, month) for month in PeriodKeys(home).periods()]
     over = [month for month in months if month.last_date < first]
     needed = [month for month in over if any(touches(taken, month) for taken in left)]
     return tuple(month.name for month in over if month not in needed), tuple(month.name for month in needed)
+
+
+def _left(home: Home, first: date) -> list[Taken]:
+    """The files whose events stay: they arrived in a month that is kept, or a clock ahead has put an event there."""
+    day = (first - EPOCH).days
+    return [
+        taken for _, taken in known_files(home)
+        if date.fromisoformat(taken.arrived) >= first or (taken.last_day is not None and taken.last_day >= day)
+    ]  # fmt: skip
 
 
 def _count(folder: Path) -> int:

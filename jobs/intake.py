@@ -66,12 +66,21 @@ def _files(home: Home, policies: Policies) -> Iterator[Arrival]:
         if declared is None:
             raise InputError(f"landing/{folder.name}: no such source; declared: {sorted(policies.sources)}")
         for day in sorted(folder.iterdir()):
-            match = ARRIVED.fullmatch(day.name)
-            if match is None:
+            arrived = day_of(day)
+            if arrived is None:
                 raise InputError(f"landing/{folder.name}/{day.name}: expected a folder arrived=YYYY-MM-DD")
             for path in sorted(day.iterdir()):
                 if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
-                    yield Arrival(declared, date.fromisoformat(match.group(1)), path)
+                    yield Arrival(declared, arrived, path)
+
+
+def day_of(folder: Path) -> date | None:
+    """Return the day that a folder of arrivals is named after, `arrived=YYYY-MM-DD`; None if it is not."""
+    found = ARRIVED.fullmatch(folder.name)
+    try:
+        return None if found is None else date.fromisoformat(found[1])
+    except ValueError:
+        return None
 
 
 def run_intake(

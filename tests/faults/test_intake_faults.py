@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import jobs.intake
+from anonymization.errors import InputError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from jobs.build import build
@@ -118,3 +119,10 @@ def test_a_day_is_taken_in_while_another_is_built(setting, policies):
     taking.join()
     assert meanwhile.digest == before.digest
     assert len([taken for _, taken in known_files(home, "analytics") if taken.arrived == "2026-11-03"]) == 12
+
+
+@pytest.mark.parametrize("name", ["arrived=2026-02-30", "arrived=soon", "2026-10-01"])
+def test_a_folder_that_names_no_day_is_a_clear_error(home, policies, name):
+    (home.landing / "source=clicks" / name).mkdir(parents=True)
+    with pytest.raises(InputError, match=rf"landing/source=clicks/{name}: expected a folder arrived=YYYY-MM-DD"):
+        arrivals(home, policies)

@@ -128,6 +128,27 @@ def test_a_key_goes_with_the_last_event_that_needs_it(old):
         PeriodKeys(old.home).pseudonym_pads("2025-09")
 
 
+def test_what_arrived_before_its_time_stays_with_its_month(old, policies):
+    """A clock a day ahead is forgiven: the month that is kept is still built with this event."""
+    folder = old.home.landing / "source=clicks" / "arrived=2025-09-30"
+    (folder / "ahead.jsonl").write_text(f"{json.dumps(click('2025-10-01', 'ahead'))}\n")
+    run_intake(old.home, policies, arrivals(old.home, policies), optouts=[])
+    done = erase(old, TODAY)
+    assert done.files == {"landing": 1, "quarantine": 1, "events": 2, "microdata": 4}
+    assert sorted(path.name for path in folder.iterdir()) == ["ahead.jsonl", "clicks.jsonl"]
+    assert sum(taken.accepted for _, taken in known_files(old.home)) == 4
+    erase(old, date(2026, 12, 1))
+    assert list(known_files(old.home)) == []
+
+
+def test_a_folder_of_no_day_stays(old):
+    for name in ("arrived=2025-02-30", "arrived=soon", "mine"):
+        (old.home.landing / "source=clicks" / name).mkdir()
+    erase(old, TODAY)
+    left = {path.name for path in (old.home.landing / "source=clicks").iterdir()}
+    assert left == {"arrived=2025-02-30", "arrived=soon", "mine", "arrived=2025-10-01"}
+
+
 def test_a_rehearsal_changes_nothing(old):
     before = everything(old.home)
     told = erase(old, TODAY, rehearsed=True)
