@@ -6,7 +6,7 @@ list is not as it should be; the others were recorded, it stays. Mend it and cle
 before a choice is stale: `publish` refuses it, and its release is built again.
 
 **`erase`**: logs, events and k-anonymous rows go after the time that the policy's house rule `erasure` says, and with a
-month's last event its key. *Failed*: a source was just being taken in, and nothing was erased: clear the task.
+month's last event its key. *Failed*: logs were just being taken in, and nothing was erased: clear the task.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ they are about; and the key of a month once nothing that is left holds an event 
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,11 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.erasure import due, record_erasure
 from anonymization.tables.period import EPOCH, parse_period, period_named
-from jobs.intake import alone, day_of, known_files, touches
+from jobs.intake import day_of, known_files, logs_held, touches
 from jobs.setting import Setting
 
+PATIENCE = 60.0
+"""Seconds that an intake may take to end; another erasure takes moments."""
 COMMIT = "*.json"
 """The files that say that events are whole: they go first, so that events in part are never read."""
 
@@ -55,13 +56,15 @@ def erase(setting: Setting, today: date, *, rehearsed: bool = False) -> Erased:
         rehearsed: only say what would be erased.
 
     Raises:
-        Refusal: a source is being taken in; nothing was erased.
+        Refusal: logs are being taken in; nothing was erased.
     """
     rule = setting.policies.policy.house_rules.erasure
     if rule is None:
         return Erased(None, {})
     first = due(rule.after_months, today)
-    with _held(setting):
+    with logs_held(setting.home, alone=True, patience=PATIENCE) as held:
+        if not held:
+            raise Refusal("logs are being taken in: nothing was erased; erase again when that has ended")
         folders = dict(_folders(setting.home, first))
         files = {zone: sum(_count(folder) for folder in found) for zone, found in folders.items() if found}
         keys, awaited = _keys(setting.home, first)
@@ -74,16 +77,6 @@ def erase(setting: Setting, today: date, *, rehearsed: bool = False) -> Erased:
         for month in keys:
             PeriodKeys(setting.home).destroy(month)
         return Erased(first, files, keys, awaited, entry)
-
-
-@contextlib.contextmanager
-def _held(setting: Setting) -> Iterator[None]:
-    """Hold the files of every source, so that no intake writes what is being erased."""
-    with contextlib.ExitStack() as stack:
-        for source in sorted(setting.policies.sources):
-            if not stack.enter_context(alone(setting.home, source)):
-                raise Refusal(f"the source {source} is being taken in: nothing was erased; erase again after it")
-        yield
 
 
 def _folders(home: Home, first: date) -> Iterator[tuple[str, Sequence[Path]]]:

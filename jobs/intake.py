@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -109,7 +110,7 @@ def run_intake(
         memory=memory_share(side_by_side), threads=max(1, cores // side_by_side), engine=engine, master=master,
     )  # fmt: skip
     own = {name: [arrival for arrival in files if arrival.source.source == name] for name in sources}
-    with ThreadPoolExecutor(max_workers=side_by_side) as workers:
+    with logs_held(home), ThreadPoolExecutor(max_workers=side_by_side) as workers:
         # the largest begins first: nobody waits for it alone in the end
         largest_first = sorted(own, key=lambda name: -sum(arrival.path.stat().st_size for arrival in own[name]))
         begun = {name: workers.submit(_take_source, shared, own[name]) for name in largest_first}
@@ -138,8 +139,33 @@ class _Shared:
 
 
 @contextmanager
-def alone(home: Home, source: str) -> Iterator[bool]:
-    """Hold a source's files for this run; yields whether it could be held. A process that ends lets go of it."""
+def logs_held(home: Home, *, alone: bool = False, patience: float = 0) -> Iterator[bool]:
+    """Hold the logs of a home, with whoever takes logs in, or alone to erase some; yields whether they could be held.
+
+    An intake waits while logs are erased, which takes moments; who erases waits so many seconds for intakes.
+    """
+    descriptor = os.open(home.temporary / "logs.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + patience
+    try:
+        held = not alone
+        if not alone:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        while not held:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = True
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.1)
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _alone(home: Home, source: str) -> Iterator[bool]:
+    """Hold a source for this run; yields whether it could be held. A process that ends lets go of it."""
     descriptor = os.open(home.temporary / f"intake-{source}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -154,7 +180,7 @@ def alone(home: Home, source: str) -> Iterator[bool]:
 
 def _take_source(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
     source = files[0].source.source
-    with alone(shared.home, source) as held:
+    with _alone(shared.home, source) as held:
         if not held:
             return IntakeRun((), ((source, "another intake is taking this source in; it was left to that one"),))
         return _take_files(shared, files)

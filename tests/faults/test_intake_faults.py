@@ -82,7 +82,7 @@ def test_killed_at_any_moment_and_taken_up_again(landed, policies, tmp_path):
 
 def test_a_source_in_other_hands_is_left_to_them(landed, policies, tmp_path):
     home = copied(landed, tmp_path / "two")
-    with jobs.intake.alone(home, "clicks") as held:
+    with jobs.intake._alone(home, "clicks") as held:
         assert held
         run = run_intake(home, policies, arrivals(home, policies), optouts=[])
     assert run.failures == (("clicks", "another intake is taking this source in; it was left to that one"),)

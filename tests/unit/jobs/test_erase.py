@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from datetime import date
 
@@ -20,7 +22,7 @@ from anonymization.release.erasure import due, kept_from
 from anonymization.release.ledger import EntryKind, Ledger
 from jobs.build import build
 from jobs.erase import Erased, erase
-from jobs.intake import alone, arrivals, known_files, run_intake
+from jobs.intake import arrivals, known_files, logs_held, run_intake
 from jobs.microdata import write_microdata
 from jobs.setting import Setting
 from jobs.status import stages
@@ -166,13 +168,41 @@ def test_nothing_is_erased_where_the_policy_says_no_time(old, policies):
     assert everything(old.home) == before
 
 
-def test_while_a_source_is_taken_in_nothing_is_erased(old):
+def test_while_logs_are_taken_in_nothing_is_erased(old, monkeypatch):
+    monkeypatch.setattr(jobs.erase, "PATIENCE", 0.2)
     before = everything(old.home)
-    with alone(old.home, "clicks") as held:
-        assert held
-        with pytest.raises(Refusal, match="the source clicks is being taken in: nothing was erased"):
+    with logs_held(old.home) as one, logs_held(old.home) as two:  # intakes of different sources hold them together
+        assert one
+        assert two
+        with pytest.raises(Refusal, match="logs are being taken in: nothing was erased"):
             erase(old, TODAY)
     assert (everything(old.home), erasures(old)) == (before, [])
+
+
+def test_erasures_and_intakes_at_once_wait_for_each_other(old, policies):
+    deliver(old.home, "2026-11-30", click("2026-11-30", "new"))
+    done, runs = [], []
+
+    def erasing():
+        ledger = Ledger.of(old.home)
+        done.append(erase(replace(old, ledger=ledger), TODAY))
+        ledger.close()
+
+    def taking_in():
+        found = arrivals(old.home, policies, day=date(2026, 11, 30))
+        runs.append(run_intake(old.home, policies, found, optouts=[]))
+
+    with logs_held(old.home, alone=True) as held:
+        assert held
+        threads = [threading.Thread(target=one) for one in (erasing, erasing, taking_in)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        assert (done, runs) == ([], [])
+    for thread in threads:
+        thread.join()
+    assert sorted(one.entry is None for one in done) == [False, True]
+    assert [(run.failures, len(run.taken)) for run in runs] == [((), 1)]
 
 
 def test_logs_of_an_erased_month_are_dropped_whenever_they_come(old, policies):
