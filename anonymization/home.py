@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,6 +130,38 @@ def private_folder(folder: Path) -> Path:
     for path in reversed(missing):
         path.mkdir(mode=PRIVATE, exist_ok=True)
     return folder
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False, patience: float | None = None) -> Iterator[bool]:
+    """Hold a lock file, 0600; yields whether it could be held. A process that ends lets go of it, however it ends.
+
+    Args:
+        path: the file; made if need be.
+        shared: hold it with others who share it; else alone.
+        patience: seconds to wait for those who hold it; None waits until they let go.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield _locked(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, kind: int, patience: float | None) -> bool:
+    if patience is None:
+        fcntl.flock(descriptor, kind)
+        return True
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.1)
+        else:
+            return True
 
 
 @contextmanager

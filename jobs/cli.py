@@ -98,11 +98,12 @@ def intake(source: str | None, day: datetime | None, engine: str, master: str | 
     """Take new files of landing/ in; a file known by its content changes nothing."""
     from anonymization.release.choices import optouts  # noqa: PLC0415
     from jobs.console import bar, print_intake  # noqa: PLC0415
-    from jobs.intake import arrivals, intake_reasons, run_intake, totals  # noqa: PLC0415
+    from jobs.intake import arrivals, intake_reasons, logs_held, run_intake, totals  # noqa: PLC0415
     from jobs.setting import opened  # noqa: PLC0415
 
     only: date | None = day.date() if day is not None else None
-    with opened() as setting, bar(OUT) as progress:
+    # held before it is read which files there are, and from when on logs are kept
+    with opened() as setting, logs_held(setting.home), bar(OUT) as progress:
         tell(policy_digest=setting.policies.digest)
         files = arrivals(setting.home, setting.policies, source, only)
         step = progress.add_task("Taking logs in", total=len(files))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -74,9 +74,10 @@ def erase(setting: Setting, today: date, *, rehearsed: bool = False) -> Erased:
         entry = record_erasure(setting.ledger, first, {"files": files, "keys": list(keys)})
         for folder in [folder for found in folders.values() for folder in found]:
             _remove(folder)
+        periods = PeriodKeys(setting.home)
         for month in keys:
-            PeriodKeys(setting.home).destroy(month)
-        return Erased(first, files, keys, awaited, entry)
+            periods.destroy(month)
+        return replace(erased, entry=entry)
 
 
 def _folders(home: Home, first: date) -> Iterator[tuple[str, Sequence[Path]]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,7 +21,7 @@ from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.engine import memory_share, open_engine
 from anonymization.engine.base import files_of
 from anonymization.errors import InputError, SourceError
-from anonymization.home import Home
+from anonymization.home import Home, locked
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import Policies
 from anonymization.policy.sources import PersonColumn
@@ -138,44 +136,17 @@ class _Shared:
     master: str | None
 
 
-@contextmanager
-def logs_held(home: Home, *, alone: bool = False, patience: float = 0) -> Iterator[bool]:
-    """Hold the logs of a home, with whoever takes logs in, or alone to erase some; yields whether they could be held.
+def logs_held(home: Home, *, alone: bool = False, patience: float | None = None) -> AbstractContextManager[bool]:
+    """Hold the logs of a home, with whoever takes logs in, or alone to erase some; see `locked`.
 
-    An intake waits while logs are erased, which takes moments; who erases waits so many seconds for intakes.
+    An intake waits while logs are erased, which takes moments.
     """
-    descriptor = os.open(home.temporary / "logs.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + patience
-    try:
-        held = not alone
-        if not alone:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        while not held:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held = True
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(0.1)
-        yield held
-    finally:
-        os.close(descriptor)
+    return locked(home.temporary / "logs.lock", shared=not alone, patience=patience)
 
 
-@contextmanager
-def _alone(home: Home, source: str) -> Iterator[bool]:
-    """Hold a source for this run; yields whether it could be held. A process that ends lets go of it."""
-    descriptor = os.open(home.temporary / f"intake-{source}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = True
-        except BlockingIOError:
-            held = False
-        yield held  # outside: an error of what runs under the lock is not one of taking it
-    finally:
-        os.close(descriptor)
+def _alone(home: Home, source: str) -> AbstractContextManager[bool]:
+    """Hold a source for this run, unless another one holds it; see `locked`."""
+    return locked(home.temporary / f"intake-{source}.lock", patience=0)
 
 
 def _take_source(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:

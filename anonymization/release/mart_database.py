@@ -7,8 +7,6 @@ In PostgreSQL it is one transaction, and the role `noren_analysts` may read.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ import sqlalchemy as sa
 
 from anonymization.engine.portable import quoted
 from anonymization.errors import InputError, NorenError
-from anonymization.home import Home
+from anonymization.home import Home, locked
 
 SCHEMA = "statistics"
 ROLE = "noren_analysts"
@@ -148,7 +146,7 @@ def _duckdb_file(path: Path, *, read_only: bool) -> Iterator[_DuckDB]:
         finally:
             connection.close()
         return
-    with _alone(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")):
         new = path.with_name(f"{path.name}.new")
         new.unlink(missing_ok=True)
         if path.exists():
@@ -163,17 +161,6 @@ def _duckdb_file(path: Path, *, read_only: bool) -> Iterator[_DuckDB]:
         finally:
             connection.close()
             new.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock file; another process waits."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class _Postgres:

@@ -37,9 +37,7 @@ def start_command(services: Services, port: int | None, events: int, *, demo: bo
     with _clear():
         running, already = services.start(port=port, demo=demo, events=events)
     how = "runs already" if already else f"runs, after {time.monotonic() - began:.0f} s"
-    click.echo(f"Airflow {how}: {running.url}")
-    for line in _about(services, running):
-        click.echo(f"  {line}")
+    _tell(services, running, how)
 
 
 @main.command("stop")
@@ -69,7 +67,11 @@ def status_command(services: Services) -> None:
     if wrong:
         click.echo("`make airflow` ends what is left and starts all of it again; `make airflow-stop` ends it.")
         raise SystemExit(1)
-    click.echo(f"Airflow is healthy: {running.url}")
+    _tell(services, running, "is healthy")
+
+
+def _tell(services: Services, running: Running, how: str) -> None:
+    click.echo(f"Airflow {how}: {running.url}")
     for line in _about(services, running):
         click.echo(f"  {line}")
 

@@ -7,7 +7,6 @@ home: settings, passwords and logs, each 0600, and the list of processes that `s
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -25,7 +24,7 @@ from zoneinfo import ZoneInfo
 import requests
 
 from anonymization.errors import InputError
-from anonymization.home import Home, private_folder, private_part
+from anonymization.home import Home, locked, private_folder, private_part
 from jobs.airflow_answers import PASSWORD_FILE, URL, USER
 from jobs.demo import open_demo
 from jobs.init import initialize
@@ -188,12 +187,8 @@ class Services:
     def _alone(self) -> Iterator[None]:
         """Hold the folder; a second start or stop waits."""
         private_folder(self.folder / "logs")
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked(self.folder / "lock"):
             yield
-        finally:
-            os.close(descriptor)
 
     def _started(self, port: int, *, demo: bool, events: int) -> Running:
         processes: list[Process] = []

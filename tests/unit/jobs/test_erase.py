@@ -18,7 +18,7 @@ import pytest
 import jobs.erase
 from anonymization.errors import Refusal
 from anonymization.keys import PeriodKeys
-from anonymization.release.erasure import due, kept_from
+from anonymization.release.erasure import due, kept_from, record_erasure
 from anonymization.release.ledger import EntryKind, Ledger
 from jobs.build import build
 from jobs.erase import Erased, erase
@@ -203,6 +203,23 @@ def test_erasures_and_intakes_at_once_wait_for_each_other(old, policies):
         thread.join()
     assert sorted(one.entry is None for one in done) == [False, True]
     assert [(run.failures, len(run.taken)) for run in runs] == [((), 1)]
+
+
+def test_an_intake_that_waited_for_an_erasure_knows_of_it(old):
+    """What it goes by, files and months, is of the time when it begins, not when it began to wait."""
+    deliver(old.home, "2026-11-30", click("2025-08-31", "late"), click("2026-11-30", "new"))
+    with logs_held(old.home, alone=True):
+        command = [sys.executable, "-m", "jobs.cli", "intake"]
+        process = subprocess.Popen(command, env=os.environ | {"NOREN_HOME": str(old.home.root)}, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        time.sleep(5)
+        assert process.poll() is None
+        record_erasure(old.ledger, FIRST, {})
+        PeriodKeys(old.home).destroy("2025-08")
+        shutil.rmtree(old.home.landing / "source=clicks" / "arrived=2025-08-31")
+    said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "of a month that was erased: 1" in said[0]
 
 
 def test_logs_of_an_erased_month_are_dropped_whenever_they_come(old, policies):
