@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from expectations.library import great_expectations
 
 SUITES = Path(__file__).parent / "suites"
 
@@ -97,20 +97,8 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-@cache
-def _batches() -> tuple[Any, Any]:
-    """Great Expectations and a definition of whole frames; imported here, because it takes seconds."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "False"
-    import great_expectations as gx  # noqa: PLC0415
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("noren").add_dataframe_asset("frame")
-    return gx, asset.add_batch_definition_whole_dataframe("whole")
-
-
 def _validate(name: str, frame: pd.DataFrame, parameters: dict[str, float]) -> Sequence[bool]:
-    gx, definition = _batches()
+    gx, definition = great_expectations()
     suite = gx.ExpectationSuite(**load_suite(name))
     batch = definition.get_batch(batch_parameters={"dataframe": frame})
     result = batch.validate(suite, result_format="BOOLEAN_ONLY", expectation_parameters=parameters)

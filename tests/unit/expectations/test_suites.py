@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from expectations.gate import INTAKE_LIMITS, as_markdown, check_intake, reasons
-from expectations.run import SUITES, _batches, _quiet, load_suite, run_suite
+from expectations.library import great_expectations
+from expectations.run import SUITES, _quiet, load_suite, run_suite
 from jobs.intake import intake_frames, intake_reasons
 
 CANARY = "canary-7f3a"
@@ -126,8 +127,8 @@ def test_an_expectation_that_raises_closes(monkeypatch):
 
 @pytest.mark.parametrize("suite", GOOD)
 def test_suites_round_trip(suite):
-    with _quiet():  # its first import warns; where warnings are errors it would leave half of PySpark imported
-        gx, _ = _batches()
+    with _quiet():  # importing it warns, and warnings are errors here
+        gx, _ = great_expectations()
     declared = load_suite(suite)
     read = gx.ExpectationSuite(**declared).to_json_dict()
     assert [e["type"] for e in read["expectations"]] == [e["type"] for e in declared["expectations"]]
@@ -172,3 +173,31 @@ def test_generated_logs_pass_the_intake_suites(world, policies):
 def test_importing_the_package_does_not_import_great_expectations():
     code = "import sys, expectations.gate; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+LIGHTLY = """
+import sys
+import pandas as pd
+from expectations.run import run_suite
+
+assert run_suite("candidate_levels", pd.DataFrame({"within_limit": [True]})).success
+loaded = {"altair.vegalite", "pyspark", "scipy.stats._stats_py"} & set(sys.modules)
+assert not loaded, loaded
+assert type(sys.meta_path[0]).__module__ != "expectations.library"
+
+import altair
+from scipy import stats
+
+assert altair.Chart.__module__.startswith("altair.")
+assert stats.norm.cdf(0) == 0.5
+"""
+
+
+def test_what_no_suite_needs_is_loaded_where_something_else_asks_for_it():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", LIGHTLY], check=True)
+
+
+def test_spark_is_found_after_a_check():
+    pytest.importorskip("pyspark")
+    code = LIGHTLY.partition("import altair")[0] + "from pyspark.sql import SparkSession\n"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
