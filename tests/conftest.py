@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import os
 import pickle
 import shutil
 import threading
+import time
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from harness.homes import copied
 
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.intake import Arrival, Surroundings, take_in
@@ -40,9 +41,12 @@ from jobs.init import initialize
 from jobs.intake import arrivals, run_intake
 from jobs.setting import Setting
 
+pytest_plugins = ["harness.costs", "harness.forms", "harness.once"]
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 EVENTS, SEED = 150_000, 3
+WORTH_KEEPING = 0.1
+"""Seconds of solving that are worth a file for the other workers."""
 # Java's second compiler pays in long jobs only: without it, short ones take two thirds of the time.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
@@ -64,44 +68,28 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def solved_once():
+def solved_once(shared):
     """Solves equal problems of secondary suppression once: many tests build the same release of the same month."""
-    solve, patterns = suppression.suppress, {}
+    solve, patterns, folder = suppression.suppress, {}, shared / "solved"
+    folder.mkdir(exist_ok=True)
 
     def remembering(problem, *, watch=None, deadline=None):
-        key = hashlib.sha256(pickle.dumps((problem, watch))).digest()
+        key = hashlib.sha256(pickle.dumps((problem, watch))).hexdigest()
+        kept = folder / key
+        if key not in patterns and kept.exists():  # another worker's
+            patterns[key] = pickle.loads(kept.read_bytes())
         if key not in patterns:
+            began = time.monotonic()
             patterns[key] = solve(problem, watch=watch, deadline=deadline)
+            if time.monotonic() - began > WORTH_KEEPING:
+                part = folder / f"{key}.{os.getpid()}"
+                part.write_bytes(pickle.dumps(patterns[key]))
+                part.replace(kept)
         return patterns[key]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(suppression, "suppress", remembering)
         yield
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """The folder of all processes of a test run."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-
-@pytest.fixture(scope="session")
-def once(shared):
-    """Makes something, files of a new folder among it, once for all processes of a test run: nobody may change it."""
-
-    def once(name, make):
-        kept = shared / f"{name}.pickle"
-        with (shared / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not kept.exists():
-                folder = shared / name
-                shutil.rmtree(folder, ignore_errors=True)  # another process failed at it
-                folder.mkdir()
-                kept.write_bytes(pickle.dumps(make(folder)))
-        return pickle.loads(kept.read_bytes())
-
-    return once
 
 
 @pytest.fixture(scope="session")
@@ -177,15 +165,13 @@ def world(once, policies):
         run = run_intake(place, policies, arrivals(place, policies), optouts=optouts(place))
         return place, made, run
 
-    return World(*once("world", make))
+    return World(*once("world", make, events=EVENTS, seed=SEED))
 
 
 @pytest.fixture
 def setting(world, policies, tmp_path):
     """A copy of the world's home, to be changed at will; events and keys, without the raw logs."""
-    root = tmp_path / "copied"
-    shutil.copytree(world.home.root, root, ignore=shutil.ignore_patterns("landing", "duckdb", "spark"))
-    place = Home(root).create()
+    place = copied(world.home, tmp_path / "copied")
     ledger = Ledger.of(place)
     yield Setting(place, policies, ledger)
     ledger.close()

@@ -1,0 +1,98 @@
+"""Short and long forms: what is exhaustive or random touches every kind in `make test`, and all of it by name.
+
+A long form is one of `KINDS`; `pytest --long KIND` runs the tests that have one, in it, and nothing else. What they draw at
+random goes on from run to run: the number of the run is the seed, told at its beginning, and `--run N` is that run again.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+KINDS = {
+    "faults": "kills and crashes at every step, on every engine, and on a scheduler of Airflow",
+    "fuzz": "properties with many examples",
+    "attacks": "large and many attacks on what was released",
+}
+RUNS = "noren/long-forms"
+
+
+class Chosen:
+    """The form of this run."""
+
+    kind: str | None = None
+    run: int = 0
+
+
+def is_long(kind):
+    """Whether this run is the long form of a kind."""
+    return Chosen.kind == kind
+
+
+def long_only(kind, *values, **more):
+    """A case of a table that stands in the long form alone: `pytest.param` with its kind."""
+    return pytest.param(*values, marks=pytest.mark.long(kind), **more)
+
+
+def counted(kind, short, long):
+    """Seeds: the first ones in short, in long as many more as none of its runs has tried before."""
+    return range(Chosen.run * long, (Chosen.run + 1) * long) if is_long(kind) else range(short)
+
+
+def examples(short, long, kind="fuzz"):
+    """Mark a property: the number of its examples in both forms."""
+
+    def marked(test):
+        found = settings(
+            max_examples=long if is_long(kind) else short, deadline=None, suppress_health_check=list(HealthCheck)
+        )(test)
+        return pytest.mark.both(kind)(found)
+
+    return marked
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", choices=KINDS, help="run the long form of what has one, and nothing else")
+    parser.addoption("--run", type=int, help="the number of the run of a long form: it seeds what is drawn at random")
+
+
+@pytest.hookimpl(tryfirst=True)  # before hypothesis asks for its seed
+def pytest_configure(config):
+    config.addinivalue_line("markers", f"long(kind): stands in the long form alone, one of {', '.join(KINDS)}")
+    config.addinivalue_line("markers", "both(kind): has a short form and a long one")
+    Chosen.kind = config.getoption("long")
+    if Chosen.kind is None:
+        return
+    given = config.getoption("run")
+    Chosen.run = _next(config) if given is None else given
+    config.option.run = Chosen.run  # which pytest-xdist hands to its workers
+    config.option.hypothesis_seed = str(Chosen.run)
+
+
+def _next(config):
+    """Count the runs of a long form on this machine, this one among them."""
+    runs = config.cache.get(RUNS, {})
+    number = runs.get(Chosen.kind, 0) + 1
+    config.cache.set(RUNS, runs | {Chosen.kind: number})
+    return number
+
+
+def pytest_report_header():
+    if Chosen.kind is None:
+        return f"short forms; long ones: {', '.join(f'make {kind}' for kind in KINDS)}"
+    return f"{Chosen.kind}, the long form: {KINDS[Chosen.kind]}; run {Chosen.run}, again with RUN={Chosen.run}"
+
+
+def pytest_collection_modifyitems(config, items):
+    kept, left = [], []
+    for item in items:
+        only = {mark.args[0] for mark in item.iter_markers("long")}
+        kinds = only | {mark.args[0] for mark in item.iter_markers("both")}
+        unknown = kinds - KINDS.keys()
+        assert not unknown, f"{item.nodeid}: unknown long forms {sorted(unknown)}; known: {sorted(KINDS)}"
+        (kept if (not only if Chosen.kind is None else Chosen.kind in kinds) else left).append(item)
+    items[:] = kept
+    if left and "PYTEST_XDIST_WORKER" not in os.environ:
+        config.hook.pytest_deselected(items=left)
