@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from harness.homes import copied
+from harness.stages import Stages
 
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.intake import Arrival, Surroundings, take_in
@@ -175,6 +176,18 @@ def setting(world, policies, tmp_path):
     ledger = Ledger.of(place)
     yield Setting(place, policies, ledger)
     ledger.close()
+
+
+@pytest.fixture(scope="session")
+def stages(once, world, policies):
+    """Homes with a shipped release of the month, built, gated or approved: each made once a run."""
+    return Stages(once, world, policies)
+
+
+@pytest.fixture
+def reached(stages, setting):
+    """Continues in the setting's home from a release that was built, gated or approved; gives the candidate."""
+    return partial(stages.continued, setting)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -23,7 +25,7 @@ from anonymization.keys import public_text
 from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import add_optouts, optouts
 from anonymization.release.decision import Outcome
-from anonymization.release.ledger import EntryKind
+from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
 from jobs.build import build
@@ -35,17 +37,13 @@ OFFICER = "demo-officer"
 
 
 @pytest.fixture
-def gated(setting):
-    candidate = build(setting, "monthly-audience", "2026-10")
-    result = gate(setting, candidate.id)
-    assert result.opened, result.reasons
-    return candidate
+def gated(reached):
+    return reached("monthly-audience", "gated")
 
 
 @pytest.fixture
-def approved(setting, gated, approve):
-    approve(setting, gated)
-    return gated
+def approved(reached):
+    return reached("monthly-audience", "approved")
 
 
 def test_the_whole_path(setting, approved, publish_it):
@@ -237,17 +235,14 @@ def test_of_two_publishers_one_wins(setting, approved, race_to_publish):
 
 
 def test_a_locked_database_is_a_clear_error(setting, approved, monkeypatch, publish_it):
-    holder = sqlite3.connect(setting.home.root / "noren.db", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(
-        setting.ledger._engine.dialect,
-        "create_connect_args",
-        lambda _: ([str(setting.home.root / "noren.db")], {"timeout": 0.1}),
-    )
-    setting.ledger._engine.dispose()
-    with pytest.raises(NorenError, match="nothing was changed"):
-        publish_it(setting, approved)
-    holder.close()
+    monkeypatch.setattr("anonymization.release.ledger.PATIENCE", 0.1)
+    with (
+        contextlib.closing(sqlite3.connect(setting.home.root / "noren.db", isolation_level=None)) as holder,
+        contextlib.closing(Ledger.of(setting.home)) as ledger,
+    ):
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NorenError, match="nothing was changed"):
+            publish_it(replace(setting, ledger=ledger), approved)
 
 
 def test_the_ledger_is_append_only_and_chained(setting, approved, publish_it):

@@ -11,7 +11,6 @@ import json
 import os
 import pickle
 import shutil
-from pathlib import Path
 
 import pytest
 
