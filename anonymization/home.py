@@ -132,6 +132,11 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
+def files_of(path: Path, parts: int) -> tuple[Path, ...]:
+    """Return the paths of what is written under one name, one a part: `a.parquet`, `a-1.parquet`, ..."""
+    return (path, *(path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, parts)))
+
+
 @contextmanager
 def locked(path: Path, *, shared: bool = False, patience: float | None = None) -> Iterator[bool]:
     """Hold a lock file, 0600; yields whether it could be held. A process that ends lets go of it, however it ends.

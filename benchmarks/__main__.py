@@ -26,13 +26,13 @@ from anonymization.tables.tabulate import tabulate
 from benchmarks import disclosure, microdata, scale, scheduling
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
 from benchmarks.spark_by_hand import BY_HAND
-from jobs.build import find_inputs, opened_events, plan_release
-from jobs.demo import RELEASES
-from jobs.generate import MONTH, generate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
+from jobs.inputs import find_inputs, opened_events, plan_release
 from jobs.protection import suppressed
 from jobs.setting import policy_folder
+from jobs.synthetic.month import MONTH, generate
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
+from jobs.walk import RELEASES
 
 MOST_ROWS = 10_000_000
 """Of the k-anonymity that is measured; of events there may be more."""

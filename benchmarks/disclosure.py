@@ -25,12 +25,12 @@ from anonymization.tables.model import CONFIDENTIAL
 from benchmarks import methods, together
 from benchmarks.linked import linked_cells, never_alone
 from benchmarks.measure import ROOT, Cost, apart, now, since
-from jobs.demo import RELEASES
-from jobs.generate import generate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
-from jobs.protect import Asked, Done, protect_table
 from jobs.setting import policy_folder
+from jobs.synthetic.month import generate
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
+from jobs.verbs.protect import Asked, Done, protect_table
+from jobs.walk import RELEASES
 
 MOST_OF_A_MONTH = 300_000
 """Events of each of three months whose releases are attacked together."""

@@ -15,17 +15,17 @@ import pandas as pd
 from anonymization.errors import NorenError
 from anonymization.home import Home
 from anonymization.policy.load import Policies
+from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables.model import FREE, SafeTable, Table
 from anonymization.tables.noise import drawn, require_bounds
-from anonymization.tables.period import parse_period
 from anonymization.tables.spec import Plan, resolve
 from anonymization.tables.tabulate import tabulate
 from benchmarks.measure import Cost, now, since
-from jobs.build import find_inputs, opened_events
-from jobs.generate import MONTH
+from jobs.inputs import find_inputs, opened_events
 from jobs.protection import suppressed, with_noise
+from jobs.synthetic.month import MONTH
 
 ROW = "  {:<46}{:>10}{:>9}{:>9}{:>11}{:>9}"
 HEAD = ROW.format("persons of each cell", "cells", "kept", "persons", "mean error", "CPU s")

@@ -32,8 +32,8 @@ from anonymization.microdata.loss import Metric
 from anonymization.microdata.recoding import recode_locally
 from benchmarks.measure import ROOT, ROW, Cost, apart, connected, now, show, since
 from benchmarks.tools import side_by_side
-from jobs.anonymize import anonymize
 from jobs.anonymize_request import Request
+from jobs.verbs.anonymize import anonymize
 
 ATTRIBUTES = (
     "sex", "age", "race", "marital-status", "education", "native-country", "workclass", "occupation", "salary-class",

@@ -20,11 +20,11 @@ from anonymization.tables.model import REST, TOTAL, SafeTable, Table
 from anonymization.tables.spec import Plan
 from anonymization.tables.tabulate import tabulate
 from anonymization.tables.withheld import withhold
-from jobs.build import find_inputs, opened_events, plan_release
-from jobs.generate import MONTH, generate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
+from jobs.inputs import find_inputs, opened_events, plan_release
 from jobs.setting import policy_folder
+from jobs.synthetic.month import MONTH, generate
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
 
 RELEASE = "population-by-place"
 ROW = "  {:<34}{:>16}{:>16}{:>16}"

@@ -21,13 +21,13 @@ from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.tables import tabulate
-from jobs.build import find_inputs, opened_events, plan_release
-from jobs.demo import RELEASES
-from jobs.generate import MONTH, generate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
+from jobs.inputs import find_inputs, opened_events, plan_release
 from jobs.protection import suppressed
 from jobs.setting import policy_folder
+from jobs.synthetic.month import MONTH, generate
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
+from jobs.walk import RELEASES
 
 ROW = "  {:<58}{:>9}{:>8}{:>8}"
 CALLS = ("register", "create", "view", "fetch", "write_parquet", "drop", "read_lines", "read_csv", "read_parquet")

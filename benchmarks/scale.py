@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from anonymization.deidentify.taken import known_files
 from anonymization.engine import open_engine
 from anonymization.home import Home
 from anonymization.policy.load import Policies
@@ -29,10 +30,9 @@ from anonymization.tables.model import Table
 from anonymization.tables.tabulate import tabulate
 from benchmarks.measure import Cost, apart, between, show
 from benchmarks.spark_by_hand import BY_HAND
-from jobs.build import find_inputs, opened_events, plan_release
-from jobs.generate import MONTH
-from jobs.intake import known_files
+from jobs.inputs import find_inputs, opened_events, plan_release
 from jobs.protection import suppressed
+from jobs.synthetic.month import MONTH
 
 MASTER = "local[2]"
 HAND_TARGET, SPARK_TARGET, SCAN_TARGET, GROWTH_TARGET, MEMORY_TARGET = 1.05, 10, 2, 11, 1.1

@@ -13,11 +13,11 @@ from anonymization.release.ledger import Ledger
 from anonymization.release.package import read_package
 from anonymization.tables.model import TOTAL
 from benchmarks.measure import now, since
-from jobs.audit import attack
-from jobs.demo import RELEASES, open_demo, release
-from jobs.generate import generate
-from jobs.intake import arrivals, run_intake
 from jobs.setting import Setting, policy_folder
+from jobs.synthetic.month import generate
+from jobs.verbs.audit import attack
+from jobs.verbs.intake import arrivals, run_intake
+from jobs.walk import RELEASES, open_demo, release
 
 MONTHS, CORRECTED = ("2026-08", "2026-09", "2026-10"), "2026-09"
 SEEDS = (2, 1, 0)

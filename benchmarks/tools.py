@@ -195,7 +195,7 @@ def _failed(ran: Ran) -> str:
 
 
 def _noren(*words: object) -> Ran:
-    return command([sys.executable, "-m", "jobs.cli", *map(str, words)], limit=LIMIT)
+    return command([sys.executable, "-m", "jobs", *map(str, words)], limit=LIMIT)
 
 
 def _other(script: str, *words: object) -> Ran:

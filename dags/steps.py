@@ -103,7 +103,7 @@ def _command(verb: str, *words: str) -> tuple[list[str], dict[str, str]]:
     if engine not in ENGINES:
         raise AirflowFailException(f"Airflow's variable noren_engine is {engine!r}; allowed: {', '.join(ENGINES)}")
     if engine == "duckdb":
-        return [sys.executable, "-m", f"jobs.{verb}", *words], dict(os.environ)
+        return [sys.executable, "-m", "jobs", verb, *words], dict(os.environ)
     return _submitted(verb, *words, "--engine", engine)
 
 
@@ -111,11 +111,11 @@ def _submitted(verb: str, *words: str) -> tuple[list[str], dict[str, str]]:
     """A step by `spark-submit`, with the Python that Noren is installed in, and a Java that Spark can use."""
     from anonymization.engine.java import java_home  # noqa: PLC0415 - only here
 
-    script = Path(jobs.__path__[0]) / f"{verb}.py"
+    script = Path(jobs.__path__[0]) / "__main__.py"
     beside = Path(sys.executable).parent / "spark-submit"  # where pip puts it
     submit = str(beside) if beside.exists() else "spark-submit"
     python = dict.fromkeys(("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"), sys.executable)
     java = {"JAVA_HOME": str(java_home(home() / "temporary" / "java"))}
-    return [submit, "--master", Variable.get("noren_master", default=LOCAL), str(script), *words], {
+    return [submit, "--master", Variable.get("noren_master", default=LOCAL), str(script), verb, *words], {
         **python, **os.environ, **java,
     }  # fmt: skip

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from anonymization.deidentify.intake import Taken
-from jobs.intake import IntakeRun, totals
+from anonymization.deidentify.taken import IntakeRun, Taken, totals
+
+OUT = Console(soft_wrap=True)
 
 
 def bar(console: Console) -> Progress:

@@ -8,7 +8,7 @@ from pathlib import Path
 from anonymization.engine.tabular import Tabular, TabularEngine
 from anonymization.errors import InputError
 from anonymization.microdata.criteria import Distance
-from anonymization.microdata.hierarchy import Hierarchy, read_hierarchy
+from anonymization.microdata.hierarchy import MISSING, Hierarchy, read_hierarchy
 from anonymization.microdata.rules import dates, intervals, mesh, networks, prefixes
 
 _NUMBERS: dict[str, Callable[[str, Sequence[str], Sequence[int] | None], Hierarchy]] = {
@@ -67,6 +67,15 @@ def sensitive_hierarchy(folder: Path, attribute: str, distance: Distance | None)
     if distance is Distance.HIERARCHICAL or (distance is Distance.ORDERED and path.exists()):
         return read_hierarchy(path, attribute)
     return None
+
+
+def default_distance(engine: TabularEngine, table: Tabular, column: str) -> Distance:
+    """Return the ordered distance where a column's values are numbers, two different ones at least, else the equal."""
+    values = [value for value in engine.distinct(table, [column])[0] if value != MISSING]
+    try:
+        return Distance.ORDERED if len({float(value) for value in values}) > 1 else Distance.EQUAL
+    except ValueError:
+        return Distance.EQUAL
 
 
 def _by_rule(path: Path, attribute: str, values: Sequence[str]) -> Hierarchy:

@@ -30,9 +30,3 @@ def check_mart(setting: Setting) -> None:
     """
     if missing := behind(setting.home, setting.ledger):
         raise NorenError(f"{missing} version(s) are not as the ledger says; run `noren mart`")
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("mart")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from anonymization.errors import PolicyRefusal
 from anonymization.keys import PeriodKeys
+from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Suppression
 from anonymization.release.budget import price, require_left
 from anonymization.release.draws import draw_digest, store_draw, stored_draw
@@ -13,7 +14,6 @@ from anonymization.release.methods import claim, require_one_method
 from anonymization.tables.cellkey import perturbed
 from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.noise import drawn
-from anonymization.tables.period import Period
 from anonymization.tables.sheets import Issue
 from anonymization.tables.spans import unpinned
 from anonymization.tables.spec import Plan

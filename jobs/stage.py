@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ FAULT = 3
 """Exit code of an error that nobody foresaw: not 1, which says that a check refused."""
 BY_SIGNAL = 128
 """A shell's exit code of a process that a signal ended is so much more than the signal's number."""
+FLAG = "--verdict"
 FILE, TOLD = "noren.verdict", "noren.told"
 
 
@@ -41,13 +42,29 @@ def _keep(ctx: click.Context, param: click.Parameter, path: Path | None) -> None
 
 
 verdict_option = click.option(
-    "--verdict",
+    FLAG,
     type=click.Path(path_type=Path, dir_okay=False),
     is_eager=True,
     expose_value=False,
     callback=_keep,
     help="Where to write, as JSON, how the verb ended; see docs/running.md.",
 )
+
+
+def verdict_first(words: Sequence[str]) -> list[str]:
+    """Return a command's words with `--verdict FILE` before the verb, where a scheduler put it among the verb's own."""
+    front: list[str] = []
+    left, rest = iter(words), list[str]()
+    for word in left:
+        if word == "--":
+            rest += [word, *left]
+        elif word == FLAG and (value := next(left, None)) is not None:
+            front += [word, value]
+        elif word.startswith(f"{FLAG}="):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
 
 
 def tell(*, policy_digest: str | None = None, reasons: list[str] | None = None, **result: object) -> None:
@@ -143,25 +160,3 @@ def _told_when_terminated(record: _Record) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def run_stage(verb: str) -> None:
-    """Run a verb of the command, with its own flags and `--verdict` among them; ends the process."""
-    from jobs.cli import main  # noqa: PLC0415 - which imports this module
-
-    # a script's folder comes first on the path: jobs/ would give its modules' names to everything imported from here
-    sys.path[:] = [path for path in sys.path if not path or Path(path).resolve() != Path(__file__).resolve().parent]
-
-    def run(verdict: str | None, words: tuple[str, ...]) -> None:
-        main.main(["--verdict", verdict, verb, *words] if verdict is not None else [verb, *words], prog_name="noren")
-
-    click.Command(
-        None,
-        callback=run,
-        params=[
-            click.Option(["--verdict"], metavar="FILE"),
-            click.Argument(["words"], nargs=-1, type=click.UNPROCESSED),
-        ],
-        context_settings={"ignore_unknown_options": True},
-        add_help_option=False,
-    ).main()

@@ -24,9 +24,8 @@ from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.intake import Arrival, Surroundings, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
-from anonymization.engine.base import files_of
 from anonymization.errors import NorenError
-from anonymization.home import Home
+from anonymization.home import Home, files_of
 from anonymization.keys import PeriodKeys, load_private_key
 from anonymization.policy.load import load_policies
 from anonymization.policy.sources import PersonColumn
@@ -35,12 +34,12 @@ from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import Ledger
 from anonymization.release.publish import publish
 from anonymization.tables import suppression
-from jobs.demo import OFFICER, open_demo
-from jobs.gate import gate
-from jobs.generate import generate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
 from jobs.setting import Setting
+from jobs.synthetic.month import generate
+from jobs.verbs.gate import gate
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
+from jobs.walk import OFFICER, open_demo
 
 pytest_plugins = ["harness.costs", "harness.forms", "harness.once"]
 ROOT = Path(__file__).parent.parent

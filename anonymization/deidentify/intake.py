@@ -12,7 +12,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -25,15 +25,13 @@ from anonymization.deidentify.identifiers import Month, make_pseudonyms, registe
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, open_raw
 from anonymization.deidentify.screening import Screened, content_digest, screen
+from anonymization.deidentify.taken import NAME, Taken, known_intake
 from anonymization.deidentify.treatments import UNKNOWN
-from anonymization.engine.base import Engine, files_of
-from anonymization.errors import SourceError
-from anonymization.home import Home, private_folder
+from anonymization.engine.base import Engine
+from anonymization.home import Home, files_of, private_folder
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import Format, PersonColumn, Source, Treatment
 
-NAME = 16
-"""Hex digits of a content digest that name a file's events."""
 COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
 BLANK_LINE = "blank line"
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
@@ -77,46 +75,6 @@ class Surroundings:
         return max(self.first_day, self.kept_from or self.first_day)
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What became of one file; the metrics file beside its events.
-
-    Attributes:
-        again: the content was taken in before, and nothing was done.
-        unknown: event columns in which rows say `unknown`, with their number.
-        codes: distinct codes seen in each coded column.
-        removed: rows whose search keyword held personal data and was given up, by kind.
-        peak_memory: of the whole process so far, in bytes.
-        parts: number of Parquet files that hold the events (see `engine.base.files_of`).
-    """
-
-    source: str
-    arrived: str
-    file: str
-    digest: str
-    read: int
-    accepted: int
-    crawlers: int
-    quarantined: dict[str, int]
-    dropped: dict[str, int]
-    undeclared: list[str]
-    unknown: dict[str, int]
-    codes: dict[str, list[str]]
-    first_day: int | None
-    last_day: int | None
-    seconds: float
-    peak_memory: int
-    removed: dict[str, int] = field(default_factory=dict)
-    again: bool = False
-    parts: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse to exist unless every row is accounted for."""
-        total = self.accepted + sum(self.quarantined.values()) + sum(self.dropped.values())
-        if total != self.read:
-            raise SourceError(f"{self.file}: {self.read} rows read, {total} accounted for; nothing was taken in")
-
-
 def take_in(arrival: Arrival, around: Surroundings) -> Taken:
     """Take one file in and return what became of its rows.
 
@@ -145,13 +103,6 @@ def take_in(arrival: Arrival, around: Surroundings) -> Taken:
         if screened.readable != arrival.path:
             screened.readable.unlink()
     return taken
-
-
-def known_intake(home: Home, source: str, digest: str) -> Taken | None:
-    """Return what became of a content that was taken in before, under whatever name and day."""
-    for path in home.events.glob(f"source={source}/arrived=*/{digest[:NAME]}.json"):
-        return Taken(**json.loads(path.read_text(encoding="utf-8")))
-    return None
 
 
 def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, started: float) -> Taken:

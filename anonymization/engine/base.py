@@ -79,11 +79,6 @@ class Engine(Protocol):
         """Close the engine."""
 
 
-def files_of(path: Path, parts: int) -> tuple[Path, ...]:
-    """Return the paths of what is written under one name, one a part: `a.parquet`, `a-1.parquet`, ..."""
-    return (path, *(path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, parts)))
-
-
 def private_folder_of_this_run(temporary: Path, engine: str) -> Path:
     """Return a new private folder for what an engine spills; what runs that are over left behind is removed.
 

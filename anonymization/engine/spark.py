@@ -12,11 +12,12 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.engine.base import Work, files_of, normalized, private_folder_of_this_run, wiped
+from anonymization.engine.base import Work, normalized, private_folder_of_this_run, wiped
 from anonymization.engine.portable import render
 from anonymization.engine.spark_errors import guarded
 from anonymization.engine.spark_session import Context
 from anonymization.errors import SourceError
+from anonymization.home import files_of
 
 
 class SparkEngine:

@@ -12,9 +12,9 @@ from decimal import Decimal
 
 from anonymization.errors import IntegrityError, PolicyRefusal
 from anonymization.policy.model import PrivacyBudget
+from anonymization.policy.periods import Period
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.release.ledger import EntryKind, Spending, Transaction
-from anonymization.tables.period import Period
 
 AMOUNTS = ("rho", "delta")
 

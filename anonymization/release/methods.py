@@ -14,11 +14,11 @@ from anonymization.errors import PolicyRefusal
 from anonymization.keys import PeriodKeys
 from anonymization.policy.decide import OUTSIDE
 from anonymization.policy.model import Recipient
+from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, Method
 from anonymization.policy.releases import Release
 from anonymization.release.candidate import Request
 from anonymization.release.ledger import EntryKind, Transaction
-from anonymization.tables.period import Period
 
 
 def claim(release: Release, period: Period, recipient: Recipient, keys: PeriodKeys) -> dict[str, Any]:

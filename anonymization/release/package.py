@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 from anonymization.errors import IntegrityError
 from anonymization.home import private_folder
 from anonymization.policy.decide import Clause
+from anonymization.policy.periods import EPOCH, Period
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.release.texts import notice, protection_block, readme
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure, SafeTable
-from anonymization.tables.period import EPOCH, Period
 from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan
 

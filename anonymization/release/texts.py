@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anonymization.policy.decide import Clause
+from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 from anonymization.policy.releases import Release
 from anonymization.tables.model import REST, TOTAL, SafeTable
-from anonymization.tables.period import Period
 
 UNIT = "a person in a calendar month"
 """What differential privacy protects: everything that one person did in it."""

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from anonymization.policy.crosscheck import DAY, DAY_TYPE, WEEK
+from anonymization.policy.periods import EPOCH, Period
 from anonymization.policy.releases import DimensionKind
 from anonymization.tables.calendar import DAY_OFF, days_off, iso_day, iso_week
 from anonymization.tables.model import TOTAL, Dimension
-from anonymization.tables.period import EPOCH, Period
 
 TIME = "time"
 REST = "rest of "

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import holidays
 
-from anonymization.tables.period import EPOCH, Period
+from anonymization.policy.periods import EPOCH, Period
 
 WEEKDAY, DAY_OFF = "weekday", "day-off"
 SATURDAY = 5

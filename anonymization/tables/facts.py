@@ -12,10 +12,10 @@ from typing import Protocol
 
 from anonymization.engine.portable import literal
 from anonymization.policy.crosscheck import DAY_TYPE, MESH, WEEK
+from anonymization.policy.periods import Period
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.tables.model import Dimension, Measure
-from anonymization.tables.period import Period
 from anonymization.tables.spec import Plan
 
 LINKS = "link_map"

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from anonymization.disclosure.system import Booleans, Floats
+from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, Method
 from anonymization.tables.cellkey import bounds
 from anonymization.tables.model import FREE, Dimension, Measure, SafeTable, Table, cell_text
-from anonymization.tables.period import Period
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,14 @@ import requests
 from anonymization.errors import InputError
 from anonymization.home import Home, locked, private_folder, private_part
 from jobs.airflow_answers import PASSWORD_FILE, URL, USER
-from jobs.demo import open_demo
-from jobs.init import initialize
 from jobs.services.databases import AIRFLOW, NOREN
 from jobs.services.postgres import Postgres
 from jobs.services.processes import LOCAL, Process, ServiceError, end, free_port, start, telling_line
 from jobs.services.roles import DEMO_LOGINS, SERVICE
 from jobs.services.settings import airflow_settings
 from jobs.setting import DEMO_OFFICERS, enrol_in_demo, policy_folder
+from jobs.verbs.init import initialize
+from jobs.walk import open_demo
 
 PORT, DATABASE_PORT = 8080, 5433
 HEALTHY_WITHIN = 240.0
@@ -286,7 +286,7 @@ def scheduled_month(now: datetime) -> str:
 
 
 _AIRFLOW = (sys.executable, "-m", "airflow")
-_NOREN = (sys.executable, "-m", "jobs.cli")
+_NOREN = (sys.executable, "-m", "jobs")
 
 
 def _surroundings() -> dict[str, str]:

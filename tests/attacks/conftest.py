@@ -9,11 +9,11 @@ import pytest
 
 from anonymization.home import Home
 from anonymization.release.ledger import Ledger
-from jobs.build import build
-from jobs.demo import RELEASES
-from jobs.gate import gate
-from jobs.review import review
+from jobs.dossier import review
 from jobs.setting import Setting
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.walk import RELEASES
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import ProtectionError
+from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit import audit
 from anonymization.tables.calendar import iso_week
 from anonymization.tables.inside import unmet_needs
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.period import parse_period
 from anonymization.tables.sheets import Issue
 from anonymization.tables.suppression import protect
 from anonymization.tables.unsafe import Rules

@@ -14,10 +14,10 @@ import jobs.attacks
 import jobs.protection
 from anonymization.errors import AuditUnfinished, IntegrityError
 from anonymization.policy.load import load_policies
-from jobs.audit import attack
-from jobs.build import build
-from jobs.demo import RELEASES
-from jobs.gate import gate
+from jobs.verbs.audit import attack
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.walk import RELEASES
 
 pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"

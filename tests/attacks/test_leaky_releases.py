@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 
 import jobs.attacks
-import jobs.build
 import jobs.protection
+import jobs.verbs.build
 from anonymization.disclosure.secondary import Pattern
 from anonymization.tables import linked, merged, suppression
 from anonymization.tables.cube import Cube
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL
 from anonymization.tables.spec import with_codes
 from anonymization.tables.unsafe import Rules
-from jobs.audit import attack
-from jobs.build import build
-from jobs.gate import gate
+from jobs.verbs.audit import attack
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
 
 pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"
@@ -248,7 +248,7 @@ def plant(monkeypatch):
     """Lets the build publish what a change makes of the safe tables."""
 
     def plant(change):
-        honest = jobs.build.protected_tables
+        honest = jobs.verbs.build.protected_tables
 
         def leaky(setting, plan, privacy, tables):
             true = tables()
@@ -257,7 +257,7 @@ def plant(monkeypatch):
             changed = [replace(s, frame=change(s.frame.copy(), t.frame)) for s, t in pairs]
             return replace(done, tables=tuple(with_codes_of_rows(table) for table in changed))
 
-        monkeypatch.setattr(jobs.build, "protected_tables", leaky)
+        monkeypatch.setattr(jobs.verbs.build, "protected_tables", leaky)
 
     return plant
 
@@ -321,7 +321,7 @@ def of_no_width(problem):
     return replace(problem.needs, width=0 * problem.needs.width, reach=0 * problem.needs.reach)
 
 
-ALL_AXES, SAFE_PLACES, EXACT = Cube.relations, merged.safe_places, jobs.build.tabulate
+ALL_AXES, SAFE_PLACES, EXACT = Cube.relations, merged.safe_places, jobs.verbs.build.tabulate
 
 
 def first_axis_alone(cube, cells):
@@ -357,7 +357,7 @@ FAULTS = {
     "measures taken apart": Fault("service-usage", ((linked, "_between_measures", lambda *_: []), UNWATCHED), "candidate_audit"),
     "one axis alone": Fault("service-usage", ((Cube, "relations", first_axis_alone), UNWATCHED), "candidate_audit"),
     "places from half the threshold on": Fault("population-by-place", ((merged, "safe_places", half_as_safe),), "candidate_cells"),
-    "persons counted by a sketch": Fault("search-trends", ((jobs.build, "tabulate", sketched),), "candidate_cells"),
+    "persons counted by a sketch": Fault("search-trends", ((jobs.verbs.build, "tabulate", sketched),), "candidate_cells"),
 }  # fmt: skip
 
 

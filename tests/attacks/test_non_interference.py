@@ -13,12 +13,12 @@ import pytest
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.release.ledger import Ledger
-from jobs.build import build
-from jobs.demo import RELEASES
-from jobs.generate import generate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
 from jobs.setting import Setting
+from jobs.synthetic.month import generate
+from jobs.verbs.build import build
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
+from jobs.walk import RELEASES
 
 pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD, EVENTS, SEED, PERSONS = "2026-10", 60_000, 9, 40

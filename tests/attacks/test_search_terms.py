@@ -13,11 +13,11 @@ from anonymization.deidentify.keywords import normalized, personal_data
 from anonymization.home import Home
 from anonymization.release.ledger import Ledger
 from anonymization.release.package import read_package
-from jobs.build import build
-from jobs.gate import gate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
 from jobs.setting import Setting
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
 
 TOKYO = timezone(timedelta(hours=9))
 PERIOD, SEARCHING, EACH = "2026-10", 60, 40

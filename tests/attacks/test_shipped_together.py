@@ -13,8 +13,8 @@ from anonymization.home import Home
 from anonymization.release.package import issue_of, read_package
 from anonymization.tables.audit import audit
 from benchmarks.together import CORRECTED, LATE, MONTHS, released
-from jobs.audit import attack
-from jobs.demo import RELEASES
+from jobs.verbs.audit import attack
+from jobs.walk import RELEASES
 
 pytestmark = pytest.mark.slow
 QUICK = ("monthly-audience", "search-trends", "web-audience", "population-by-place")

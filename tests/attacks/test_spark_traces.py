@@ -16,8 +16,8 @@ from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.release.choices import add_optouts
 from anonymization.release.ledger import Ledger
-from jobs.generate import generate
-from jobs.init import initialize
+from jobs.synthetic.month import generate
+from jobs.verbs.init import initialize
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("attacks")]
 MONTH, OPTED = "2026-10", "c0ffee1234567890a"
@@ -43,7 +43,7 @@ def register(self, name, table):
     self._create(name, lambda: self._session.sql(rows))
 SparkEngine.register = register
 """
-RUN = "from jobs.cli import main; main(['intake', '--source', 'searches', '--engine', 'spark', '--master', 'local[2]'])"
+RUN = "from jobs.__main__ import main; main(['intake', '--source', 'searches', '--engine', 'spark', '--master', 'local[2]'])"
 
 
 def spellings(secret):

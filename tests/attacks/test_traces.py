@@ -12,8 +12,8 @@ import pytest
 
 from anonymization.release.package import read_package, table_csv, write_package
 from anonymization.tables.model import CONFIDENTIAL
-from jobs.build import plan_release
-from jobs.demo import RELEASES
+from jobs.inputs import plan_release
+from jobs.walk import RELEASES
 
 pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"

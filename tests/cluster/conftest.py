@@ -156,7 +156,7 @@ def start(cluster, tmp_path):
         folder = tmp_path / f"stage-{len(stages)}"
         folder.mkdir()
         named = {"NOREN_HOME": str(home.root), "NOREN_POLICIES": str(policies.folder)}
-        command = [sys.executable, "-m", "jobs.cli", verb, *words, "--engine", "spark"]
+        command = [sys.executable, "-m", "jobs", verb, *words, "--engine", "spark"]
         stage = Stage([*command, "--master", master or cluster.master], cluster.environment | named | changed, folder)
         stages.append(stage)
         return stage

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from anonymization.deidentify.taken import known_files
 from anonymization.home import Home
-from jobs.build import build
-from jobs.intake import known_files
+from jobs.verbs.build import build
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
 RELEASE = ("web-audience", "--period", "2026-10")

@@ -12,9 +12,9 @@ from anonymization.home import Home
 from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import optouts
 from anonymization.release.ledger import EntryKind, Ledger
-from jobs.build import build
-from jobs.demo import open_demo
-from jobs.generate import generate
+from jobs.synthetic.month import generate
+from jobs.verbs.build import build
+from jobs.walk import open_demo
 
 pytestmark = pytest.mark.slow
 DAY = "2026-10-05"

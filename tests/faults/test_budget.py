@@ -15,9 +15,9 @@ from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.home import Home
 from anonymization.release.budget import account_lines, require_left, spend
 from anonymization.release.ledger import EntryKind, Ledger
-from jobs.build import build
-from jobs.gate import gate
-from jobs.init import initialize
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.verbs.init import initialize
 
 pytestmark = pytest.mark.xdist_group("world")
 TITLE = {"en": "x", "ja": "x"}

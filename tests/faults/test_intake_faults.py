@@ -14,14 +14,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-import jobs.intake
+import jobs.verbs.intake
+from anonymization.deidentify.taken import known_files
 from anonymization.errors import InputError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
-from jobs.build import build
-from jobs.generate import generate
-from jobs.init import initialize
-from jobs.intake import arrivals, known_files, run_intake
+from jobs.synthetic.month import generate
+from jobs.verbs.build import build
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
 
 pytestmark = pytest.mark.xdist_group("intake")
 
@@ -53,7 +54,7 @@ def contents(home):
 def intake_process(home):
     environment = {**os.environ, "NOREN_HOME": str(home.root)}
     return subprocess.Popen(
-        [sys.executable, "-m", "jobs.cli", "intake"],
+        [sys.executable, "-m", "jobs", "intake"],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -82,7 +83,7 @@ def test_killed_at_any_moment_and_taken_up_again(landed, policies, tmp_path):
 
 def test_a_source_in_other_hands_is_left_to_them(landed, policies, tmp_path):
     home = copied(landed, tmp_path / "two")
-    with jobs.intake._alone(home, "clicks") as held:
+    with jobs.verbs.intake._alone(home, "clicks") as held:
         assert held
         run = run_intake(home, policies, arrivals(home, policies), optouts=[])
     assert run.failures == (("clicks", "another intake is taking this source in; it was left to that one"),)

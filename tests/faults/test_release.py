@@ -28,9 +28,9 @@ from anonymization.release.decision import Outcome
 from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
-from jobs.build import build
-from jobs.gate import gate
-from jobs.review import review
+from jobs.dossier import review
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
 
 pytestmark = pytest.mark.xdist_group("world")
 OFFICER = "demo-officer"

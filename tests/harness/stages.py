@@ -12,10 +12,10 @@ from anonymization.keys import load_private_key
 from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import Ledger
-from jobs.build import build
-from jobs.demo import OFFICER
-from jobs.gate import gate
 from jobs.setting import Setting
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.walk import OFFICER
 
 STAGES = ("built", "gated", "approved")
 PERIOD = "2026-10"

@@ -68,7 +68,7 @@ def retaken(world, policies, once):
         settings.write_text(SETTINGS)
         named = {"NOREN_HOME": str(home.root), "NOREN_POLICIES": str(policies.folder)}
         ended = subprocess.run(
-            [sys.executable, "-m", "jobs.cli", "intake", "--engine", "spark", "--master", "local[2]"],
+            [sys.executable, "-m", "jobs", "intake", "--engine", "spark", "--master", "local[2]"],
             env=os.environ | named | {"SPARK_CONF_DIR": str(settings.parent)}, check=False, timeout=600,
             capture_output=True, text=True,
         )  # fmt: skip

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import jobs.protection
-from jobs.build import build
+from jobs.verbs.build import build
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
 CELL_KEY = {"method": "cell_key", "minimum_count": 50}

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.build import build
-from jobs.demo import RELEASES
-from jobs.intake import known_files
+from anonymization.deidentify.taken import known_files
+from jobs.verbs.build import build
+from jobs.walk import RELEASES
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
 

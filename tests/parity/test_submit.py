@@ -13,8 +13,8 @@ import pytest
 from jobs.verdict import read_verdict
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
-BUILD = Path(__file__).parents[2] / "jobs" / "build.py"
-SUBMIT = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[1]", str(BUILD)]
+DOOR = Path(__file__).parents[2] / "jobs" / "__main__.py"
+SUBMIT = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[1]", str(DOOR), "build"]
 NO_THREADS = ["local[0]" if word == "local[1]" else word for word in SUBMIT]
 TOLD = """
 import pathlib, sys
@@ -23,7 +23,7 @@ with open_engine("spark", temporary=pathlib.Path(sys.argv[1])) as engine:
     session = engine._session
     print(session.conf.get("spark.sql.shuffle.partitions"), session.conf.get("spark.driver.memory"))
 """
-MODULE = [sys.executable, "-m", "jobs.build"]
+MODULE = [sys.executable, "-m", "jobs", "build"]
 
 
 @pytest.fixture
@@ -93,5 +93,5 @@ def test_a_submitted_setting_stands(started, tmp_path):
     script = tmp_path / "told.py"
     script.write_text(TOLD)
     own = ["--conf", "spark.sql.shuffle.partitions=5", str(script)]
-    ended, _ = started([*SUBMIT[:-1], *own], str(tmp_path / "temporary"))
+    ended, _ = started([*SUBMIT[:-2], *own], str(tmp_path / "temporary"))
     assert ended.stdout.split() == ["5", "2g"], ended.stderr

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from anonymization.errors import Refusal
 from anonymization.microdata.loss import Metric
-from jobs.anonymize import anonymize
 from jobs.anonymize_request import Request
+from jobs.verbs.anonymize import anonymize
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LABELS = st.text(st.sampled_from("ab;,\"' *é改\t"), min_size=1, max_size=4).map(str.strip).filter(bool)

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
+from anonymization.policy.periods import parse_period
 from anonymization.tables.largest import largest_of_unions
 from anonymization.tables.model import TOTAL
-from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
 from anonymization.tables.spec import resolve
 from anonymization.tables.tabulate import tabulate

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
+from anonymization.policy.periods import parse_period
 from anonymization.tables.audit import audit
 from anonymization.tables.model import TOTAL
-from anonymization.tables.period import parse_period
 from anonymization.tables.places import Candidates, Rests, asked, decide, safe_places
 from anonymization.tables.recount import recount
 from anonymization.tables.sheets import Issue

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
+from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables.facts import facts_statement
 from anonymization.tables.model import TOTAL
 from anonymization.tables.noise import drawn, margins, sensitivity, shares, whole
-from anonymization.tables.period import parse_period
 from anonymization.tables.spec import resolve
 from anonymization.tables.tabulate import tabulate
 

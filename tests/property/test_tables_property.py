@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
+from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit import audit, margins
 from anonymization.tables.inside import unmet_needs
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, Table
-from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
 from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import resolve

@@ -10,9 +10,9 @@ import yaml
 from anonymization.home import Home
 from anonymization.policy.load import load_policies
 from anonymization.release.ledger import Ledger
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
 from jobs.setting import Setting
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from jobs.cli import main
+from jobs.__main__ import main
 
 pytestmark = pytest.mark.real
 NINE = (

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from anonymization.release.package import read_package
-from jobs.build import build
-from jobs.gate import gate
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real")]
 

@@ -137,6 +137,6 @@ class Airflow:
 
     def noren(self, *words, **more):
         """Run a verb of Noren in this home, as a shell with its environment does."""
-        command = [sys.executable, "-m", "jobs.cli", *words]
+        command = [sys.executable, "-m", "jobs", *words]
         around = surroundings(self.home) | self.environment | more
         return subprocess.run(command, env=around, check=False, capture_output=True, text=True, timeout=600, cwd=ROOT)

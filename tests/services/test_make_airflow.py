@@ -131,7 +131,7 @@ def test_what_it_prints_is_true(airflow):
     with psycopg.connect(query) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("analyst",)
     (path,) = re.findall(r"in a shell +\. (.+)", said)
-    command = ["sh", "-c", f'. "{path}" && "{sys.executable}" -m jobs.cli doctor']
+    command = ["sh", "-c", f'. "{path}" && "{sys.executable}" -m jobs doctor']
     doctor = subprocess.run(
         command, env=surroundings(airflow.home), check=False, capture_output=True, text=True, timeout=120, cwd=ROOT
     )

@@ -25,14 +25,14 @@ from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.mart import sync
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
-from jobs.build import build
-from jobs.demo import OFFICER
-from jobs.gate import gate
 from jobs.mart import load_mart
 from jobs.services import postgres as postgres_server
 from jobs.services.databases import AIRFLOW, ANALYST, NOREN, OWNER
 from jobs.services.processes import LOCAL
 from jobs.setting import Setting
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.walk import OFFICER
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD, TABLE = "web-audience", "2026-10", "web_audience__visits"
@@ -434,7 +434,7 @@ def noren(home, address, *words):
     own = {"NOREN_HOME": str(home.root), "NOREN_DATABASE_URL": address}
     own |= {"NOREN_OFFICER_KEY": str(home.keys / f"{OFFICER}.key")}
     return subprocess.run(
-        [sys.executable, "-m", "jobs.cli", *words], env=os.environ | own, check=False, capture_output=True, text=True,
+        [sys.executable, "-m", "jobs", *words], env=os.environ | own, check=False, capture_output=True, text=True,
         timeout=300,
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import click
 import psycopg
 import pytest
 import yaml
@@ -24,7 +25,7 @@ from click.testing import CliRunner
 from cryptography.fernet import Fernet
 from psycopg.conninfo import conninfo_to_dict
 
-from jobs.cli import main as noren
+from jobs.__main__ import main as noren
 from jobs.services.databases import AIRFLOW, ANALYST, NOREN, OWNER, PASSWORDS, main, provide_databases
 from jobs.services.postgres import ACCESS as LOCAL_ACCESS
 from jobs.services.postgres import SETTINGS
@@ -185,7 +186,7 @@ def unknown_commands(compose, _):
         if program == "airflow":
             good = (rest[0],) in known and (len(rest) < 2 or rest[1].startswith("-") or tuple(rest[:2]) in known)
         elif program == "noren":
-            good = program in scripts and rest[0] in noren.commands
+            good = program in scripts and rest[0] in noren.list_commands(click.Context(noren))
         elif program == "python" and rest[0] == "-m":
             good = importlib.util.find_spec(rest[1]) is not None
         elif program == "spark-class":

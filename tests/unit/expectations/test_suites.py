@@ -10,10 +10,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from anonymization.deidentify.frames import intake_frames
 from expectations.gate import INTAKE_LIMITS, as_markdown, check_intake, reasons
 from expectations.library import great_expectations
 from expectations.run import SUITES, _quiet, load_suite, run_suite
-from jobs.intake import intake_frames, intake_reasons
+from jobs.verbs.intake import intake_reasons
 
 CANARY = "canary-7f3a"
 GOOD = {

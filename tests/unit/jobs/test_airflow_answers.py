@@ -20,12 +20,12 @@ from anonymization.release.decision import FILE, Outcome
 from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.verify import verify
 from jobs.airflow_answers import PASSWORD_FILE, URL, USER, Place
-from jobs.answer import record_answer
-from jobs.build import build
-from jobs.gate import gate
-from jobs.publish import publish
-from jobs.review import review
+from jobs.dossier import review
 from jobs.setting import Setting, enrol_in_demo
+from jobs.verbs.answer import record_answer
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.verbs.publish import publish
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, LOGIN = "kei", "kei@page"

@@ -15,10 +15,10 @@ from anonymization.release.verify import verify
 from anonymization.tables.cellkey import perturbed
 from anonymization.tables.model import FREE, TOTAL
 from anonymization.tables.withheld import withhold
-from jobs.audit import attack
-from jobs.build import build
-from jobs.gate import gate
-from jobs.review import review
+from jobs.dossier import review
+from jobs.verbs.audit import attack
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "audience-with-noise", "2026-10"
@@ -60,8 +60,8 @@ def frames(setting, name):
 
 def test_figures_against_the_exact_ones(noisy, monkeypatch):
     true = []
-    exact = jobs.build.tabulate
-    monkeypatch.setattr(jobs.build, "tabulate", lambda *given: true.append(exact(*given)) or true[-1])
+    exact = jobs.verbs.build.tabulate
+    monkeypatch.setattr(jobs.verbs.build, "tabulate", lambda *given: true.append(exact(*given)) or true[-1])
     figures = frames(noisy, NAME)
     ((counted,),) = true
     counts = counted.frame.set_index(counted.keys).reindex(figures.index)

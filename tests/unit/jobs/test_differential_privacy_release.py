@@ -7,19 +7,19 @@ import json
 import pytest
 from click.testing import CliRunner
 
-import jobs.build
 import jobs.protection
+import jobs.verbs.build
 from anonymization.errors import DeclarationError, InputError, IntegrityError, PolicyRefusal
 from anonymization.policy.load import load_policies
 from anonymization.release.ledger import EntryKind
 from anonymization.release.package import read_package
 from anonymization.release.verify import verify
 from anonymization.tables.model import FREE, TOTAL
-from jobs.audit import attack
-from jobs.build import build
-from jobs.cli import main
-from jobs.gate import gate
-from jobs.review import review
+from jobs.__main__ import main
+from jobs.dossier import review
+from jobs.verbs.audit import attack
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "web-audience-with-noise", "2026-10"
@@ -89,8 +89,8 @@ def test_a_draw_is_drawn_once(noisy, monkeypatch):
 def test_the_noise_is_of_the_size_that_was_declared(noisy, monkeypatch):
     """rho 0.4 over 4 margins of 2 measures; a person moves 4 cells of the finest margin: sigma**2 = 4 / (2 * 0.05)."""
     true = []
-    exact = jobs.build.tabulate
-    monkeypatch.setattr(jobs.build, "tabulate", lambda *given: true.append(exact(*given)) or true[-1])
+    exact = jobs.verbs.build.tabulate
+    monkeypatch.setattr(jobs.verbs.build, "tabulate", lambda *given: true.append(exact(*given)) or true[-1])
     noised = table(build(noisy, NAME, PERIOD))
     ((bounded,),) = true
     true_figures = bounded.frame.set_index(bounded.keys)["visitors_bounded"].reindex(noised.index)
@@ -106,8 +106,8 @@ def test_places_are_selected(declared, monkeypatch):
     protection = {"method": "differential_privacy", "rho": "0.5", "delta": "1e-7", "max_cells": 3}
     setting = declared("population-by-place", "places-with-noise", tables=PLACES, protection=protection)
     true = []
-    exact = jobs.build.tabulate
-    monkeypatch.setattr(jobs.build, "tabulate", lambda *given: true.append(exact(*given)) or true[-1])
+    exact = jobs.verbs.build.tabulate
+    monkeypatch.setattr(jobs.verbs.build, "tabulate", lambda *given: true.append(exact(*given)) or true[-1])
     candidate = build(setting, "places-with-noise", PERIOD)
     (one,) = read_package(candidate.package).tables
     ((seen,),) = true

@@ -15,17 +15,18 @@ from datetime import date
 
 import pytest
 
-import jobs.erase
+import jobs.verbs.erase
+from anonymization.deidentify.taken import known_files, logs_held
 from anonymization.errors import Refusal
 from anonymization.keys import PeriodKeys
 from anonymization.release.erasure import due, kept_from, record_erasure
 from anonymization.release.ledger import EntryKind, Ledger
-from jobs.build import build
-from jobs.erase import Erased, erase
-from jobs.intake import arrivals, known_files, logs_held, run_intake
-from jobs.microdata import write_microdata
 from jobs.setting import Setting
-from jobs.status import stages
+from jobs.verbs.build import build
+from jobs.verbs.erase import Erased, erase
+from jobs.verbs.intake import arrivals, run_intake
+from jobs.verbs.microdata import write_microdata
+from jobs.verbs.status import stages
 
 TODAY = date(2026, 11, 27)
 FIRST = date(2025, 10, 1)
@@ -169,7 +170,7 @@ def test_nothing_is_erased_where_the_policy_says_no_time(old, policies):
 
 
 def test_while_logs_are_taken_in_nothing_is_erased(old, monkeypatch):
-    monkeypatch.setattr(jobs.erase, "PATIENCE", 0.2)
+    monkeypatch.setattr(jobs.verbs.erase, "PATIENCE", 0.2)
     before = everything(old.home)
     with logs_held(old.home) as one, logs_held(old.home) as two:  # intakes of different sources hold them together
         assert one
@@ -209,7 +210,7 @@ def test_an_intake_that_waited_for_an_erasure_knows_of_it(old):
     """What it goes by, files and months, is of the time when it begins, not when it began to wait."""
     deliver(old.home, "2026-11-30", click("2025-08-31", "late"), click("2026-11-30", "new"))
     with logs_held(old.home, alone=True):
-        command = [sys.executable, "-m", "jobs.cli", "intake"]
+        command = [sys.executable, "-m", "jobs", "intake"]
         process = subprocess.Popen(command, env=os.environ | {"NOREN_HOME": str(old.home.root)}, text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         time.sleep(5)
@@ -276,7 +277,7 @@ def test_ended_at_any_step_it_is_taken_up_by_the_next_run(old, monkeypatch, at):
 
         return run
 
-    monkeypatch.setattr(jobs.erase, "_remove", ended(jobs.erase._remove))
+    monkeypatch.setattr(jobs.verbs.erase, "_remove", ended(jobs.verbs.erase._remove))
     monkeypatch.setattr(shutil, "rmtree", ended(shutil.rmtree))
     monkeypatch.setattr(PeriodKeys, "destroy", ended(PeriodKeys.destroy))
     with pytest.raises(KeyboardInterrupt):
@@ -293,7 +294,7 @@ def test_the_verb(old):
     """It goes by the day of today; the months of the test are over for good from 2026-11 on."""
 
     def noren(*words):
-        command = [sys.executable, "-m", "jobs.cli", "erase", *words]
+        command = [sys.executable, "-m", "jobs", "erase", *words]
         around = os.environ | {"NOREN_HOME": str(old.home.root)}
         return subprocess.run(command, env=around, check=True, capture_output=True, text=True).stdout.splitlines()
 

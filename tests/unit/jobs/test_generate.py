@@ -10,8 +10,8 @@ import pytest
 
 from anonymization.errors import InputError
 from anonymization.home import Home
-from jobs.generate import generate
-from jobs.intake import arrivals
+from jobs.synthetic.month import generate
+from jobs.verbs.intake import arrivals
 
 pytestmark = pytest.mark.xdist_group("generate")
 

@@ -9,8 +9,8 @@ import pytest
 from anonymization.errors import IntegrityError
 from anonymization.release.candidate import NEEDS
 from anonymization.release.package import read_package
-from jobs.build import build
 from jobs.history import earlier_issues
+from jobs.verbs.build import build
 
 pytestmark = pytest.mark.xdist_group("world")
 

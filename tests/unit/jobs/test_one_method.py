@@ -7,7 +7,7 @@ import pytest
 from anonymization.errors import PolicyRefusal
 from anonymization.release.ledger import EntryKind
 from anonymization.release.withdraw import withdraw
-from jobs.build import build
+from jobs.verbs.build import build
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "audience-with-noise", "2026-10"

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from anonymization.disclosure.cellkey import perturbation
-from jobs.cli import main
+from jobs.__main__ import main
 
 DOCS = Path(__file__).parents[3] / "docs"
 

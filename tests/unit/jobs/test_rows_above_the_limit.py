@@ -8,7 +8,7 @@ import pytest
 
 from anonymization.errors import InputError
 from jobs import microdata
-from jobs.microdata import write_microdata
+from jobs.verbs.microdata import write_microdata
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "subscriber-profile", "2026-10"

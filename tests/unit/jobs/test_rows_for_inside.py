@@ -14,10 +14,10 @@ import pytest
 from anonymization.errors import DeclarationError, PolicyRefusal, Refusal
 from anonymization.policy.load import load_policies
 from anonymization.policy.protection import Suppression
-from jobs.build import build
-from jobs.gate import gate
-from jobs.microdata import write_microdata
-from jobs.proposal import lines, propose
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.verbs.microdata import write_microdata
+from jobs.verbs.profile import lines, propose
 
 pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "subscriber-profile", "2026-10"

@@ -12,12 +12,12 @@ import pytest
 from anonymization.home import Home
 from anonymization.release.ledger import Ledger
 from anonymization.release.package import read_package
-from jobs.build import build
-from jobs.demo import RELEASES
-from jobs.gate import gate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
 from jobs.setting import Setting
+from jobs.verbs.build import build
+from jobs.verbs.gate import gate
+from jobs.verbs.init import initialize
+from jobs.verbs.intake import arrivals, run_intake
+from jobs.walk import RELEASES
 
 TOKYO = timezone(timedelta(hours=9))
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1"

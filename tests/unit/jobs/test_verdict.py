@@ -1,11 +1,10 @@
-"""Stages as a scheduler starts them: what the verdict says, what stays closed, and how modules in jobs/ are named."""
+"""Stages as a scheduler starts them: what the verdict says, what stays closed, and the one door that they come by."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import os
-import re
 import runpy
 import signal
 import subprocess
@@ -17,10 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 import jobs
-from anonymization.deidentify.intake import Taken
+from anonymization.deidentify.taken import IntakeRun, Taken
 from anonymization.errors import EngineError, Refusal
-from jobs.cli import main
-from jobs.intake import IntakeRun
+from jobs.__main__ import main
 from jobs.stage import tell
 from jobs.verdict import Outcome, Verdict, read_verdict, write_verdict
 
@@ -29,10 +27,7 @@ SECRET = "Tanaka-4711"  # noqa: S105 - what must not be told
 DONE = Verdict(
     stage="build", outcome=Outcome.DONE, exit_code=0, result={"candidate": "1-ab", "period": "2026-10"}, seconds=1
 )
-ENDING = re.compile(
-    r'if __name__ == "__main__":\n    from jobs\.stage import run_stage\n\n    run_stage\("(\w+)"\)\n\Z'
-)
-STAGES = {path.name: found.group(1) for path in JOBS.glob("*.py") if (found := ENDING.search(path.read_text()))}
+VERBS = sorted(path.stem for path in (JOBS / "verbs").glob("[!_]*.py"))
 
 
 def raising(error):
@@ -156,7 +151,7 @@ def test_without_a_place_for_the_verdict_nothing_runs(ending, path):
 
 def test_a_scheduler_that_ends_a_stage_finds_a_verdict(path):
     code = (
-        "import sys, time, click; from jobs.cli import main\n"
+        "import sys, time, click; from jobs.__main__ import main\n"
         "main.add_command(click.Command('stub', callback=lambda: (print('up', flush=True), time.sleep(60))))\n"
         "main(['--verdict', sys.argv[1], 'stub'])"
     )
@@ -229,7 +224,7 @@ def test_an_intake_tells_what_it_took_and_what_it_did_not(noren, path, monkeypat
         quarantined={"time": 1}, dropped={"opted out": 2}, undeclared=[], unknown={}, codes={}, first_day=None,
         last_day=None, seconds=0, peak_memory=0, removed={}, again=False,
     )  # fmt: skip
-    taking = importlib.import_module("jobs.intake")
+    taking = importlib.import_module("jobs.verbs.intake")
     monkeypatch.setattr(taking, "run_intake", lambda *_, **__: IntakeRun((one,), (("clicks/b", "broken"),)))
     assert noren("intake").exit_code == 2
     content = json.loads(path.read_text())
@@ -267,7 +262,7 @@ def test_a_closed_gate_tells_where_its_verdict_is(setting, monkeypatch, path, no
     monkeypatch.setenv("NOREN_HOME", str(setting.home.root))
     noren("build", "monthly-audience", "--period", "2026-10")
     candidate = read_verdict(path, stage="build").result["candidate"]
-    gate = importlib.import_module("jobs.gate")
+    gate = importlib.import_module("jobs.verbs.gate")
     monkeypatch.setattr(gate, "_plan", raising(Refusal("planted")))
     assert noren("gate", candidate).exit_code == 1
     content = json.loads(path.read_text())
@@ -275,36 +270,109 @@ def test_a_closed_gate_tells_where_its_verdict_is(setting, monkeypatch, path, no
     assert not json.loads(Path(content["result"]["verdict"]).read_text())["open"]
 
 
-def test_every_step_of_the_path_is_a_module():
-    assert {"intake", "build", "gate", "publish"} <= set(STAGES.values()) <= set(main.commands)
+DOORS = {
+    "noren": [sys.executable, "-c", "import sys; from jobs.__main__ import main; sys.exit(main(prog_name='noren'))"],
+    "python -m jobs": [sys.executable, "-m", "jobs"],
+    "a script": [sys.executable, str(JOBS / "__main__.py")],
+}
 
 
-@pytest.mark.parametrize("name", sorted(STAGES))
-def test_a_module_takes_the_flags_of_its_verb(name, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [name, "--help"])
+def through(door, *words, **named):
+    """What a process ends with, and what it says."""
+    ended = subprocess.run(
+        [*DOORS[door], *words], env=os.environ | named, check=False, capture_output=True, text=True, timeout=60
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_an_unknown_verb_is_wrong_usage_by_every_door(door, path):
+    code, _, said = through(door, "--verdict", str(path), "nosuch")
+    assert (code, "No such command 'nosuch'" in said) == (2, True)
+    with pytest.raises(Refusal, match="exit code 2"):
+        read_verdict(path, stage="")
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_leads_to_the_same_verbs(door, tmp_path):
+    code, said, _ = through(door, "status", "--help")
+    assert (code, said.splitlines()[0]) == (0, "Usage: noren status [OPTIONS]")
+    code, _, said = through(door, "status", NOREN_HOME=str(tmp_path))
+    assert (code, "run `noren init`" in said) == (2, True)
+
+
+def test_only_the_door_is_a_door():
+    """A module that is started by its own name would do nothing, and end with 0."""
+    started = {path.name for path in JOBS.rglob("*.py") if "__name__ ==" in path.read_text()}
+    assert started == {"__main__.py", "databases.py", "roles.py"}
+
+
+def test_the_list_of_verbs_imports_none():
+    looked = (
+        "import sys\nfrom jobs.__main__ import main\nmain(['--help'], standalone_mode=False)\n"
+        "sys.exit(' '.join(name for name in sys.modules if name.startswith('jobs.verbs.')) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", looked], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [
+        line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines() if line[2:3] != " "
+    ] == VERBS
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_is_a_file_of_its_name(verb):
+    module = importlib.import_module(f"jobs.verbs.{verb}")
+    assert module.command.name == verb
+    assert module.command.help == module.__doc__
+    listed = CliRunner().invoke(main, ["--help"], terminal_width=200, max_content_width=200).output.splitlines()
+    assert [verb, module.__doc__.splitlines()[0]] in [line.split(maxsplit=1) for line in listed]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_script_takes_the_flags_of_a_verb(verb, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["__main__.py", verb, "--help"])
     monkeypatch.setattr(sys, "path", [str(JOBS), *sys.path])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(JOBS / name), run_name="__main__")
+        runpy.run_path(str(JOBS / "__main__.py"), run_name="__main__")
     assert ended.value.code == 0
-    assert f"Usage: noren {STAGES[name]} " in capsys.readouterr().out
+    assert f"Usage: noren {verb} " in capsys.readouterr().out
     assert str(JOBS) not in sys.path
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(["--verdict", "{}", "--period", "2026-10", "no-such"], id="before"),
-        pytest.param(["no-such", "--period", "2026-10", "--verdict={}"], id="after"),
+        pytest.param(["--verdict", "{}", "build", "--period", "2026-10", "no-such"], id="before the verb"),
+        pytest.param(["build", "--verdict", "{}", "--period", "2026-10", "no-such"], id="before its words"),
+        pytest.param(["build", "no-such", "--period", "2026-10", "--verdict={}"], id="after"),
     ],
 )
-def test_a_module_takes_a_verdict_among_its_flags(words, noren, path, monkeypatch):
+def test_a_verdict_may_stand_anywhere(words, noren, path, monkeypatch):
     noren("init")
-    monkeypatch.setattr(sys, "argv", ["build", *(word.format(path) for word in words)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(JOBS / "build.py"), run_name="__main__")
-    assert ended.value.code == 2
+    ended = CliRunner().invoke(main, [word.format(path) for word in words])
+    assert ended.exit_code == 2
     with pytest.raises(Refusal, match="no-such"):
         read_verdict(path, stage="build")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["build", "--verdict"], "No such option '--verdict'", id="without its file"),
+        pytest.param(["build", "--", "--verdict", "{}"], "Missing option '--period'", id="what is no option"),
+        pytest.param(["--verdict", "{}/no/such", "status"], "no verdict can be written there", id="no folder"),
+    ],
+)
+def test_what_is_no_verdict(words, said, path, tmp_path):
+    ended = CliRunner().invoke(main, [word.format(path) for word in words])
+    assert (ended.exit_code, said in ended.stderr) == (2, True), ended.stderr
+    assert not path.exists()
+
+
+def test_wrong_usage_of_a_verb_is_told_wherever_the_verdict_stands(path):
+    write_verdict(path, DONE)
+    assert CliRunner().invoke(main, ["build", "--perod", "2026-10", "--verdict", str(path)]).exit_code == 2
+    assert json.loads(path.read_text())["reasons"] == ["wrong usage: standard error says what is allowed"]
 
 
 def test_no_module_bears_a_name_of_the_standard_library():

@@ -20,10 +20,10 @@ from anonymization.release.ledger import EntryKind, Ledger, Publication
 from anonymization.release.mart_database import ROLE, mart_place, open_mart
 from anonymization.release.package import write_package
 from anonymization.tables.model import SafeTable
-from jobs.build import plan_release
-from jobs.init import initialize
+from jobs.inputs import plan_release
 from jobs.mart import check_mart, load_mart
 from jobs.setting import Setting
+from jobs.verbs.init import initialize
 
 NAME, TABLE, PERIOD = "web-audience", "visits", "2026-10"
 ROWS = f'SELECT period, version, visitors, visitors_status FROM statistics."web_audience__{TABLE}'

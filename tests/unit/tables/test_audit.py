@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import GateRefusal
+from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit import audit, margins
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable
-from anonymization.tables.period import parse_period
 from anonymization.tables.sheets import Issue
 
 TITLE = {"en": "x", "ja": "x"}

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from anonymization.disclosure.feasible import feasible_point
 from anonymization.errors import GateRefusal
+from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.calendar import iso_day, iso_week
 from anonymization.tables.linked import link, require_one_state
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.period import parse_period
 from anonymization.tables.readers import seen_by_readers
 from anonymization.tables.sheets import Issue
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from anonymization.disclosure.cellkey import KEYS, perturbation
+from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
 from anonymization.tables.model import TOTAL
 from anonymization.tables.noise import scales, sensitivity
-from anonymization.tables.period import parse_period
 from anonymization.tables.spec import resolve
 
 DOCS = Path(__file__).parents[3] / "docs"

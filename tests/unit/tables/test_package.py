@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from anonymization.errors import IntegrityError
+from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.package import check_manifest, read_package, table_csv, write_package
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
-from anonymization.tables.period import parse_period
 from anonymization.tables.spec import resolve
 
 TITLE = {"en": "Table", "ja": "表"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import CellKey, Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
-from anonymization.tables.period import parse_period
 from anonymization.tables.sheets import Issue
 from anonymization.tables.spans import pinned, unpinned
 

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import InputError, IntegrityError
+from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.calendar import days_off
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.period import parse_period
 from anonymization.tables.spec import with_codes
 from anonymization.tables.withheld import closure, withhold
 

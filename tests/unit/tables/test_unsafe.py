@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.linked import link
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.period import parse_period
 from anonymization.tables.sheets import Issue
 from anonymization.tables.unsafe import Rules, unsafe_cells
 

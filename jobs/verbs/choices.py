@@ -1,16 +1,29 @@
-"""Choices: what people chose, delivered as lists, is recorded; from then on their events are dropped at intake."""
+"""Record and remove the opt-out lists that were delivered as choices/optouts-*.csv (columns namespace,id)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from anonymization.errors import InputError
 from anonymization.home import Home
 from anonymization.release.choices import add_optouts, read_optouts
-from jobs.setting import Setting
+from jobs.setting import Setting, opened
+from jobs.stage import tell
 
 DELIVERED = "optouts-*.csv"
+
+
+@click.command("choices", help=__doc__)
+def command() -> None:
+    with opened() as setting:
+        done = record_delivered(setting)
+    tell(lists=done.lists, new=done.new, known=done.known)
+    click.echo(f"{done.lists} list(s): {done.new} recorded, {done.known} known before")
+    if done.failures:
+        raise InputError("; ".join(f"choices/{name} stays as it is: {why}" for name, why in done.failures))
 
 
 @dataclass(frozen=True)
@@ -54,9 +67,3 @@ def record_delivered(setting: Setting) -> Recorded:
         path.unlink()
         lists += 1
     return Recorded(lists, new, known, tuple(failures))
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("choices")

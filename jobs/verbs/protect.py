@@ -1,28 +1,77 @@
-"""Protect: secondary suppression for anyone's frequency or magnitude table, without a policy."""
+"""Protect TABLE, CSV or Parquet: hide unsafe cells, and whatever would give them away.
+
+Margins are made, or checked where the table has them (code _T for a total). Nothing is written while an audit of
+the result finds anything.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from anonymization.errors import InputError
+from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import PeriodKind
 from anonymization.tables.audit import audit
 from anonymization.tables.findings import Finding
 from anonymization.tables.model import CONFIDENTIAL
-from anonymization.tables.period import Period
 from anonymization.tables.sheets import Issue
 from anonymization.tables.suppression import Protected, alone, protect
 from anonymization.tables.unsafe import Rules
 from jobs.given_table import GivenTable, read_given
+from jobs.options import FILE, HierarchyFile, Names, Number, Pair
 from jobs.protection import with_noise
+
+
+@click.command("protect", help=__doc__)
+@click.argument("table", type=FILE)
+@click.option("--dimensions", type=Names(), required=True, help="Columns of codes: A,B.")
+@click.option(
+    "--hierarchy",
+    "hierarchies",
+    type=HierarchyFile(),
+    multiple=True,
+    help="DIMENSION=FILE: value, then a column a level, no header. Several for one dimension are linked tables.",
+)
+@click.option("--count", required=True, help="The column of figures: persons of a cell, or contributions.")
+@click.option("--threshold", type=click.IntRange(min=2), help="N: 1 to N-1 persons (or contributors) are unsafe.")
+@click.option("--dominance", type=Pair(), help="N,K: N contributors hold more than K percent; a row is a contributor.")
+@click.option("--p-percent", type=click.IntRange(1, 100), help="P: the p% rule; a row is a contributor.")
+@click.option(
+    "--cell-key",
+    help="A column of record keys: 32 bits a person, or their sum a row. Figures get noise; the threshold hides.",
+)
+@click.option("--deviation", type=click.IntRange(1, 30), default=5, show_default=True, help="D: noise is at most this.")
+@click.option("--variance", type=Number(), default="2", show_default=True, help="V: variance of the noise.")
+@click.option("--out", type=FILE, required=True, help="CSV of all cells with margins; is overwritten.")
+@click.pass_obj
+def command(umask: int | None, /, **given: Any) -> None:
+    hierarchies: dict[str, list[Path]] = {}
+    for name, path in given.pop("hierarchies"):
+        hierarchies.setdefault(name, []).append(path)
+    dominance = given.pop("dominance")
+    asked = Asked(
+        hierarchies=hierarchies,
+        dominance=None if dominance is None else (int(dominance[0]), int(dominance[1])),
+        **given,
+    )
+    if umask is not None:
+        os.umask(umask)  # what is written here is the user's own
+    done = protect_table(asked)
+    for line in lines(done, asked):
+        click.echo(line)
+    sys.exit(1 if done.findings else 0)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Review: the dossier that a privacy officer reads before deciding."""
+"""The dossier that a privacy officer reads before deciding."""
 
 from __future__ import annotations
 
+from anonymization.deidentify.taken import totals
 from anonymization.errors import GateRefusal
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
@@ -11,8 +12,7 @@ from anonymization.release.package import read_package
 from anonymization.release.texts import protection_block
 from anonymization.release.verdict import require_open
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable
-from jobs.build import inputs_of, plan_release
-from jobs.intake import totals
+from jobs.inputs import inputs_of, plan_release
 from jobs.setting import Setting
 
 SAMPLE = 12
@@ -151,9 +151,3 @@ def _inputs(setting: Setting, candidate: Candidate) -> list[str]:
         lines.append("| " + " | ".join([source, *(f"{n:,}" for n in totals(taken))]) + " |")
     conflicts = candidate.request.figures.get("links in conflict", 0)
     return [*lines, "", f"Cookies linked to several members, whose links were not used: {conflicts:,}."]
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("review")

@@ -1,50 +1,65 @@
-"""Intake: every file in landing/ that is not known yet becomes events, or an error that says why not."""
+"""Take new files of landing/ in; a file known by its content changes nothing."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 
-import pandas as pd
+import click
 
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import Arrival, Surroundings, Taken, take_in
+from anonymization.deidentify.frames import intake_frames
+from anonymization.deidentify.intake import Arrival, Surroundings, take_in
 from anonymization.deidentify.keywords import Keywords
-from anonymization.deidentify.treatments import UNKNOWN
+from anonymization.deidentify.taken import IntakeRun, Taken, day_of, logs_held, totals
 from anonymization.engine import memory_share, open_engine
-from anonymization.engine.base import files_of
-from anonymization.errors import InputError, SourceError
+from anonymization.errors import InputError, Refusal, SourceError
 from anonymization.home import Home, locked
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import Policies
 from anonymization.policy.sources import PersonColumn
-from anonymization.tables.period import Period
+from anonymization.release.choices import optouts
 from expectations.gate import check_days, check_domains, check_intake, reasons
+from jobs.console import OUT, bar, print_intake
+from jobs.options import engine_option, master_option
+from jobs.setting import opened
+from jobs.stage import tell
 
-FEW_DAYS = 3
-FEW_ROWS = 100
-"""A share of rejected rows is that of so many at least: one of the nine stragglers of a day is no sign."""
-ARRIVED = re.compile(r"arrived=(\d{4}-\d{2}-\d{2})")
 
-
-@dataclass(frozen=True)
-class IntakeRun:
-    """What one run of the intake did.
-
-    Attributes:
-        taken: one entry a file, in order of arrival; files known before have `again` set.
-        failures: files that were not taken in: name and why.
-    """
-
-    taken: tuple[Taken, ...]
-    failures: tuple[tuple[str, str], ...]
+@click.command("intake", help=__doc__)
+@click.option("--source", help="Only this source.")
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Only what arrived on this day.")
+@engine_option
+@master_option
+def command(source: str | None, day: datetime | None, engine: str, master: str | None) -> None:
+    only: date | None = day.date() if day is not None else None
+    # held before it is read which files there are, and from when on logs are kept
+    with opened() as setting, logs_held(setting.home), bar(OUT) as progress:
+        tell(policy_digest=setting.policies.digest)
+        files = arrivals(setting.home, setting.policies, source, only)
+        step = progress.add_task("Taking logs in", total=len(files))
+        run = run_intake(
+            setting.home, setting.policies, files, optouts=optouts(setting.home), kept_from=setting.kept_from,
+            progress=lambda _: progress.advance(step), engine=engine, master=master,
+        )  # fmt: skip
+    print_intake(OUT, run)
+    if not files:
+        OUT.print("nothing to take in: landing/source=<name>/arrived=<YYYY-MM-DD>/ holds no file that was asked for")
+    fresh = [taken for taken in run.taken if not taken.again]
+    taken, read, accepted, quarantined, dropped = totals(fresh)
+    tell(files=len(files), taken=taken, read=read, accepted=accepted, quarantined=quarantined, dropped=dropped)
+    tell(failures=[{"file": name, "reason": why} for name, why in run.failures])
+    if run.failures:
+        raise InputError(f"{len(run.failures)} file(s) were not taken in; see above")
+    closed = intake_reasons(fresh, setting.policies) if fresh else []
+    if closed:
+        tell(reasons=closed)
+        raise Refusal("the intake's checks: " + "; ".join(closed))
 
 
 def arrivals(home: Home, policies: Policies, source: str | None = None, day: date | None = None) -> list[Arrival]:
@@ -71,15 +86,6 @@ def _files(home: Home, policies: Policies) -> Iterator[Arrival]:
             for path in sorted(day.iterdir()):
                 if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
                     yield Arrival(declared, arrived, path)
-
-
-def day_of(folder: Path) -> date | None:
-    """Return the day that a folder of arrivals is named after, `arrived=YYYY-MM-DD`; None if it is not."""
-    found = ARRIVED.fullmatch(folder.name)
-    try:
-        return None if found is None else date.fromisoformat(found[1])
-    except ValueError:
-        return None
 
 
 def run_intake(
@@ -134,14 +140,6 @@ class _Shared:
     threads: int
     engine: str
     master: str | None
-
-
-def logs_held(home: Home, *, alone: bool = False, patience: float | None = None) -> AbstractContextManager[bool]:
-    """Hold the logs of a home, with whoever takes logs in, or alone to erase some; see `locked`.
-
-    An intake waits while logs are erased, which takes moments.
-    """
-    return locked(home.temporary / "logs.lock", shared=not alone, patience=patience)
 
 
 def _alone(home: Home, source: str) -> AbstractContextManager[bool]:
@@ -202,66 +200,6 @@ def _write_metrics(home: Home, run: IntakeRun) -> None:
     path.chmod(0o600)
 
 
-def known_files(home: Home, source: str | None = None) -> Iterator[tuple[tuple[Path, ...], Taken]]:
-    """Yield the events of every file taken in, and what became of it."""
-    for path in sorted(home.events.glob(f"source={source or '*'}/arrived=*/*.json")):
-        taken = Taken(**json.loads(path.read_text(encoding="utf-8")))
-        yield files_of(path.with_suffix(".parquet"), taken.parts), taken
-
-
-def touches(taken: Taken, period: Period) -> bool:
-    """Whether a file may hold events of a period."""
-    first, last = taken.first_day, taken.last_day
-    return first is not None and last is not None and first < period.past and last >= period.first
-
-
-def totals(taken: Sequence[Taken]) -> tuple[int, int, int, int, int]:
-    """Return files, rows read, accepted, quarantined and dropped."""
-    return (
-        len(taken),
-        sum(t.read for t in taken),
-        sum(t.accepted for t in taken),
-        sum(sum(t.quarantined.values()) for t in taken),
-        sum(sum(t.dropped.values()) for t in taken),
-    )
-
-
-def intake_frames(taken: Sequence[Taken], policies: Policies) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what the intake suites look at: one row a source and day of arrival, and one row a code seen.
-
-    The volume of a day is compared with the median day of its source, where at least three days are known;
-    a day on which only late events arrived is not compared.
-    """
-    columns = ["source", "arrived", "read", "accepted", "quarantined", "dropped", "last_day"]
-    rows = [
-        (t.source, t.arrived, t.read, t.accepted, sum(t.quarantined.values()), sum(t.dropped.values()), t.last_day)
-        for t in taken
-    ]
-    days = (
-        pd.DataFrame(rows, columns=columns)
-        .groupby(["source", "arrived"], as_index=False)
-        .agg({"read": "sum", "accepted": "sum", "quarantined": "sum", "dropped": "sum", "last_day": "max"})
-    )
-    days["balance"] = days["read"] - days["accepted"] - days["quarantined"] - days["dropped"]
-    days["rejected_share"] = days["quarantined"] / days["read"].clip(lower=FEW_ROWS)
-    days["lag_days"] = [
-        (date.fromisoformat(arrived) - date(1970, 1, 1)).days - (last if pd.notna(last) else 0)
-        for arrived, last in zip(days["arrived"], days["last_day"], strict=True)
-    ]
-    on_time = days["lag_days"] <= 0
-    median = days[on_time].groupby("source")["read"].median().where(days[on_time].groupby("source").size() >= FEW_DAYS)
-    days["volume_ratio"] = (days["read"] / days["source"].map(median)).where(on_time)
-    coded = {
-        (source.source, column.into or name): set(policies.codelists[column.codes]) | {UNKNOWN}
-        for source in policies.sources.values()
-        for name, column in source.columns.items()
-        if column.codes is not None
-    }
-    seen = {(t.source, column, code) for t in taken for column, codes in t.codes.items() for code in codes}
-    domains = [(s, column, code, code in coded[s, column]) for s, column, code in sorted(seen)]
-    return days, pd.DataFrame(domains, columns=["source", "column", "code", "in_domain"])
-
-
 def intake_reasons(taken: Sequence[Taken], policies: Policies) -> list[str]:
     """Return what the intake's checks find, each with its source, and its day of arrival where it is about a day."""
     days, domains = intake_frames(taken, policies)
@@ -278,9 +216,3 @@ def intake_reasons(taken: Sequence[Taken], policies: Policies) -> list[str]:
         for reason in reasons([check_domains(codes)])
     ]
     return by_day + by_source
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("intake")

@@ -1,4 +1,4 @@
-"""Generate: a month of realistic logs of every source; the same seed makes the same bytes."""
+"""A month of realistic logs of every source; the same seed makes the same bytes."""
 
 from __future__ import annotations
 
@@ -275,9 +275,3 @@ def _repeat_a_file(home: Home, days: list[date], done: Generated) -> None:
     again.chmod(0o600)
     done.repeated = 1
     done.files += 1
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("generate")

@@ -1,6 +1,7 @@
-"""Microdata: one row a person, k-anonymous, for people inside the house; the house rules give it to nobody outside.
+"""Write the k-anonymous rows NAME of policies/microdata/, for people inside the house.
 
-What is written are generalized values alone: no pseudonym, no order, and nobody of a class of too few.
+One row a person; the house rules give them to nobody outside. What is written are generalized values alone: no
+pseudonym, no order, and nobody of a class of too few.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pyarrow.parquet as pq
 
 from anonymization.engine.base import private_folder_of_this_run
@@ -32,14 +34,28 @@ from anonymization.policy.crosscheck import check_microdata
 from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
-from anonymization.tables.period import Period, parse_period
+from anonymization.policy.periods import Period, parse_period
 from anonymization.tables.profile import profile_sql, profile_statements
 from anonymization.tables.spec import links_among
-from jobs.build import inputs_of, opened_events, require_period
 from jobs.declared_hierarchies import declared_hierarchy
-from jobs.setting import Setting
+from jobs.inputs import inputs_of, opened_events, require_period
+from jobs.options import engine_option, master_option, period_option
+from jobs.setting import Setting, opened
 
 RELATION = "profile"
+
+
+@click.command("microdata", help=__doc__)
+@click.argument("name")
+@period_option
+@engine_option
+@master_option
+def command(name: str, period: str, engine: str, master: str | None) -> None:
+    with opened() as setting:
+        written = write_microdata(setting, name, period, engine=engine, master=master)
+    for figure, value in written.report.items():
+        click.echo(f"{figure}: {value}")
+    click.echo(written.folder)
 
 
 @dataclass(frozen=True)
@@ -245,9 +261,3 @@ def _write_rows(published: Published, folder: Path) -> None:
             table.to_pandas().to_csv(
                 lines, index=False, header=number == 0, quoting=csv.QUOTE_MINIMAL, lineterminator="\n"
             )
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("microdata")

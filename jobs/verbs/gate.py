@@ -1,4 +1,4 @@
-"""The gate: attack a candidate together with what is out, and record a verdict; closed unless it says open."""
+"""Check CANDIDATE against the events and everything that is out; exit 1 while the gate is closed."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import click
 import pandas as pd
 
+from anonymization.deidentify.frames import intake_frames
 from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.policy.crosscheck import check_release
+from anonymization.policy.periods import one_key_period, parse_period
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, read_standing, write_private
 from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.package import Package, issue_of, read_package
-from anonymization.release.verdict import record_verdict
+from anonymization.release.verdict import FILE, record_verdict, verdict_digest
 from anonymization.tables.audit import margins
 from anonymization.tables.cellkey import expected
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
-from anonymization.tables.period import parse_period
 from anonymization.tables.recount import recount
 from anonymization.tables.recount_rests import must_be_listed
 from anonymization.tables.spec import Plan, resolve, with_codes
@@ -30,16 +32,34 @@ from anonymization.tables.withheld import closure
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.attacks import Attacked, as_frame, attack_candidate
-from jobs.build import Inputs, inputs_of, one_key_period, opened_events
 from jobs.gate_noise import against_draw
 from jobs.history import earlier_issues
-from jobs.intake import intake_frames
+from jobs.inputs import Inputs, inputs_of, opened_events
 from jobs.protection import CANDIDATE
-from jobs.setting import Setting
+from jobs.setting import Setting, opened
+from jobs.stage import tell
 
 FINDINGS = "findings.json"
 TOLD = 20
 """Findings that stand in the reasons; all of them stand in the evidence."""
+
+
+@click.command("gate", help=__doc__)
+@click.argument("candidate")
+def command(candidate: str) -> None:
+    with opened() as setting:
+        tell(policy_digest=setting.policies.digest)
+        result = gate(setting, candidate)
+        checked = load_candidate(setting.home, setting.ledger, candidate)
+    tell(candidate=candidate, digest=checked.request.digest)
+    tell(verdict=checked.evidence / FILE, verdict_digest=verdict_digest(checked))
+    for suite in result.results:
+        for check in suite.checks:
+            click.echo(f"{'passed' if check.success else 'FAILED'}  {suite.name}: {check.meaning}")
+    if not result.opened:
+        tell(reasons=list(result.reasons))
+        raise Refusal("the gate is closed:\n  " + "\n  ".join(result.reasons))
+    click.echo(f"the gate is open for {candidate}")
 
 
 @dataclass(frozen=True)
@@ -261,9 +281,3 @@ def _policy(setting: Setting, candidate: Candidate, plan: Plan) -> pd.DataFrame:
         permitted = False
     row = (permitted, one_key_period(plan.period), request.policy_digest == policies.digest)
     return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged"])
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("gate")

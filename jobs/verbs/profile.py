@@ -1,7 +1,8 @@
-"""Profile: which levels of a release's person dimensions put nearly everybody into classes of enough persons.
+"""Propose levels for RELEASE's person dimensions; they are pinned by hand, and rechecked by the gate.
 
-Levels that moved from month to month would let a reader subtract one month's classes from another's. So a proposal
-changes nothing: a person writes it into the release (`finest`, `levels`), and the gate checks that it still fits.
+The levels proposed put nearly everybody into classes of enough persons. Levels that moved from month to month would let
+a reader subtract one month's classes from another's: so a proposal changes nothing. A person writes it into the release
+(finest, levels), and the gate checks that it still fits.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import click
 import numpy as np
 
 from anonymization.errors import InputError
@@ -18,13 +20,34 @@ from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.lattice import search
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.profile import profile_sql, profile_statements
-from jobs.build import inputs_of, opened_events, plan_release
 from jobs.declared_hierarchies import declared_hierarchy
-from jobs.setting import Setting
+from jobs.inputs import inputs_of, opened_events, plan_release
+from jobs.options import engine_option, master_option, period_option
+from jobs.setting import Setting, opened
 
 PROFILE = "profile"
 DEFAULT_LIMIT = 0.02
 """Share of persons, at most, that a proposal leaves in classes of too few."""
+
+
+@click.command("profile", help=__doc__)
+@click.argument("release")
+@period_option
+@click.option(
+    "--suppression-limit",
+    "limit",
+    type=click.FloatRange(0, 1),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="Share of persons, at most, in classes of fewer than the release's minimum count.",
+)
+@engine_option
+@master_option
+def command(release: str, period: str, limit: float, engine: str, master: str | None) -> None:
+    with opened() as setting:
+        proposal = propose(setting, release, period, limit=limit, engine=engine, master=master)
+    for line in lines(proposal):
+        click.echo(line)
 
 
 @dataclass(frozen=True)
@@ -141,9 +164,3 @@ def lines(proposal: Proposal) -> list[str]:
         "Nothing was changed. Pin levels in the release, with protection.suppression_limit for the gate to check."
     )
     return told
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("profile")

@@ -1,14 +1,29 @@
-"""Answer: what an officer answered in Airflow becomes the recorded decision on a candidate."""
+"""Record what an officer answered in Airflow about CANDIDATE, as Airflow itself says it."""
 
 from __future__ import annotations
 
-from anonymization.errors import DecisionRefusal, NorenError
+import click
+
+from anonymization.errors import NorenError
 from anonymization.keys import publisher_key
 from anonymization.release.candidate import load_candidate
-from anonymization.release.decision import DecisionSource, SignedDecision, SignedFile, witness
+from anonymization.release.decision import SignedDecision, witness
 from anonymization.release.ledger import EntryKind
 from jobs.airflow_answers import Airflow, AirflowAnswers, Place
-from jobs.setting import Setting
+from jobs.setting import Setting, opened
+from jobs.stage import tell
+
+
+@click.command("answer", help=__doc__)
+@click.argument("candidate")
+@click.option("--in", "place", required=True, metavar="DAG/RUN/TASK", help="The task in Airflow that was answered.")
+def command(candidate: str, place: str) -> None:
+    with opened() as setting:
+        tell(policy_digest=setting.policies.digest)
+        decision = record_answer(setting, candidate, Place.parsed(place)).decision
+    tell(candidate=candidate, digest=decision.package_digest, outcome=decision.outcome.value, officer=decision.officer)
+    click.echo(f"{decision.outcome.value} by {decision.officer}, as answered in Airflow")
+    click.echo(f"good for one publication until {decision.expires_at}")
 
 
 def record_answer(setting: Setting, identity: str, place: Place) -> SignedDecision:
@@ -28,24 +43,3 @@ def record_answer(setting: Setting, identity: str, place: Place) -> SignedDecisi
         with setting.ledger.transaction() as transaction:  # whoever tried: the ledger has the attempt
             transaction.append(EntryKind.REFUSED, candidate.id, {"refusal": type(error).__name__})
         raise
-
-
-def decision_source(setting: Setting, identity: str) -> DecisionSource:
-    """Return where the decision on a candidate comes from: Airflow, if its officer answers there, else a signed file.
-
-    Raises:
-        InputError: Airflow cannot be asked.
-    """
-    try:
-        decision = SignedFile().decision_on(load_candidate(setting.home, setting.ledger, identity)).decision
-    except DecisionRefusal:  # publication refuses it too, and records the attempt
-        return SignedFile()
-    if decision.answered_in or decision.officer in setting.airflow_officers:
-        return AirflowAnswers(setting, Airflow.from_environment())
-    return SignedFile()
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("answer")

@@ -1,4 +1,4 @@
-"""Demo: a month of realistic logs becomes signed releases, in a home of its own."""
+"""Walk the whole path with people who do not exist: logs in, six signed releases out."""
 
 from __future__ import annotations
 
@@ -6,37 +6,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 from rich.console import Console
 
-from anonymization.errors import AlreadyOut, Refusal
+from anonymization.errors import AlreadyOut
 from anonymization.home import Home
-from anonymization.keys import generate_officer_key, load_private_key
-from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import add_optouts, read_optouts
-from anonymization.release.choices import optouts as all_optouts
-from anonymization.release.decision import Outcome, decide
-from anonymization.release.publish import Published, publish
+from anonymization.release.publish import Published
 from anonymization.release.verify import verify
-from jobs.build import build
-from jobs.console import bar, print_intake
-from jobs.gate import gate
-from jobs.generate import MONTH, generate
-from jobs.init import initialize
-from jobs.intake import arrivals, run_intake
+from jobs.console import OUT, bar, print_intake
 from jobs.mart import load_mart
-from jobs.review import review
-from jobs.setting import DEMO_OFFICERS, Setting, enrol_in_demo, opened
+from jobs.options import events_option
+from jobs.setting import Setting, opened
+from jobs.synthetic.month import MONTH, generate
+from jobs.walk import RELEASES, open_demo, release, take_logs_in
 
-OFFICER = "demo-officer"
-RELEASES = (
-    "monthly-audience",
-    "media-and-ads",
-    "search-trends",
-    "service-usage",
-    "web-audience",
-    "population-by-place",
-)
 DAYS = 31
+
+
+@click.command("demo", help=__doc__)
+@events_option
+@click.option("--seed", type=int, default=1, show_default=True)
+def command(events: int, seed: int) -> None:
+    demo(Home.from_environment(), events, seed, OUT)
 
 
 def demo(home: Home, events: int, seed: int, console: Console) -> None:
@@ -52,12 +44,7 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
         step = progress.add_task("Generating logs", total=DAYS)
         made = generate(home, events, seed, progress=lambda _: progress.advance(step))
         add_optouts(home, setting.ledger, read_optouts(home.landing / "optouts.csv"))
-        files = arrivals(home, setting.policies)
-        step = progress.add_task("Taking logs in", total=len(files))
-        run = run_intake(
-            home, setting.policies, files, optouts=all_optouts(home), kept_from=setting.kept_from,
-            progress=lambda _: progress.advance(step),
-        )  # fmt: skip
+        run = take_logs_in(setting, progress)
         step = progress.add_task("Build, gate, approve, publish", total=len(RELEASES) * 4)
         released = [_released(setting, name, lambda: progress.advance(step)) for name in RELEASES]
         mart = load_mart(setting)
@@ -71,45 +58,6 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
     console.print(
         f"Done in {time.perf_counter() - started:.0f} s. Check a release: noren verify DIR. Attack it: noren audit DIR."
     )
-
-
-def open_demo(home: Home) -> None:
-    """Make a home whose officer's key lies in it, or take one that was made so.
-
-    Raises:
-        Refusal: the home is in real use.
-    """
-    marker = home.root / DEMO_OFFICERS
-    if initialize(home):
-        public = generate_officer_key(home.keys / f"{OFFICER}.key")
-        enrol_in_demo(home, OFFICER, public_key=public)
-    elif not marker.exists():
-        raise Refusal(f"{home.root} is in real use: a demo does not write there; set NOREN_HOME to another folder")
-
-
-def release(setting: Setting, name: str, month: str, advance: Callable[[], None] = lambda: None) -> Published:
-    """Build, gate, review, approve and publish a release as the demo's officer, who reads nothing.
-
-    Raises:
-        Refusal: the gate is closed, or what was built is out already.
-    """
-    candidate = build(setting, name, month)
-    advance()
-    result = gate(setting, candidate.id)
-    advance()
-    if not result.opened:
-        raise Refusal(f"{name} {month}: the gate is closed: " + "; ".join(result.reasons))
-    review(setting, candidate.id)
-    key = load_private_key(setting.home.keys / f"{OFFICER}.key")
-    decide(
-        setting.ledger, load_candidate(setting.home, setting.ledger, candidate.id), outcome=Outcome.APPROVED,
-        officer=OFFICER, officers=setting.officers, key=key, reason="demo",
-    )  # fmt: skip
-    advance()
-    return publish(
-        setting.home, setting.ledger, candidate.id,
-        officers=setting.officers, policy_digest=setting.policies.digest, demo=True,
-    )  # fmt: skip
 
 
 def _released(setting: Setting, name: str, advance: Callable[[], None]) -> Published | str:

@@ -1,7 +1,7 @@
-"""Erase: what is personal and over its time, as the policy's house rule says, is gone from the home for good.
+"""Erase logs, events and k-anonymous rows that are over the policy's time, and destroy their months' keys.
 
-Raw logs, their rejected lines and their events by the month in which they arrived, k-anonymous rows by the month that
-they are about; and the key of a month once nothing that is left holds an event of it.
+Raw logs, their rejected lines and their events go by the month in which they arrived, k-anonymous rows by the month
+that they are about; and the key of a month once nothing that is left holds an event of it.
 """
 
 from __future__ import annotations
@@ -9,23 +9,42 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-from anonymization.deidentify.intake import Taken
+import click
+
+from anonymization.deidentify.taken import Taken, day_of, known_files, logs_held, touches
 from anonymization.errors import Refusal
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
+from anonymization.policy.periods import EPOCH, parse_period, period_named
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.erasure import due, record_erasure
-from anonymization.tables.period import EPOCH, parse_period, period_named
-from jobs.intake import day_of, known_files, logs_held, touches
-from jobs.setting import Setting
+from jobs.setting import Setting, opened
+from jobs.stage import tell
 
 PATIENCE = 60.0
 """Seconds that an intake may take to end; another erasure takes moments."""
 COMMIT = "*.json"
 """The files that say that events are whole: they go first, so that events in part are never read."""
+
+
+@click.command("erase", help=__doc__)
+@click.option("--rehearse", "rehearsed", is_flag=True, help="Only say what would be erased.")
+def command(*, rehearsed: bool) -> None:
+    with opened() as setting:
+        done = erase(setting, datetime.now(UTC).date(), rehearsed=rehearsed)
+    tell(kept_from=done.first and done.first.isoformat(), files=dict(done.files), keys=list(done.keys))
+    if done.first is None:
+        click.echo("the policy names no time after which logs are erased (house_rules.erasure): all of it stays")
+        return
+    files = ", ".join(f"{number:,} in {zone}/" for zone, number in done.files.items()) or "none"
+    would = "would be " if rehearsed else ""
+    click.echo(f"kept from {done.first}; files {would}erased: {files}")
+    click.echo(f"keys {would}destroyed: {', '.join(done.keys) or 'none'}")
+    if done.awaited:
+        click.echo(f"keys that events need which arrived later: {', '.join(done.awaited)}")
 
 
 @dataclass(frozen=True)
@@ -123,9 +142,3 @@ def _remove(folder: Path) -> None:
     for path in folder.glob(COMMIT):
         path.unlink()
     shutil.rmtree(folder)
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("erase")

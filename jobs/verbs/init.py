@@ -1,10 +1,19 @@
-"""Init: folders, keys and database of a home; what is there stays."""
+"""Make keys, database and folders; what is there stays."""
 
 from __future__ import annotations
+
+import click
 
 from anonymization.home import Home
 from anonymization.keys import init_keys
 from anonymization.release.ledger import EntryKind, Ledger
+
+
+@click.command("init", help=__doc__)
+def command() -> None:
+    home = Home.from_environment()
+    new = initialize(home)
+    click.echo(f"{'made' if new else 'there already'}: {home.root}")
 
 
 def initialize(home: Home) -> bool:
@@ -24,9 +33,3 @@ def initialize(home: Home) -> bool:
     if database.exists():
         database.chmod(0o600)
     return new
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("init")

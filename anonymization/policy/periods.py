@@ -66,6 +66,12 @@ def parse_period(kind: PeriodKind, text: str) -> Period:
     return Period(kind, text, (first - EPOCH).days, (past - EPOCH).days)
 
 
+def one_key_period(period: Period) -> bool:
+    """Whether a period lies inside one calendar month, the key period."""
+    first, last = period.first_date, period.last_date
+    return (first.year, first.month) == (last.year, last.month)
+
+
 def period_named(text: str) -> Period | None:
     """Return the period of any kind that a text names, if it names one."""
     for kind in PeriodKind:

@@ -1,20 +1,38 @@
-"""Risk: what an attacker finds and learns in anyone's rows, as they are."""
+"""Measure what an attacker finds and learns in the rows of DATA, CSV or Parquet."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import click
 
 from anonymization.engine import memory_share
 from anonymization.engine.tabular import TabularEngine
 from anonymization.microdata.criteria import Distance
 from anonymization.microdata.risk import Disclosure, Reidentification, disclosure, published_classes, reidentification
 from anonymization.microdata.rows import SensitiveColumn, as_it_is, flat_hierarchies, read_rows
-from jobs.anonymize import default_distance
 from jobs.anonymize_request import check_columns
 from jobs.anonymized import attackers
+from jobs.hierarchies import default_distance
+from jobs.options import FILE, Names
+
+
+@click.command("risk", help=__doc__)
+@click.argument("data", type=FILE)
+@click.option("--quasi-identifiers", type=Names(), required=True, help="Columns that an attacker may know: A,B.")
+@click.option("--sensitive", help="Column that an attacker wants to learn.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def command(data: Path, quasi_identifiers: tuple[str, ...], sensitive: str | None, *, as_json: bool) -> None:
+    measured = measure_risk(data, quasi_identifiers, sensitive)
+    if as_json:
+        click.echo(json.dumps(measured.figures(), indent=1, ensure_ascii=False))
+        return
+    for line in risk_lines(measured):
+        click.echo(line)
 
 
 @dataclass(frozen=True)

@@ -1,51 +1,30 @@
-"""Status and doctor: where things stand, and whether this machine and home are in order."""
+"""Check the home, the policies, the ledger and the engines of this machine; exit 1 if something is wrong."""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import click
 
 from anonymization.engine import open_engine
 from anonymization.errors import NorenError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import load_policies
-from anonymization.release.ledger import EntryKind
-from jobs.intake import known_files
 from jobs.mart import check_mart
 from jobs.setting import opened, policy_folder
 
-STAGES = {
-    EntryKind.REQUEST: "built: waits for its gate",
-    EntryKind.GATE: "gated",
-    EntryKind.DECISION: "decided",
-    EntryKind.PUBLICATION: "published",
-    EntryKind.WITHDRAWAL: "withdrawn",
-}
 
-
-def stages() -> Iterator[str]:
-    """Yield a line on the events, one a candidate, one a release that cannot be built."""
-    with opened() as setting:
-        files = list(known_files(setting.home))
-        yield f"{len(files):,} log files taken in, {sum(taken.accepted for _, taken in files):,} events"
-        if (first := setting.kept_from) is not None:
-            yield f"logs are kept from {first}; those from before were erased"
-        with setting.ledger.transaction() as transaction:
-            entries = transaction.entries()
-        for name in sorted({entry.subject for entry in entries if entry.kind is EntryKind.REQUEST}):
-            last = [entry for entry in entries if entry.subject == name and entry.kind in STAGES][-1]
-            detail = (
-                {True: ", open", False: ", closed"}.get(bool(last.payload.get("open")))
-                if last.kind is EntryKind.GATE
-                else ""
-            )
-            outcome = f", {last.payload['outcome']}" if "outcome" in last.payload else ""
-            yield f"{name}: {STAGES[last.kind]}{detail}{outcome}"
-        for name, error in setting.policies.release_errors.items():
-            yield f"release {name} cannot be built: {error}"
+@click.command("doctor", help=__doc__)
+def command() -> None:
+    findings = examine()
+    for name, fault in findings:
+        click.echo(f"{'well ' if fault is None else 'WRONG'}  {name}{'' if fault is None else ': ' + fault}")
+    sys.exit(1 if any(fault is not None for _, fault in findings) else 0)
 
 
 def examine() -> list[tuple[str, str | None]]:

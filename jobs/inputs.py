@@ -1,8 +1,7 @@
-"""Build: from events to a candidate, if the policy allows the release for every source it reads."""
+"""What a release or k-anonymous rows are made of: which events, opened in an engine, and whether they may be read."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from anonymization.deidentify.events import event_schema
-from anonymization.deidentify.intake import Taken
+from anonymization.deidentify.taken import Taken, known_files, touches
 from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError, PolicyRefusal, Refusal
@@ -18,17 +17,8 @@ from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
-from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
-from anonymization.release.package import write_package
-from anonymization.tables.facts import conflicts_sql
-from anonymization.tables.model import CONFIDENTIAL
-from anonymization.tables.noise import require_bounds
-from anonymization.tables.period import Period, parse_period
+from anonymization.policy.periods import Period, one_key_period, parse_period
 from anonymization.tables.spec import Plan, resolve
-from anonymization.tables.suppression import Protected
-from anonymization.tables.tabulate import tabulate
-from jobs.intake import known_files, touches
-from jobs.protection import claimed_by, privacy_of, protected_tables
 from jobs.setting import Setting
 
 
@@ -114,79 +104,3 @@ def require_period(policies: Policies, what: str, versions: Sequence[date], peri
         raise PolicyRefusal(
             f"{period.name} crosses a key period (a calendar month): persons cannot be told across months"
         )
-
-
-def one_key_period(period: Period) -> bool:
-    """Whether a period lies inside one calendar month, the key period."""
-    first, last = period.first_date, period.last_date
-    return (first.year, first.month) == (last.year, last.month)
-
-
-def build(
-    setting: Setting, name: str, period_text: str, *, engine: str = "duckdb", master: str | None = None
-) -> Candidate:
-    """Build a candidate.
-
-    Raises:
-        Refusal: the policy does not allow it.
-        InputError: wrong names, or no events.
-    """
-    started = time.perf_counter()
-    plan, clauses = plan_release(setting.policies, name, period_text)
-    require_bounds(plan)
-    claimed = claimed_by(setting, plan)
-    inputs = inputs_of(setting, plan.release.sources, plan.period)
-    logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
-    privacy = privacy_of(setting, plan, logs)
-    with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
-        protected = protected_tables(setting, plan, privacy, lambda: tabulate(opened, plan, events))
-        conflicts = _links_in_conflict(opened, plan, events)
-    stage = new_stage(setting.home)
-    try:
-        digest = write_package(stage / "package", plan, protected.tables, clauses)
-        known: dict[str, object] = {
-            "release": name,
-            "period": plan.period.name,
-            "first_day": plan.period.first,
-            "past_day": plan.period.past,
-            "sources": list(plan.release.sources),
-            "recipient": plan.release.recipient,
-            "purpose": plan.release.purpose,
-            "requester": plan.release.owner,
-            "digest": digest,
-            "policy_digest": setting.policies.digest,
-            "engine": engine,
-            "inputs": logs,
-            "figures": _figures(protected) | {"links in conflict": conflicts},
-            "seconds": round(time.perf_counter() - started, 3),
-            **claimed,
-            "privacy": privacy,
-            "needs_sha256": write_standing(stage, protected.standing) if protected.standing else "",
-        }
-        return store_candidate(setting.home, setting.ledger, stage, known)
-    finally:
-        discard(stage)
-
-
-def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:
-    sql = conflicts_sql(plan, events)
-    return 0 if sql is None else int(engine.fetch(sql).column("n")[0].as_py())
-
-
-def _figures(protected: Protected) -> dict[str, int]:
-    """What the officer may want to know of the tables: cells listed, and of them confidential, a measure."""
-    figures = {}
-    for table in protected.tables:
-        figures[f"{table.name}: cells"] = len(table.frame)
-        for measure in table.measures:
-            hidden = int((table.frame[f"{measure.name}_status"] == CONFIDENTIAL).sum())
-            figures[f"{table.name}.{measure.name}: confidential"] = hidden
-    figures["cells unsafe by themselves"] = protected.unsafe
-    figures["cells confidential because of earlier releases alone"] = protected.for_earlier
-    return figures
-
-
-if __name__ == "__main__":
-    from jobs.stage import run_stage
-
-    run_stage("build")

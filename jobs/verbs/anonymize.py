@@ -1,28 +1,85 @@
-"""Anonymize: anyone's rows in, k-anonymous rows out, and a report of what was asked and what was achieved."""
+"""Make the rows of DATA, CSV or Parquet, k-anonymous.
+
+Quasi-identifiers are generalized along their hierarchies; rows that remain too few alike are suppressed: their
+quasi-identifiers read *. Other columns, and the order of rows, stay as they are.
+"""
 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
+import click
 import numpy as np
 
 from anonymization.engine import memory_share
 from anonymization.engine.tabular import Tabular, TabularEngine
 from anonymization.errors import InputError, Refusal
 from anonymization.microdata.criteria import Criterion, Distance
-from anonymization.microdata.hierarchy import MISSING, Hierarchy
+from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.lattice import Budget, Solution, search
 from anonymization.microdata.loss import Losses, Metric
 from anonymization.microdata.risk import disclosure, published_classes, reidentification
 from anonymization.microdata.rows import Recoding, Rows, SensitiveColumn, part_name, read_rows, recoded, write_rows
 from jobs.anonymize_request import Request, criteria
-from jobs.anonymized import Anonymized, report, write_report
-from jobs.hierarchies import load_hierarchies, sensitive_hierarchy
+from jobs.anonymized import Anonymized, report, summary, write_report
+from jobs.hierarchies import default_distance, load_hierarchies, sensitive_hierarchy
+from jobs.options import FILE, Names, Pair
+
+
+@click.command("anonymize", help=__doc__)
+@click.argument("data", type=FILE)
+@click.option("--quasi-identifiers", type=Names(), required=True, help="Columns that an attacker may know: A,B.")
+@click.option("--hierarchies", type=FILE, required=True, help="Folder of <attribute>.csv (or .rule) files.")
+@click.option("--k", type=int, required=True, help="Rows of the smallest class, at least.")
+@click.option("--suppression-limit", type=float, default=0.0, show_default=True, help="Share of rows, at most.")
+@click.option(
+    "--recoding",
+    type=click.Choice(["global", "local"]),
+    default="global",
+    show_default=True,
+    help="One level for a whole column, or for each class.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice([metric.value for metric in Metric]),
+    default="loss",
+    show_default=True,
+    help="What is minimized.",
+)
+@click.option("--sensitive", help="Column that nobody is to learn of a person.")
+@click.option("--l", type=int, help="Distinct sensitive values of a class, at least.")
+@click.option("--entropy-l", type=float, help="exp(entropy) of a class's sensitive values, at least.")
+@click.option("--recursive-cl", type=Pair(), help="Recursive (c, l)-diversity: C,L.")
+@click.option("--t", type=float, help="Distance of a class's sensitive values from those of all rows, at most.")
+@click.option(
+    "--t-distance",
+    type=click.Choice([distance.value for distance in Distance]),
+    help="Of t; by default ordered where the values are numbers, else equal.",
+)
+@click.option("--population", type=FILE, help="CSV or Parquet, one row a person of the population.")
+@click.option("--k-map", type=int, help="Persons of the population in a class, at least.")
+@click.option("--delta-presence", type=Pair(), help="Share of the population's class that is in the data: MIN,MAX.")
+@click.option("--out", type=FILE, required=True, help="CSV or Parquet, by the suffix; is overwritten.")
+@click.option("--report", type=FILE, help="Where the report goes, as JSON.")
+@click.option("--shuffle", is_flag=True, help="Put the rows in a random order, so that it says nothing.")
+@click.option("--work", type=int, help="Work that the search may do, counted: the same on every machine.")
+@click.pass_obj
+def command(umask: int | None, /, **given: Any) -> None:
+    distance = given.pop("t_distance")
+    request = Request(
+        **given | {"metric": Metric(given["metric"]), "t_distance": None if distance is None else Distance(distance)}
+    )
+    if umask is not None:
+        os.umask(umask)  # what is written here is the user's own
+    for line in summary(anonymize(request)):
+        click.echo(line)
 
 
 def anonymize(request: Request) -> Anonymized:
@@ -67,15 +124,6 @@ def _read(engine: TabularEngine, request: Request) -> tuple[Rows, Distance]:
     return read_rows(
         engine, request.data, hierarchies, sensitive=sensitive, population=request.population
     ), distance  # fmt: skip
-
-
-def default_distance(engine: TabularEngine, table: Tabular, column: str) -> Distance:
-    """Return the ordered distance where a column's values are numbers, two different ones at least, else the equal."""
-    values = [value for value in engine.distinct(table, [column])[0] if value != MISSING]
-    try:
-        return Distance.ORDERED if len({float(value) for value in values}) > 1 else Distance.EQUAL
-    except ValueError:
-        return Distance.EQUAL
 
 
 _GLANCE = Budget(evaluations=500, visits=50_000)

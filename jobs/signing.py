@@ -1,0 +1,31 @@
+"""A decision that an officer signs here, with the key that NOREN_OFFICER_KEY names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from anonymization.errors import InputError
+from anonymization.keys import load_private_key
+from anonymization.release.candidate import load_candidate
+from anonymization.release.decision import Decision, Outcome, decide
+from jobs.setting import opened
+
+
+def signed_decision(candidate: str, outcome: Outcome, officer: str, reason: str) -> Decision:
+    """Sign a decision on a candidate, and record it.
+
+    Raises:
+        InputError: no key is named, or the officer answers in Airflow.
+        Refusal: the officer may not decide so.
+    """
+    path = os.environ.get("NOREN_OFFICER_KEY")
+    if path is None:
+        raise InputError("set NOREN_OFFICER_KEY to the officer's private key file")
+    with opened() as setting:
+        if officer in setting.airflow_officers:
+            raise InputError(f"{officer!r} answers in Airflow, where the release's run waits for it")
+        return decide(
+            setting.ledger, load_candidate(setting.home, setting.ledger, candidate), outcome=outcome,
+            officer=officer, officers=setting.officers, key=load_private_key(Path(path)), reason=reason,
+        ).decision  # fmt: skip

@@ -1,0 +1,104 @@
+"""Build a candidate of RELEASE; the last line is its id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import click
+
+from anonymization.engine.base import Engine
+from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
+from anonymization.release.package import write_package
+from anonymization.tables.facts import conflicts_sql
+from anonymization.tables.model import CONFIDENTIAL
+from anonymization.tables.noise import require_bounds
+from anonymization.tables.spec import Plan
+from anonymization.tables.suppression import Protected
+from anonymization.tables.tabulate import tabulate
+from jobs.inputs import inputs_of, opened_events, plan_release
+from jobs.options import engine_option, master_option, period_option
+from jobs.protection import claimed_by, privacy_of, protected_tables
+from jobs.setting import Setting, opened
+from jobs.stage import tell
+
+
+@click.command("build", help=__doc__)
+@click.argument("release")
+@period_option
+@engine_option
+@master_option
+def command(release: str, period: str, engine: str, master: str | None) -> None:
+    with opened() as setting:
+        tell(policy_digest=setting.policies.digest)
+        candidate = build(setting, release, period, engine=engine, master=master)
+    built = candidate.request
+    tell(candidate=candidate.id, digest=built.digest, release=built.release, period=built.period)
+    for name, figure in built.figures.items():
+        click.echo(f"{name}: {figure:,}")
+    click.echo(f"built on {engine} in {built.seconds} s; digest {built.digest}")
+    click.echo(candidate.id)
+
+
+def build(
+    setting: Setting, name: str, period_text: str, *, engine: str = "duckdb", master: str | None = None
+) -> Candidate:
+    """Build a candidate.
+
+    Raises:
+        Refusal: the policy does not allow it.
+        InputError: wrong names, or no events.
+    """
+    started = time.perf_counter()
+    plan, clauses = plan_release(setting.policies, name, period_text)
+    require_bounds(plan)
+    claimed = claimed_by(setting, plan)
+    inputs = inputs_of(setting, plan.release.sources, plan.period)
+    logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
+    privacy = privacy_of(setting, plan, logs)
+    with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
+        protected = protected_tables(setting, plan, privacy, lambda: tabulate(opened, plan, events))
+        conflicts = _links_in_conflict(opened, plan, events)
+    stage = new_stage(setting.home)
+    try:
+        digest = write_package(stage / "package", plan, protected.tables, clauses)
+        known: dict[str, object] = {
+            "release": name,
+            "period": plan.period.name,
+            "first_day": plan.period.first,
+            "past_day": plan.period.past,
+            "sources": list(plan.release.sources),
+            "recipient": plan.release.recipient,
+            "purpose": plan.release.purpose,
+            "requester": plan.release.owner,
+            "digest": digest,
+            "policy_digest": setting.policies.digest,
+            "engine": engine,
+            "inputs": logs,
+            "figures": _figures(protected) | {"links in conflict": conflicts},
+            "seconds": round(time.perf_counter() - started, 3),
+            **claimed,
+            "privacy": privacy,
+            "needs_sha256": write_standing(stage, protected.standing) if protected.standing else "",
+        }
+        return store_candidate(setting.home, setting.ledger, stage, known)
+    finally:
+        discard(stage)
+
+
+def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:
+    sql = conflicts_sql(plan, events)
+    return 0 if sql is None else int(engine.fetch(sql).column("n")[0].as_py())
+
+
+def _figures(protected: Protected) -> dict[str, int]:
+    """What the officer may want to know of the tables: cells listed, and of them confidential, a measure."""
+    figures = {}
+    for table in protected.tables:
+        figures[f"{table.name}: cells"] = len(table.frame)
+        for measure in table.measures:
+            hidden = int((table.frame[f"{measure.name}_status"] == CONFIDENTIAL).sum())
+            figures[f"{table.name}.{measure.name}: confidential"] = hidden
+    figures["cells unsafe by themselves"] = protected.unsafe
+    figures["cells confidential because of earlier releases alone"] = protected.for_earlier
+    return figures

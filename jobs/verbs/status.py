@@ -1,0 +1,47 @@
+"""Say where each candidate stands, and what is out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from anonymization.deidentify.taken import known_files
+from anonymization.release.ledger import EntryKind
+from jobs.setting import opened
+
+STAGES = {
+    EntryKind.REQUEST: "built: waits for its gate",
+    EntryKind.GATE: "gated",
+    EntryKind.DECISION: "decided",
+    EntryKind.PUBLICATION: "published",
+    EntryKind.WITHDRAWAL: "withdrawn",
+}
+
+
+@click.command("status", help=__doc__)
+def command() -> None:
+    for line in stages():
+        click.echo(line)
+
+
+def stages() -> Iterator[str]:
+    """Yield a line on the events, one a candidate, one a release that cannot be built."""
+    with opened() as setting:
+        files = list(known_files(setting.home))
+        yield f"{len(files):,} log files taken in, {sum(taken.accepted for _, taken in files):,} events"
+        if (first := setting.kept_from) is not None:
+            yield f"logs are kept from {first}; those from before were erased"
+        with setting.ledger.transaction() as transaction:
+            entries = transaction.entries()
+        for name in sorted({entry.subject for entry in entries if entry.kind is EntryKind.REQUEST}):
+            last = [entry for entry in entries if entry.subject == name and entry.kind in STAGES][-1]
+            detail = (
+                {True: ", open", False: ", closed"}.get(bool(last.payload.get("open")))
+                if last.kind is EntryKind.GATE
+                else ""
+            )
+            outcome = f", {last.payload['outcome']}" if "outcome" in last.payload else ""
+            yield f"{name}: {STAGES[last.kind]}{detail}{outcome}"
+        for name, error in setting.policies.release_errors.items():
+            yield f"release {name} cannot be built: {error}"

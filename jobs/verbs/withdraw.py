@@ -1,0 +1,22 @@
+"""Withdraw VERSION of RELEASE: ledger entry, mart removal, recipient notice; audits still count it."""
+
+from __future__ import annotations
+
+import click
+
+from anonymization.release.withdraw import withdraw
+from jobs.mart import load_mart
+from jobs.setting import opened
+
+
+@click.command("withdraw", help=__doc__)
+@click.argument("release")
+@click.argument("version", type=int)
+@click.option("--reason", required=True, help="Why; the recipient reads it.")
+def command(release: str, version: int, reason: str) -> None:
+    with opened() as setting:
+        recipient = setting.policies.recipients[setting.policies.release(release).recipient]
+        notice = withdraw(setting.home, setting.ledger, release, version, reason, contact=recipient.contact)
+        mart_line = load_mart(setting)
+    click.echo(mart_line, err=mart_line.startswith("WARNING"))
+    click.echo(f"withdrawn; the notice to its recipient: {notice}")
