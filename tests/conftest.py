@@ -58,7 +58,7 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "engine" in metafunc.fixturenames:
         names = metafunc.config.getoption("--engines").split(",")
-        marks = {"spark": [pytest.mark.spark, pytest.mark.xdist_group("spark")]}
+        marks = {"spark": [pytest.mark.spark]}
         metafunc.parametrize("engine", [pytest.param(n, marks=marks.get(n, [])) for n in names], indirect=True)
 
 
@@ -94,12 +94,17 @@ def solved_once(shared):
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory):
+    """One DuckDB and one Spark session a worker, Spark's with the worker's share of the cores."""
     opened = {}
+    share = max(1, os.cpu_count() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    master = {"spark": f"local[{share}]"}
 
     def get(name):
         if name not in opened:
             folder = tmp_path_factory.mktemp(name)
-            opened[name] = open_engine(name, temporary=folder, folders=[tmp_path_factory.getbasetemp()])
+            opened[name] = open_engine(
+                name, temporary=folder, folders=[tmp_path_factory.getbasetemp()], master=master.get(name)
+            )
         return opened[name]
 
     yield get

@@ -19,7 +19,6 @@ from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.walk import RELEASES
 
-pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"
 POLICIES = Path(__file__).parents[2] / "policies"
 

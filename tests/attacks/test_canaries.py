@@ -16,7 +16,6 @@ import pytest
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import Format, Role, Treatment
 
-pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"
 IDENTIFIED = {"landing", "quarantine", "choices"}
 EACH, SHORTEST = 3, 8

@@ -23,7 +23,6 @@ from jobs.verbs.audit import attack
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 
-pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"
 POLICIES = Path(__file__).parents[2] / "policies"
 

@@ -19,7 +19,7 @@ from anonymization.release.ledger import Ledger
 from jobs.synthetic.month import generate
 from jobs.verbs.init import initialize
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("attacks")]
+pytestmark = pytest.mark.spark
 MONTH, OPTED = "2026-10", "c0ffee1234567890a"
 TALKATIVE = """
 import sys

@@ -15,7 +15,6 @@ from anonymization.tables.model import CONFIDENTIAL
 from jobs.inputs import plan_release
 from jobs.walk import RELEASES
 
-pytestmark = pytest.mark.xdist_group("attacks")
 PERIOD = "2026-10"
 HIDDEN = 7_654_321
 """A figure that is nowhere else."""

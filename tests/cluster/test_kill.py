@@ -13,7 +13,7 @@ from anonymization.deidentify.taken import known_files
 from anonymization.home import Home
 from jobs.verbs.build import build
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
+pytestmark = pytest.mark.spark
 RELEASE = ("web-audience", "--period", "2026-10")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import anonymization
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
+pytestmark = pytest.mark.spark
 RELEASE = ("service-usage", "--period", "2026-10")
 SMALL = "400m"
 """Less memory than an executor asks for."""

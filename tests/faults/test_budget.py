@@ -19,7 +19,6 @@ from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.init import initialize
 
-pytestmark = pytest.mark.xdist_group("world")
 TITLE = {"en": "x", "ja": "x"}
 PERIOD = "2026-10"
 

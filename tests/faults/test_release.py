@@ -32,7 +32,6 @@ from jobs.dossier import review
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 
-pytestmark = pytest.mark.xdist_group("world")
 OFFICER = "demo-officer"
 
 

@@ -10,6 +10,7 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.detection import is_hypothesis_test
 
 KINDS = {
     "faults": "kills and crashes at every step, on every engine, and on a scheduler of Airflow",
@@ -41,16 +42,13 @@ def counted(kind, short, long):
     return range(Chosen.run * long, (Chosen.run + 1) * long) if is_long(kind) else range(short)
 
 
-def examples(short, long, kind="fuzz"):
-    """Mark a property: the number of its examples in both forms."""
+def examples(number):
+    """Settings of a property that was worth so many examples: a sixth of them in short, twice as many in long."""
+    return settings(max_examples=_by_form(number), deadline=None, suppress_health_check=list(HealthCheck))
 
-    def marked(test):
-        found = settings(
-            max_examples=long if is_long(kind) else short, deadline=None, suppress_health_check=list(HealthCheck)
-        )(test)
-        return pytest.mark.both(kind)(found)
 
-    return marked
+def _by_form(number):
+    return 2 * number if is_long("fuzz") else max(2, number // 6)
 
 
 def pytest_addoption(parser):
@@ -63,6 +61,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", f"long(kind): stands in the long form alone, one of {', '.join(KINDS)}")
     config.addinivalue_line("markers", "both(kind): has a short form and a long one")
     Chosen.kind = config.getoption("long")
+    settings.register_profile("by form", deadline=None, max_examples=_by_form(settings.default.max_examples))
+    settings.load_profile("by form")
     if Chosen.kind is None:
         return
     given = config.getoption("run")
@@ -90,6 +90,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         only = {mark.args[0] for mark in item.iter_markers("long")}
         kinds = only | {mark.args[0] for mark in item.iter_markers("both")}
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            kinds.add("fuzz")
         unknown = kinds - KINDS.keys()
         assert not unknown, f"{item.nodeid}: unknown long forms {sorted(unknown)}; known: {sorted(KINDS)}"
         (kept if (not only if Chosen.kind is None else Chosen.kind in kinds) else left).append(item)

@@ -10,7 +10,6 @@ from benchmarks.spark_by_hand import BY_HAND
 
 
 @pytest.mark.spark
-@pytest.mark.xdist_group("world")
 @pytest.mark.parametrize("name", BY_HAND)
 def test_equal_cells(world, policies, name):
     hand = by_hand(world.home, policies, name)

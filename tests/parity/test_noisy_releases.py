@@ -8,7 +8,7 @@ import pytest
 import jobs.protection
 from jobs.verbs.build import build
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
+pytestmark = pytest.mark.spark
 CELL_KEY = {"method": "cell_key", "minimum_count": 50}
 
 

@@ -11,7 +11,7 @@ from anonymization.deidentify.taken import known_files
 from jobs.verbs.build import build
 from jobs.walk import RELEASES
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
+pytestmark = pytest.mark.spark
 
 
 def totals(home):

@@ -12,7 +12,7 @@ import pytest
 
 from jobs.verdict import read_verdict
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("world")]
+pytestmark = pytest.mark.spark
 DOOR = Path(__file__).parents[2] / "jobs" / "__main__.py"
 SUBMIT = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[1]", str(DOOR), "build"]
 NO_THREADS = ["local[0]" if word == "local[1]" else word for word in SUBMIT]

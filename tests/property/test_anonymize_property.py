@@ -8,7 +8,8 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import Refusal
@@ -16,7 +17,7 @@ from anonymization.microdata.loss import Metric
 from jobs.anonymize_request import Request
 from jobs.verbs.anonymize import anonymize
 
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = examples(60)
 LABELS = st.text(st.sampled_from("ab;,\"' *é改\t"), min_size=1, max_size=4).map(str.strip).filter(bool)
 
 

@@ -6,7 +6,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -62,7 +63,7 @@ def needs_of(data, cells):
 
 
 @given(systems())
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_intervals_are_those_of_all_whole_points(case):
     system, _ = case
     every = points(system)
@@ -72,7 +73,7 @@ def test_intervals_are_those_of_all_whole_points(case):
 
 
 @given(systems())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_real_intervals_hold_the_whole_ones(case):
     system, _ = case
     every = points(system)
@@ -82,7 +83,7 @@ def test_real_intervals_hold_the_whole_ones(case):
 
 
 @given(systems())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_narrowed_bounds_hold_every_point(case):
     system, _ = case
     every, narrow = points(system), propagated(system)
@@ -93,7 +94,7 @@ def test_narrowed_bounds_hold_every_point(case):
 
 
 @given(systems())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_a_reduced_system_has_the_same_points(case):
     system, _ = case
     part = reduced(system)
@@ -104,7 +105,7 @@ def test_a_reduced_system_has_the_same_points(case):
 
 
 @given(systems(), st.data(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_exactly_the_broken_needs_are_found(case, data, knows_truth):
     system, true = case
     every, needs = points(system), needs_of(data, system.cells)
@@ -115,7 +116,7 @@ def test_exactly_the_broken_needs_are_found(case, data, knows_truth):
 
 
 @given(systems(), st.data())
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_the_rows_named_give_the_cell_away_by_themselves(case, data):
     system, _ = case
     needs = needs_of(data, system.cells)
@@ -129,7 +130,7 @@ def test_the_rows_named_give_the_cell_away_by_themselves(case, data):
 
 
 @given(systems(), st.data())
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_insiders_find_exactly_what_breaks_when_their_cell_is_known(case, data):
     system, true = case
     needs = needs_of(data, system.cells)
@@ -142,7 +143,7 @@ def test_insiders_find_exactly_what_breaks_when_their_cell_is_known(case, data):
 
 
 @given(systems(), st.data())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_figures_that_contradict_each_other_are_refused(case, data):
     system, _ = case
     if not system.relations.rows:

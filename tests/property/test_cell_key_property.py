@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
-from hypothesis import HealthCheck, assume, given, settings
+from harness.forms import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from anonymization.disclosure.cellkey import KEYS, perturbation
@@ -16,7 +17,7 @@ from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.cellkey import bounds, key_column, perturbed
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, Table
 
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = examples(40)
 PERSONS = Measure("persons", {"en": "", "ja": ""}, MeasureKind.PERSONS, "s", {})
 
 

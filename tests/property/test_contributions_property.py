@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
@@ -19,8 +20,8 @@ from anonymization.tables.recount import recount
 from anonymization.tables.spec import resolve
 from anonymization.tables.tabulate import tabulate
 
-SLOW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = examples(20)
+FEW = examples(2)
 DAY = 20_727
 REGIONS = {"13": "kanto", "14": "kanto", "27": "kinki", "unknown": "unknown_region"}
 
@@ -95,7 +96,6 @@ def test_largest_numbers_of_events(duckdb_engine, policies, given_views, given_h
 
 
 @pytest.mark.spark
-@pytest.mark.xdist_group("spark")
 @FEW
 @given(given_views=views, given_homes=homes)
 def test_largest_numbers_of_events_on_spark(engines, policies, given_views, given_homes):

@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import Refusal
@@ -31,7 +32,7 @@ from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.lattice import search
 from anonymization.microdata.loss import Domain, Metric, Objective
 
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = examples(60)
 LIMITS = (0.0, 0.1, 0.35, 1.0)
 ILLNESSES = Hierarchy.from_rows(
     "illness", [("1", "low", "*"), ("2", "low", "*"), ("3", "high", "*"), ("4", "high", "*")]
@@ -191,7 +192,7 @@ def way(request, monkeypatch):
 @pytest.mark.parametrize("metric", Metric, ids=lambda metric: metric.value)
 @pytest.mark.parametrize("criteria", CRITERIA.values(), ids=CRITERIA)
 @pytest.mark.usefixtures("way")
-@settings(MANY, max_examples=12)
+@examples(12)
 @given(case=cases(), limit=st.sampled_from(LIMITS))
 def test_equal_to_trying_every_node(case, limit, criteria, metric):
     rows, frame, population = case
@@ -211,7 +212,7 @@ def test_equal_to_trying_every_node(case, limit, criteria, metric):
 
 @pytest.mark.parametrize("metric", Metric, ids=lambda metric: metric.value)
 @pytest.mark.usefixtures("way")
-@settings(MANY, max_examples=40)
+@examples(40)
 @given(case=cases(), k=st.integers(1, 5))
 def test_no_bound_is_above_a_value_that_it_bounds(case, k, metric):
     histogram = counted(case)

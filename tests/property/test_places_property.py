@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
@@ -22,9 +23,9 @@ from anonymization.tables.spec import resolve
 from anonymization.tables.tabulate import tabulate
 from anonymization.tables.withheld import withhold
 
-MANY = settings(max_examples=400, deadline=None)
-SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = examples(400)
+SLOW = examples(25)
+FEW = examples(2)
 FIRST = 20_727
 LEAST = 3
 MESHES = [int(f"5339{second}{third:02d}{half}") for second in (35, 36) for third in (10, 11, 12) for half in (1, 2)]
@@ -232,7 +233,6 @@ def test_published_places_are_those_of_a_naive_merging(duckdb_engine, policies, 
 
 
 @pytest.mark.spark
-@pytest.mark.xdist_group("spark")
 @FEW
 @given(rows=visits)
 def test_published_places_on_spark(engines, policies, rows):

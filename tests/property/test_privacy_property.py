@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
@@ -22,8 +23,8 @@ from anonymization.tables.noise import drawn, margins, sensitivity, shares, whol
 from anonymization.tables.spec import resolve
 from anonymization.tables.tabulate import tabulate
 
-SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = examples(25)
+FEW = examples(3)
 FIRST = 20_727
 TITLE = {"en": "x", "ja": "x"}
 
@@ -125,6 +126,7 @@ def check_sensitivity(engine, policies, name, rows, bound):
             assert moved.pow(2).sum() <= most.length**2 * (1 + 1e-12)
 
 
+@pytest.mark.both("fuzz")
 @pytest.mark.parametrize("name", CASES)
 def test_contributions_are_bounded(duckdb_engine, policies, name):
     @SLOW
@@ -136,9 +138,10 @@ def test_contributions_are_bounded(duckdb_engine, policies, name):
     check()
 
 
+@pytest.mark.both("fuzz")
 @pytest.mark.parametrize("name", CASES)
 def test_one_person_moves_no_more_than_was_said(duckdb_engine, policies, name):
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @examples(8)
     @given(rows=CASES[name][1], bound=bounds)
     def check(rows, bound):
         check_sensitivity(duckdb_engine, policies, name, rows, bound)
@@ -146,8 +149,8 @@ def test_one_person_moves_no_more_than_was_said(duckdb_engine, policies, name):
     check()
 
 
+@pytest.mark.both("fuzz")
 @pytest.mark.spark
-@pytest.mark.xdist_group("spark")
 @pytest.mark.parametrize("name", CASES)
 def test_both_engines_keep_the_same_contributions(engines, policies, name):
     @FEW

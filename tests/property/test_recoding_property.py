@@ -7,14 +7,15 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.recoding import Aggregate, recode_locally
 
-MANY = settings(max_examples=150, deadline=None)
+MANY = examples(150)
 WORK = 30_000
 
 
@@ -240,7 +241,7 @@ def dual_bound(histogram, k):
     return v.sum() / len(people) / len(histogram.hierarchies)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(given_=histograms(most=7, persons=1), k=st.integers(2, 3))
 def test_between_the_dual_bound_and_every_partition(given_, k):
     k = min(k, given_.persons)
@@ -266,7 +267,7 @@ def test_small_inputs_are_nearly_always_solved_to_the_optimum():
     assert solved >= 57
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(given_=histograms(most=20, persons=2), k=st.integers(2, 6))
 def test_never_below_the_dual_bound(given_, k):
     k = min(k, given_.persons)

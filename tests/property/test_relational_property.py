@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import InputError, Refusal
@@ -22,7 +23,7 @@ from anonymization.microdata.loss import Metric
 from anonymization.microdata.published import published_of_histogram, published_of_relation
 from anonymization.microdata.relational import search_relation
 
-MANY = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = examples(12)
 NUMBERS = itertools.count()
 
 
@@ -111,7 +112,7 @@ def test_equal_to_the_search_in_memory(duckdb_engine, tmp_path, case, question):
         assert rows.num_rows == histogram.persons - solution.suppressed_records
 
 
-@settings(MANY, max_examples=60)
+@examples(60)
 @given(case=cases())
 def test_the_rows_are_those_of_a_frame(duckdb_engine, case):
     hierarchies, frame = case

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
@@ -24,8 +25,8 @@ from anonymization.tables.suppression import protect
 from anonymization.tables.tabulate import tabulate
 from anonymization.tables.unsafe import Rules
 
-SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = examples(25)
+FEW = examples(4)
 FIRST = 20_727
 SERVICES = ("search", "mail", "news")
 
@@ -116,7 +117,6 @@ def test_audience_equals_a_naive_count(duckdb_engine, policies, given_clicks, gi
 
 
 @pytest.mark.spark
-@pytest.mark.xdist_group("spark")
 @FEW
 @given(given_clicks=clicks, given_links=links, given_subscribers=subscribers)
 def test_audience_on_spark(engines, policies, given_clicks, given_links, given_subscribers):

@@ -63,7 +63,6 @@ def test_the_release_passes_the_gate_with_nothing_below_the_threshold(taken):
 
 
 @pytest.mark.spark
-@pytest.mark.xdist_group("spark")
 def test_spark_builds_the_same_bytes(taken):
     setting, _ = taken
     digests = {build(setting, "visitors", "2015-05", engine=engine).request.digest for engine in ("duckdb", "spark")}

@@ -15,6 +15,7 @@ from shutil import rmtree
 
 import pytest
 import requests
+from harness.forms import long_only
 from serving import ROOT, kept, services, surroundings, unused_port
 
 from anonymization.home import Home
@@ -182,6 +183,7 @@ def test_no_secret_is_in_a_log_or_in_what_the_kernel_shows_of_processes(airflow)
     assert found == []
 
 
+@pytest.mark.long("faults")
 def test_it_starts_once_notices_what_died_mends_it_and_ends_all_of_it(place, bystander):
     port = str(unused_port())
     command = [sys.executable, "-m", "jobs.services", "start", "--demo", "--port", port]
@@ -245,7 +247,9 @@ def test_a_taken_port_is_a_clear_error_and_nothing_is_started(place):
     assert not (place / "keys").exists()
 
 
-@pytest.mark.parametrize("how", ["the port is taken meanwhile", "asked to end", "interrupted"])
+@pytest.mark.parametrize(
+    "how", [long_only("faults", "the port is taken meanwhile"), "asked to end", long_only("faults", "interrupted")]
+)
 def test_a_start_that_fails_halfway_leaves_nothing_running(place, how):
     port = unused_port()
     command = [sys.executable, "-m", "jobs.services", "start", "--demo", "--port", str(port)]

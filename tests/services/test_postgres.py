@@ -16,11 +16,8 @@ import pytest
 import sqlalchemy as sa
 
 from anonymization.errors import IntegrityError, NorenError, Refusal
-from anonymization.home import Home
-from anonymization.keys import load_private_key
 from anonymization.release import ledger as ledgers
 from anonymization.release.candidate import load_candidate
-from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.mart import sync
 from anonymization.release.verify import verify
@@ -31,10 +28,8 @@ from jobs.services.databases import AIRFLOW, ANALYST, NOREN, OWNER
 from jobs.services.processes import LOCAL
 from jobs.setting import Setting
 from jobs.verbs.build import build
-from jobs.verbs.gate import gate
 from jobs.walk import OFFICER
 
-pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD, TABLE = "web-audience", "2026-10", "web_audience__visits"
 
 
@@ -217,27 +212,15 @@ def test_a_ledger_that_somebody_holds_is_a_clear_error(database, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def approved(world, policies, tmp_path_factory):
+def approved(stages):
     """A home with a candidate that was approved, its ledger a file."""
-    home = Home(tmp_path_factory.mktemp("approved") / "home")
-    shutil.copytree(world.home.root, home.root, ignore=shutil.ignore_patterns("landing", "duckdb", "spark"))
-    home.create()
-    ledger = Ledger.of(home)
-    setting = Setting(home, policies, ledger)
-    candidate = build(setting, NAME, PERIOD)
-    assert gate(setting, candidate.id).opened
-    key = load_private_key(home.keys / f"{OFFICER}.key")
-    candidate = load_candidate(home, ledger, candidate.id)
-    decide(ledger, candidate, outcome=Outcome.APPROVED, officer=OFFICER, officers=setting.officers, key=key)
-    ledger.close()
-    return home, candidate.id
+    return stages.home(NAME, "approved")
 
 
 @pytest.fixture
 def moved(approved, policies, database, tmp_path, monkeypatch):
     """A copy of that home, with the ledger's content in PostgreSQL; and its candidate."""
-    home, identity = Home(tmp_path / "home"), approved[1]
-    shutil.copytree(approved[0].root, home.root)
+    home, identity = copied(approved[0], tmp_path / "home"), approved[1]
     monkeypatch.setenv("NOREN_DATABASE_URL", database.url())
     ledger = Ledger.of(home)
     ledger.migrate()

@@ -74,6 +74,7 @@ def test_nothing_forged_counts(release, nothing_out):
     assert [entry for entry in release.entries(EntryKind.DECISION) if entry.subject == candidate] == []
 
 
+@pytest.mark.long("faults")
 def test_answers_that_do_not_count_and_a_rejection_that_does(release, nothing_out):
     enrol_in_demo(Home(release.airflow.home), "started-it", airflow_user="admin")
     run = release.start("admin")
@@ -105,6 +106,7 @@ def test_answers_that_do_not_count_and_a_rejection_that_does(release, nothing_ou
     assert release.airflow.noren("publish", candidate).returncode == 1
 
 
+@pytest.mark.long("faults")
 def test_the_dossier_must_be_the_candidates_own(release, nothing_out, tmp_path):
     run = release.start()
     other = tmp_path / "dossier.md"

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.disclosure import secondary
@@ -114,7 +115,7 @@ def test_the_heuristic_protects_as_the_optimum_does():
         assert exposed(problem, pattern.hidden) == set()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.lists(st.integers(0, 30), min_size=3, max_size=4), min_size=2, max_size=4), st.booleans())
 def test_whatever_the_table_nothing_is_exposed(rows, exact):
     problem = table([row[: len(min(rows, key=len))] for row in rows])

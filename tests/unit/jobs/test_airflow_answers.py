@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from anonymization.errors import AlreadyOut, DecisionRefusal, GateRefusal, InputError
-from anonymization.home import Home
-from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import FILE, Outcome
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger import EntryKind
 from anonymization.release.verify import verify
 from jobs.airflow_answers import PASSWORD_FILE, URL, USER, Place
 from jobs.dossier import review
-from jobs.setting import Setting, enrol_in_demo
+from jobs.setting import enrol_in_demo
 from jobs.verbs.answer import record_answer
-from jobs.verbs.build import build
-from jobs.verbs.gate import gate
 from jobs.verbs.publish import publish
 
-pytestmark = pytest.mark.xdist_group("world")
 NAME, LOGIN = "kei", "kei@page"
 PLACE = Place("release__service-usage", "scheduled__2026-11-03T06:00:00+09:00", "approve")
 WORD = "a word of the service account"
@@ -99,30 +92,13 @@ def told(candidate, setting, **changes):
     } | changes
 
 
-@pytest.fixture(scope="module")
-def gated(world, policies, tmp_path_factory):
-    """A home with a candidate whose gate is open, and with an officer who answers in Airflow."""
-    root = tmp_path_factory.mktemp("gated") / "home"
-    shutil.copytree(world.home.root, root, ignore=shutil.ignore_patterns("landing", "duckdb", "spark"))
-    place = Home(root).create()
-    enrol_in_demo(place, NAME, airflow_user=LOGIN)
-    ledger = Ledger.of(place)
-    candidate = build(Setting(place, policies, ledger), "service-usage", "2026-10")
-    assert gate(Setting(place, policies, ledger), candidate.id).opened
-    ledger.close()
-    return place, candidate.id
-
-
 @pytest.fixture
-def ready(gated, airflow, policies, tmp_path):
-    """A copy of that home, its candidate, and Airflow, where it was approved."""
-    place = Home(Path(shutil.copytree(gated[0].root, tmp_path / "copied"))).create()
-    ledger = Ledger.of(place)
-    setting = Setting(place, policies, ledger)
-    candidate = load_candidate(place, ledger, gated[1])
+def ready(setting, reached, airflow):
+    """A home with an officer who answers in Airflow and a candidate whose gate is open; and Airflow, where it was approved."""
+    enrol_in_demo(setting.home, NAME, airflow_user=LOGIN)
+    candidate = reached("service-usage", "gated")
     airflow.detail = told(candidate, setting)
-    yield setting, candidate, airflow
-    ledger.close()
+    return setting, candidate, airflow
 
 
 def attempts(setting, candidate):

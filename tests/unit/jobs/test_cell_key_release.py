@@ -20,7 +20,6 @@ from jobs.verbs.audit import attack
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 
-pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "audience-with-noise", "2026-10"
 CELL_KEY = {"method": "cell_key", "minimum_count": 10}
 

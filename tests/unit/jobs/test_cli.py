@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from jobs.__main__ import main
 
-pytestmark = pytest.mark.xdist_group("world")
 FIXED = {
     "init", "generate", "demo", "intake", "build", "gate", "review", "approve", "reject", "publish", "withdraw",
     "releases", "verify", "audit", "explain", "optout", "status", "doctor", "anonymize", "risk", "profile",

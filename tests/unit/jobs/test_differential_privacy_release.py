@@ -21,7 +21,6 @@ from jobs.verbs.audit import attack
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 
-pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "web-audience-with-noise", "2026-10"
 TITLE = {"en": "x", "ja": "x"}
 MEASURES = {

@@ -10,16 +10,13 @@ from anonymization.errors import IntegrityError
 from anonymization.release.candidate import NEEDS
 from anonymization.release.package import read_package
 from jobs.history import earlier_issues
-from jobs.verbs.build import build
-
-pytestmark = pytest.mark.xdist_group("world")
 
 
 @pytest.fixture
-def released(setting, release_it):
+def released(setting, reached, publish_it):
     """The released candidate, and what is out since."""
-    candidate = build(setting, "web-audience", "2026-10")
-    release_it(setting, candidate)
+    candidate = reached("web-audience", "approved")
+    publish_it(setting, candidate)
     request = candidate.request
     return candidate, lambda: earlier_issues(setting, request.sources, request.first_day, request.past_day)
 

@@ -9,7 +9,6 @@ from anonymization.release.ledger import EntryKind
 from anonymization.release.withdraw import withdraw
 from jobs.verbs.build import build
 
-pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "audience-with-noise", "2026-10"
 FIRST = "monthly-audience 2026-10 v1 has published persons of source 'subscribers' by suppression"
 

@@ -10,7 +10,6 @@ from anonymization.errors import InputError
 from jobs import microdata
 from jobs.verbs.microdata import write_microdata
 
-pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "subscriber-profile", "2026-10"
 OWN = {"seconds", "evaluated_in"}
 

@@ -19,7 +19,6 @@ from jobs.verbs.gate import gate
 from jobs.verbs.microdata import write_microdata
 from jobs.verbs.profile import lines, propose
 
-pytestmark = pytest.mark.xdist_group("world")
 NAME, PERIOD = "subscriber-profile", "2026-10"
 QUASI_IDENTIFIERS = ["region", "age_band", "device"]
 

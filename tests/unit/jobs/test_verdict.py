@@ -235,7 +235,6 @@ def test_an_intake_tells_what_it_took_and_what_it_did_not(noren, path, monkeypat
     assert len(content["policy_digest"]) == 64
 
 
-@pytest.mark.xdist_group("world")
 def test_the_path_of_a_scheduler(setting, monkeypatch, path, noren):
     """Each step starts from the verdict of the one before."""
     monkeypatch.setenv("NOREN_HOME", str(setting.home.root))
@@ -257,7 +256,6 @@ def test_the_path_of_a_scheduler(setting, monkeypatch, path, noren):
     assert Path(published.result["folder"]).is_dir()
 
 
-@pytest.mark.xdist_group("world")
 def test_a_closed_gate_tells_where_its_verdict_is(setting, monkeypatch, path, noren):
     monkeypatch.setenv("NOREN_HOME", str(setting.home.root))
     noren("build", "monthly-audience", "--period", "2026-10")

@@ -8,7 +8,8 @@ from collections import Counter, defaultdict
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.engine.tabular import TabularEngine
@@ -96,7 +97,7 @@ def test_refused(given_):
         disclosure(given_, Distance.EQUAL)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.text("uvw", min_size=1, max_size=9), min_size=1, max_size=6))
 def test_figures_spelled_out(of):
     learnt = disclosure(classes(*of), Distance.EQUAL)

@@ -6,7 +6,8 @@ import json
 import threading
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import InputError, IntegrityError, Refusal
@@ -73,7 +74,7 @@ def test_the_period_key_is_not_in_its_file(home):
     assert pads[0].hex() not in json.dumps(content)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(50)
 @given(first=st.text(max_size=40), second=st.text(max_size=40))
 def test_pseudonyms_tell_persons_apart(home, first, second):
     keys = PeriodKeys(home)

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harness.forms import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.disclosure.feasible import feasible_point
@@ -98,7 +99,7 @@ def issues_of(events):
     ]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(30)
 @given(events=st.lists(event, max_size=40))
 def test_true_figures_satisfy_every_relation(events):
     linked = link(issues_of(events))
