@@ -6,9 +6,10 @@ EVENTS ?= 1000000
 NOREN_HOME ?= noren-home
 # Unless NOREN_HOME names one: what the demo made is out already, so Airflow has a home of its own.
 AIRFLOW_FOR := $(if $(filter file,$(origin NOREN_HOME)),noren-airflow,$(NOREN_HOME))
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help demo airflow airflow-stop test check bench profile format lock clean
+.PHONY: help demo airflow airflow-stop test faults fuzz attacks check bench profile format lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -23,8 +24,14 @@ airflow: .venv/airflow.done ## Airflow and PostgreSQL on 127.0.0.1, with a demo'
 airflow-stop: ## end what `make airflow` started, and nothing else
 	@test ! -e .venv/airflow.done || NOREN_HOME=$(AIRFLOW_FOR) $(BIN)/python -m jobs.services stop
 
-test: .venv/dev.done ## every test, on DuckDB and on Spark
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+test: .venv/dev.done ## every test, on DuckDB and on Spark; what is exhaustive or random in its short form
+	@$(PYTEST)
+
+faults: ## the long form of kills, crashes and forgeries, Airflow and clusters among them (RUN=7: that run again)
+fuzz: ## the long form of properties: more examples, others in each run
+attacks: ## the long form of the attacks on what was released
+faults fuzz attacks: .venv/dev.done
+	@$(PYTEST) --long $@ $(if $(RUN),--run $(RUN))
 
 check: .venv/dev.done ## lint, format, types and the floors
 	@$(BIN)/ruff check .

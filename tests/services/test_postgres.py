@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from harness.homes import copied
 
 from anonymization.errors import IntegrityError, NorenError, Refusal
 from anonymization.release import ledger as ledgers
