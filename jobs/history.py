@@ -10,7 +10,8 @@ from anonymization.release.candidate import load_candidate, read_standing
 from anonymization.release.ledger import Entry, EntryKind
 from anonymization.release.package import issue_of, read_package
 from anonymization.release.publish import shares_persons
-from anonymization.tables.sheets import Issue, Standing
+from anonymization.tables.sheets import Issue
+from anonymization.tables.standing import Standing
 from jobs.setting import Setting
 
 

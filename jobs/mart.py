@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anonymization.errors import NorenError
-from anonymization.release.mart import behind, sync
+from anonymization.release.mart import sync
 from anonymization.release.mart_database import mart_place
 from jobs.setting import Setting
 
@@ -20,13 +20,3 @@ def load_mart(setting: Setting) -> str:
         return f"WARNING: the mart is behind: {error}. Run `noren mart` when it is well again"
     changes = f"{len(new)} version(s) loaded, {len(gone)} removed" if new or gone else "as it was"
     return f"mart: {changes}: {mart_place(setting.home)}"
-
-
-def check_mart(setting: Setting) -> None:
-    """Check that the mart holds what is out.
-
-    Raises:
-        NorenError: it does not, or cannot be reached.
-    """
-    if missing := behind(setting.home, setting.ledger):
-        raise NorenError(f"{missing} version(s) are not as the ledger says; run `noren mart`")

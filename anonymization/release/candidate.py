@@ -16,9 +16,8 @@ from anonymization.errors import InputError, IntegrityError
 from anonymization.home import Home, private_folder
 from anonymization.policy.protection import Method
 from anonymization.release.ledger import EntryKind, Ledger, canonical
-from anonymization.release.package import check_manifest
-from anonymization.tables.sheets import Standing
-from anonymization.tables.standing import as_text, from_text
+from anonymization.release.manifest import check_manifest
+from anonymization.tables.standing import Standing, as_text, from_text
 
 NEEDS = "needs.jsonl"
 IDENTITY = re.compile(r"[1-9]\d*-[0-9a-f]{16}")

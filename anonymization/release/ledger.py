@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from anonymization.errors import IntegrityError, NorenError
 from anonymization.home import Home
@@ -230,16 +228,14 @@ class Ledger:
         Raises:
             NorenError: the database cannot be reached, is locked for long, or did not do it.
         """
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self._connected() as connection:
             if connection.dialect.name == "postgresql":
                 # Held by the session, to the end of it: a transaction sees what was there when it began to wait.
                 connection.exec_driver_sql(f"SET lock_timeout = '{PATIENCE}s'")
                 connection.exec_driver_sql("SELECT pg_advisory_lock(hashtext('noren ledger'))")
                 connection.commit()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if _revision(connection) != HEAD_REVISION:
+                _upgrade(connection)
             connection.commit()
             connection.invalidate()  # closes the session, and so lets go of what it holds
 
@@ -272,6 +268,23 @@ class Ledger:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """The schema's version; none where there is no schema yet."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - a tenth of a second that only a new home or a new version needs
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @contextlib.contextmanager

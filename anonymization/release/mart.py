@@ -19,11 +19,11 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from anonymization.engine.portable import quoted
 from anonymization.errors import IntegrityError
 from anonymization.home import Home
-from anonymization.release.ledger import EntryKind, Ledger, Publication
-from anonymization.release.mart_database import SCHEMA, MartDatabase, mart_exists, open_mart
+from anonymization.release.ledger import Ledger, Publication
+from anonymization.release.mart_database import SCHEMA, MartDatabase, identifier, open_mart
+from anonymization.release.mart_state import loaded, published
 from anonymization.release.package import codelist_rows, read_package
 from anonymization.tables.model import SafeTable
 
@@ -45,33 +45,13 @@ def sync(home: Home, ledger: Ledger) -> tuple[list[Publication], list[Publicatio
     """
     with open_mart(home) as database:
         _prepare(database)
-        out, there = published(ledger), _loaded(database)
+        out, there = published(ledger), loaded(database)
         new, gone = [p for p in out if p not in there], [p for p in there if p not in out]
         for publication in gone:
             _remove(database, publication)
         for publication in new:
             _load(database, home, publication)
     return new, gone
-
-
-def behind(home: Home, ledger: Ledger) -> int:
-    """Return how many versions the mart would have to load or to remove.
-
-    Raises:
-        NorenError: the mart's database cannot be reached.
-    """
-    out = published(ledger)
-    if not mart_exists(home):
-        return len(out)
-    with open_mart(home, read_only=True) as database:
-        return len(set(_loaded(database)) ^ set(out))
-
-
-def published(ledger: Ledger) -> list[Publication]:
-    """Return what is out: published and not withdrawn."""
-    with ledger.transaction() as transaction:
-        gone = {entry.subject for entry in transaction.entries(kind=EntryKind.WITHDRAWAL)}
-        return [p for p in transaction.publications() if p.candidate not in gone]
 
 
 def mart_table(release: str, table: str) -> str:
@@ -85,12 +65,6 @@ def _prepare(database: MartDatabase) -> None:
     _make(database, "codelists", CODELISTS)
     _describe(database, "TABLE", "publications", "Versions that are out and loaded here")
     _describe(database, "TABLE", "codelists", "Codes of every dimension, with parent, level and labels")
-
-
-def _loaded(database: MartDatabase) -> list[Publication]:
-    columns = "candidate, release, period, version, digest"
-    rows = database.rows(f"SELECT {columns} FROM {SCHEMA}.publications ORDER BY release, period, version")
-    return [Publication(*row) for row in rows]
 
 
 def _load(database: MartDatabase, home: Home, publication: Publication) -> None:
@@ -122,15 +96,16 @@ def _load_table(
     _make(database, name, columns)
     database.load(name, _versioned(table.frame, publication))
     newest = f"SELECT max(p.version) FROM {SCHEMA}.publications p WHERE p.release = {_text(publication.release)}"
+    chosen = ", ".join(map(identifier, columns))
     database.rows(
-        f"CREATE OR REPLACE VIEW {SCHEMA}.{quoted(name + '__latest')} AS SELECT {', '.join(map(quoted, columns))}"
-        f" FROM {SCHEMA}.{quoted(name)} t WHERE t.version = ({newest} AND p.period = t.period)"
+        f"CREATE OR REPLACE VIEW {SCHEMA}.{identifier(name + '__latest')} AS SELECT {chosen}"
+        f" FROM {SCHEMA}.{identifier(name)} t WHERE t.version = ({newest} AND p.period = t.period)"
     )
     _describe(database, "TABLE", name, table.title["en"])
     _describe(database, "VIEW", f"{name}__latest", f"{table.title['en']}: the newest version of each period")
     for column in columns:
         meaning = FIRST.get(column) or meanings[table.name, column]
-        database.rows(f"COMMENT ON COLUMN {SCHEMA}.{quoted(name)}.{quoted(column)} IS {_text(meaning)}")
+        database.rows(f"COMMENT ON COLUMN {SCHEMA}.{identifier(name)}.{identifier(column)} IS {_text(meaning)}")
 
 
 def _versioned(frame: pd.DataFrame, publication: Publication, *, release: bool = False) -> pa.Table:
@@ -149,7 +124,7 @@ def _remove(database: MartDatabase, publication: Publication) -> None:
     for name in database.tables():
         if name.startswith(prefix):
             database.rows(
-                f"DELETE FROM {SCHEMA}.{quoted(name)} WHERE period = ? AND version = ?", (p.period, p.version)
+                f"DELETE FROM {SCHEMA}.{identifier(name)} WHERE period = ? AND version = ?", (p.period, p.version)
             )
     for name in ("codelists", "publications"):
         database.rows(f"DELETE FROM {SCHEMA}.{name} WHERE {ONE_VERSION}", (p.release, p.period, p.version))
@@ -157,14 +132,14 @@ def _remove(database: MartDatabase, publication: Publication) -> None:
 
 def _make(database: MartDatabase, name: str, columns: Mapping[str, str]) -> None:
     """Make a table, or give it the columns that a newer version brought."""
-    fields = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
-    database.rows(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{quoted(name)} ({fields})")
+    fields = ", ".join(f"{identifier(column)} {kind}" for column, kind in columns.items())
+    database.rows(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{identifier(name)} ({fields})")
     for column in columns.keys() - set(database.columns(name)):
-        database.rows(f"ALTER TABLE {SCHEMA}.{quoted(name)} ADD COLUMN {quoted(column)} {columns[column]}")
+        database.rows(f"ALTER TABLE {SCHEMA}.{identifier(name)} ADD COLUMN {identifier(column)} {columns[column]}")
 
 
 def _describe(database: MartDatabase, kind: str, name: str, meaning: str) -> None:
-    database.rows(f"COMMENT ON {kind} {SCHEMA}.{quoted(name)} IS {_text(meaning)}")
+    database.rows(f"COMMENT ON {kind} {SCHEMA}.{identifier(name)} IS {_text(meaning)}")
 
 
 def _meanings(folder: Path) -> dict[tuple[str, str], str]:

@@ -26,12 +26,12 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.periods import EPOCH, Period
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
+from anonymization.release.manifest import MANIFEST, canonical_file, check_manifest
 from anonymization.release.texts import notice, protection_block, readme
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.sheets import Issue
 from anonymization.tables.spec import Plan
 
-MANIFEST = "MANIFEST.json"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
 ALL = {"en": "All", "ja": "全体"}
@@ -55,41 +55,19 @@ def write_package(folder: Path, plan: Plan, tables: Sequence[SafeTable], clauses
         for dimension in table.dimensions:
             files[f"codelists/{dimension.name}.csv"] = _codelist(dimension)
     descriptor = _descriptor(plan, tables)
-    files["datapackage.json"] = _json(descriptor)
+    files["datapackage.json"] = canonical_file(descriptor)
     files["data-dictionary.csv"] = _dictionary(tables)
     files["NOTICE.md"] = notice(plan.release, plan.period, clauses).encode()
     files["README.md"] = readme(plan.release, plan.period, tables).encode()
-    files[MANIFEST] = _json({"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}})
+    files[MANIFEST] = canonical_file(
+        {"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
+    )
     for name, content in files.items():
         path = folder / name
         private_folder(path.parent)
         path.write_bytes(content)
         path.chmod(0o600)
     return hashlib.sha256(files[MANIFEST]).hexdigest()
-
-
-def check_manifest(folder: Path) -> str:
-    """Return a package's digest if every file is as its manifest says, and none is more or less.
-
-    Raises:
-        IntegrityError: which file is missing, too many, or changed.
-    """
-    try:
-        content = (folder / MANIFEST).read_bytes()
-        listed = json.loads(content)["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise IntegrityError(f"{MANIFEST} is missing or is no manifest") from None
-    if not isinstance(listed, dict) or _json({"files": listed}) != content:
-        raise IntegrityError(f"{MANIFEST} is not in its canonical form")
-    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()} - {
-        MANIFEST
-    }
-    for name in sorted(found ^ set(listed)):
-        raise IntegrityError(f"{name} is {'not in the manifest' if name in found else 'missing'}")
-    for name, digest in listed.items():
-        if (folder / name).is_symlink() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-            raise IntegrityError(f"{name} is not what the manifest says")
-    return hashlib.sha256(content).hexdigest()
 
 
 def table_csv(table: SafeTable) -> bytes:
@@ -351,7 +329,3 @@ def _read_dimension(folder: Path, name: str, spec: Mapping[str, Any]) -> Dimensi
         merged="merged" in spec,
         rests=frozenset(row["code"] for row in rows if "merged" in spec and row["level"] == REST_LEVEL),
     )
-
-
-def _json(content: object) -> bytes:
-    return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()

@@ -23,7 +23,7 @@ from anonymization.tables.linked import Linked, with_truth
 from anonymization.tables.model import Table
 from anonymization.tables.readers import both, figures_of, seen_by_readers
 from anonymization.tables.sheets import Issue
-from anonymization.tables.standing import standing_needs
+from anonymization.tables.standing_needs import standing_needs
 from anonymization.tables.unsafe import Rules, unsafe_cells
 from anonymization.tables.versions import of_one_state
 

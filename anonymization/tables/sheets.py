@@ -5,29 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from anonymization.disclosure.system import Booleans, Floats
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, Method
 from anonymization.tables.cellkey import bounds
 from anonymization.tables.model import FREE, Dimension, Measure, SafeTable, Table, cell_text
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What must stay possible of one figure that is out, see `standing.py`.
-
-    Attributes:
-        row: of the table, as it is published.
-        reach, width: as of `Needs`.
-    """
-
-    table: str
-    measure: str
-    row: int
-    reach: float
-    width: float
+from anonymization.tables.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -67,14 +52,14 @@ class Sheet:
     measure: Measure
     dimensions: tuple[Dimension, ...]
     codes: pd.DataFrame
-    value: Floats
-    shown: Booleans
+    value: npt.NDArray[np.float64]
+    shown: npt.NDArray[np.bool_]
     period: Period
     minimum_count: int
     unlisted: bool
     zeros_shown: bool = True
-    low: Floats | None = None
-    high: Floats | None = None
+    low: npt.NDArray[np.float64] | None = None
+    high: npt.NDArray[np.float64] | None = None
     standing: tuple[Standing, ...] = ()
 
     def text(self, row: int) -> str:

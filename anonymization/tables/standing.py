@@ -9,54 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
-import numpy as np
-
-from anonymization.disclosure.system import Needs
 from anonymization.errors import IntegrityError
-from anonymization.tables.linked import Linked
-from anonymization.tables.sheets import Standing
 
 
-def standing_of(linked: Linked, name: str, needs: Needs) -> tuple[Standing, ...]:
-    """Return the needs of a release's cells, by the first sheet that lists each.
+@dataclass(frozen=True)
+class Standing:
+    """What must stay possible of one figure that is out.
 
-    Args:
-        linked: a system that holds the release.
-        name: of the release.
-        needs: of cells, each once.
+    Attributes:
+        row: of the table, as it is published.
+        reach, width: as of `Needs`.
     """
-    found: list[Standing] = []
-    told = np.zeros(linked.cells, dtype=bool)
-    for sheet, places in zip(linked.sheets, linked.places, strict=True):
-        if sheet.issue != name:
-            continue
-        at = np.searchsorted(needs.cell, places).clip(max=max(len(needs.cell) - 1, 0))
-        rows = np.flatnonzero(~told[places] & (needs.cell[at] == places)) if len(needs.cell) else at[:0]
-        told[places[rows]] = True
-        found += [
-            Standing(sheet.table, sheet.measure.name, int(row), float(needs.reach[n]), float(needs.width[n]))
-            for row, n in zip(rows, at[rows], strict=True)
-        ]
-    return tuple(found)
 
-
-def standing_needs(linked: Linked) -> Needs:
-    """Return the standing needs of all releases of a system: a row a figure; a cell may have several.
-
-    Raises:
-        IntegrityError: a need is of a row that its table has not.
-    """
-    cells, reach, width = [], [], []
-    for sheet, places in zip(linked.sheets, linked.places, strict=True):
-        for need in sheet.standing:
-            if not 0 <= need.row < len(places):
-                raise IntegrityError(f"{sheet.issue}, {sheet.table}.{sheet.measure.name}: a standing need of no row")
-            cells.append(int(places[need.row]))
-            reach.append(need.reach)
-            width.append(need.width)
-    return Needs(np.array(cells, dtype=np.int64), np.array(reach, dtype=float), np.array(width, dtype=float))
+    table: str
+    measure: str
+    row: int
+    reach: float
+    width: float
 
 
 def as_text(needs: Sequence[Standing]) -> str:

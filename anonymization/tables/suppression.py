@@ -22,8 +22,9 @@ from anonymization.tables.audit import SECONDS, exposures
 from anonymization.tables.linked import Linked, link
 from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable, Table
 from anonymization.tables.readers import both, figures_of, public_needs
-from anonymization.tables.sheets import Issue, Standing
-from anonymization.tables.standing import standing_needs, standing_of
+from anonymization.tables.sheets import Issue
+from anonymization.tables.standing import Standing
+from anonymization.tables.standing_needs import standing_needs, standing_of
 from anonymization.tables.unsafe import Rules, Unsafe, unsafe_cells
 from anonymization.tables.versions import hidden_by, of_one_state
 

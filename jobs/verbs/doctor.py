@@ -15,8 +15,8 @@ from anonymization.errors import NorenError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import load_policies
-from jobs.mart import check_mart
-from jobs.setting import opened, policy_folder
+from anonymization.release.mart_state import behind
+from jobs.setting import Setting, opened, policy_folder
 
 
 @click.command("doctor", help=__doc__)
@@ -58,6 +58,16 @@ def _check_chain() -> None:
 def _check_mart() -> None:
     with opened() as setting:
         check_mart(setting)
+
+
+def check_mart(setting: Setting) -> None:
+    """Check that the mart holds what is out.
+
+    Raises:
+        NorenError: it does not, or cannot be reached.
+    """
+    if missing := behind(setting.home, setting.ledger):
+        raise NorenError(f"{missing} version(s) are not as the ledger says; run `noren mart`")
 
 
 def _run_duckdb(home: Home) -> None:

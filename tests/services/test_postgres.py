@@ -403,7 +403,7 @@ def test_nobody_gets_in_without_the_password(postgres, role, password):
 
 
 def test_an_analyst_who_holds_a_view_does_not_hold_the_publisher_up_for_ever(loaded, moved, monkeypatch):
-    monkeypatch.setattr("anonymization.release.mart_database.PATIENCE", 1)
+    monkeypatch.setattr("anonymization.release.mart_postgres.PATIENCE", 1)
     setting = moved[0]
     withdraw(setting.home, setting.ledger, NAME, 1, "x", contact="desk@x.example")
     with loaded.connect(ANALYST, autocommit=False) as connection:

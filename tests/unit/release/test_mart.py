@@ -21,8 +21,9 @@ from anonymization.release.mart_database import ROLE, mart_place, open_mart
 from anonymization.release.package import write_package
 from anonymization.tables.model import SafeTable
 from jobs.inputs import plan_release
-from jobs.mart import check_mart, load_mart
+from jobs.mart import load_mart
 from jobs.setting import Setting
+from jobs.verbs.doctor import check_mart
 from jobs.verbs.init import initialize
 
 NAME, TABLE, PERIOD = "web-audience", "visits", "2026-10"

@@ -12,7 +12,8 @@ import pytest
 from anonymization.errors import IntegrityError
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.release.package import check_manifest, read_package, table_csv, write_package
+from anonymization.release.manifest import check_manifest
+from anonymization.release.package import read_package, table_csv, write_package
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.spec import resolve
 
