@@ -23,7 +23,7 @@ from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
 from anonymization.tables.spec import Plan
 from anonymization.tables.tabulate import tabulate
-from benchmarks import disclosure, microdata, scale, scheduling
+from benchmarks import disclosure, microdata, scale, scheduling, startup
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
 from benchmarks.spark_by_hand import BY_HAND
 from jobs.inputs import find_inputs, opened_events, plan_release
@@ -166,6 +166,7 @@ def main() -> None:
             for name, cost in grown.items():
                 show(f"{name} / the same at {before[0]:,}", cost, before[1][name])
         before = events, grown
+    startup.show()
     if not given.without_disclosure:
         disclosure.bench(min(given.events), [1_000, 10_000])
     if importlib.util.find_spec("airflow") is not None:
