@@ -1,7 +1,6 @@
 """Shipped releases of three months, and a corrected version, attacked together from their packages alone.
 
-In long, two months hold what is quickly protected and the third all six; in short it is two months of fewer releases.
-`make bench` does it with all six of every month.
+Two months hold what is quickly protected; the third all six. `make bench` does it with all six of every month.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from harness.forms import is_long
 
 from anonymization.home import Home
 from anonymization.release.package import issue_of, read_package
@@ -21,15 +19,13 @@ from jobs.walk import RELEASES
 pytestmark = pytest.mark.slow
 QUICK = ("monthly-audience", "search-trends", "web-audience", "population-by-place")
 LONG = {month: RELEASES if month == MONTHS[-1] else QUICK for month in MONTHS}
-SHORT = {CORRECTED: ("web-audience", "search-trends"), MONTHS[-1]: ("web-audience", "population-by-place")}
-EVENTS = {True: 60_000, False: 30_000}
+EVENTS = 60_000
 
 
 @pytest.mark.both("attacks")
 def test_nothing_is_found_in_months_and_a_correction_together(tmp_path, policies):
-    long = is_long("attacks")
-    names = LONG if long else SHORT
-    folders = released(Home(tmp_path / "home"), policies, EVENTS[long], names)
+    names = LONG
+    folders = released(Home(tmp_path / "home"), policies, EVENTS, names)
     assert len(folders) == sum(map(len, names.values())) + 1
     assert attack(folders) == ()
     # the correction told something new, and nothing of few persons

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from harness.homes import copied
 
 from anonymization.home import Home
 
@@ -54,7 +55,7 @@ def _unpacked(path):
 
 
 @pytest.fixture(scope="session")
-def retaken(world, policies, once):
+def taken_again(world, policies, once):
     """A home with the world's keys and choices, into which Spark took the repacked logs, in many small parts."""
 
     def make(folder):
@@ -76,3 +77,9 @@ def retaken(world, policies, once):
         return home
 
     return once("retaken", make)
+
+
+@pytest.fixture
+def retaken(taken_again, tmp_path):
+    """A copy of that home."""
+    return copied(taken_again, tmp_path / "retaken")

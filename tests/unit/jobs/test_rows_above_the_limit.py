@@ -7,7 +7,7 @@ import json
 import pytest
 
 from anonymization.errors import InputError
-from jobs import microdata
+from jobs.verbs import microdata
 from jobs.verbs.microdata import write_microdata
 
 NAME, PERIOD = "subscriber-profile", "2026-10"
