@@ -25,7 +25,7 @@ from anonymization.deidentify.taken import known_files
 from anonymization.engine import open_engine
 from anonymization.home import Home
 from anonymization.policy.load import Policies
-from anonymization.release.package import write_package
+from anonymization.release.package_writing import write_package
 from anonymization.tables.model import Table
 from anonymization.tables.tabulate import tabulate
 from benchmarks.measure import Cost, apart, between, show

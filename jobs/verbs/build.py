@@ -9,7 +9,7 @@ import click
 
 from anonymization.engine.base import Engine
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
-from anonymization.release.package import write_package
+from anonymization.release.package_writing import write_package
 from anonymization.tables.facts import conflicts_sql
 from anonymization.tables.model import CONFIDENTIAL
 from anonymization.tables.noise import require_bounds

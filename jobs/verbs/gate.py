@@ -20,7 +20,8 @@ from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, read_standing, write_private
 from anonymization.release.draws import draw_digest, stored_draw
-from anonymization.release.package import Package, issue_of, read_package
+from anonymization.release.issues import issue_of
+from anonymization.release.package import Package, read_package
 from anonymization.release.verdict import FILE, record_verdict, verdict_digest
 from anonymization.tables.audit import margins
 from anonymization.tables.cellkey import expected

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from anonymization.errors import InputError
-from jobs import microdata
+from jobs.verbs import microdata
 from jobs.verbs.microdata import write_microdata
 
 pytestmark = pytest.mark.xdist_group("world")
