@@ -30,7 +30,8 @@ from anonymization.tables.model import Table
 from anonymization.tables.tabulate import tabulate
 from benchmarks.measure import Cost, apart, between, show
 from benchmarks.spark_by_hand import BY_HAND
-from jobs.inputs import find_inputs, opened_events, plan_release
+from jobs.events import opened_events
+from jobs.inputs import find_inputs, plan_release
 from jobs.protection import suppressed
 from jobs.synthetic.month import MONTH
 

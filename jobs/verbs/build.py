@@ -16,7 +16,8 @@ from anonymization.tables.noise import require_bounds
 from anonymization.tables.spec import Plan
 from anonymization.tables.suppression import Protected
 from anonymization.tables.tabulate import tabulate
-from jobs.inputs import inputs_of, opened_events, plan_release
+from jobs.events import opened_events
+from jobs.inputs import inputs_of, plan_release
 from jobs.options import engine_option, master_option, period_option
 from jobs.protection import claimed_by, privacy_of, protected_tables
 from jobs.setting import Setting, opened

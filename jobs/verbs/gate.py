@@ -33,9 +33,10 @@ from anonymization.tables.withheld import closure
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.attacks import Attacked, as_frame, attack_candidate
+from jobs.events import opened_events
 from jobs.gate_noise import against_draw
 from jobs.history import earlier_issues
-from jobs.inputs import Inputs, inputs_of, opened_events
+from jobs.inputs import Inputs, inputs_of
 from jobs.protection import CANDIDATE
 from jobs.setting import Setting, opened
 from jobs.stage import tell
