@@ -1,8 +1,8 @@
 """`make bench`: intake to a plain COPY, facts and tables to a bare scan, growth from one size to the next.
 
-With `--spark` also two releases on Spark, as Noren writes them and by hand, and equal digests (`benchmarks/scale.py`).
-Then the protection of tables (`benchmarks/disclosure.py`), and k-anonymity side by side (`benchmarks/microdata.py`)
-on as many rows.
+Before all that what each verb's start costs (`benchmarks/startup.py`). With `--spark` also two releases on Spark, as
+Noren writes them and by hand, and equal digests (`benchmarks/scale.py`). Then the protection of tables
+(`benchmarks/disclosure.py`), and k-anonymity side by side (`benchmarks/microdata.py`) on as many rows.
 
 Every step runs in a process of its own, so that its CPU seconds and its peak memory are its own. A ratio is one
 of CPU seconds, to what the line names, measured in the same run.
@@ -26,7 +26,8 @@ from anonymization.tables.tabulate import tabulate
 from benchmarks import disclosure, microdata, scale, scheduling, startup
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
 from benchmarks.spark_by_hand import BY_HAND
-from jobs.inputs import find_inputs, opened_events, plan_release
+from jobs.events import opened_events
+from jobs.inputs import find_inputs, plan_release
 from jobs.protection import suppressed
 from jobs.setting import policy_folder
 from jobs.synthetic.month import MONTH, generate
@@ -156,6 +157,7 @@ def main() -> None:
     parser.add_argument("--without-others", action="store_true", help="leave the other tools of k-anonymity out")
     given = parser.parse_args()
     os.environ["NOREN_MEMORY_LIMIT"] = given.memory_limit
+    startup.bench()
     before: tuple[int, dict[str, Cost]] | None = None
     for events in given.events:
         with tempfile.TemporaryDirectory(prefix="noren-bench-", dir=given.folder) as folder:
@@ -166,7 +168,6 @@ def main() -> None:
             for name, cost in grown.items():
                 show(f"{name} / the same at {before[0]:,}", cost, before[1][name])
         before = events, grown
-    startup.show()
     if not given.without_disclosure:
         disclosure.bench(min(given.events), [1_000, 10_000])
     if importlib.util.find_spec("airflow") is not None:

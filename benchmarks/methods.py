@@ -23,7 +23,8 @@ from anonymization.tables.noise import drawn, require_bounds
 from anonymization.tables.spec import Plan, resolve
 from anonymization.tables.tabulate import tabulate
 from benchmarks.measure import Cost, now, since
-from jobs.inputs import find_inputs, opened_events
+from jobs.events import opened_events
+from jobs.inputs import find_inputs
 from jobs.protection import suppressed, with_noise
 from jobs.synthetic.month import MONTH
 

@@ -20,7 +20,8 @@ from anonymization.tables.model import REST, TOTAL, SafeTable, Table
 from anonymization.tables.spec import Plan
 from anonymization.tables.tabulate import tabulate
 from anonymization.tables.withheld import withhold
-from jobs.inputs import find_inputs, opened_events, plan_release
+from jobs.events import opened_events
+from jobs.inputs import find_inputs, plan_release
 from jobs.setting import policy_folder
 from jobs.synthetic.month import MONTH, generate
 from jobs.verbs.init import initialize

@@ -21,7 +21,8 @@ from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.tables import tabulate
-from jobs.inputs import find_inputs, opened_events, plan_release
+from jobs.events import opened_events
+from jobs.inputs import find_inputs, plan_release
 from jobs.protection import suppressed
 from jobs.setting import policy_folder
 from jobs.synthetic.month import MONTH, generate

@@ -1,59 +1,57 @@
-"""What each verb costs before it does anything, and quick ones in a new home; CPU seconds, medians of three."""
+"""What a verb costs before it does anything: CPU seconds, as ratio to a process that imports Click alone.
+
+Of every verb `noren VERB --help`, which imports all that the verb needs at its start; and of those that do no heavy
+work also a run in a new home. Each is the median of three runs.
+"""
 
 from __future__ import annotations
 
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from unittest import mock
 
 import click
 
+from benchmarks.measure import ROW, Cost, command, show
 from jobs.__main__ import main
 
-ROW = "{:<58}{:>9}{:>9}"
-TIMES = 3
-QUICK = (("--help",), ("status",), ("releases",), ("optout", "list"), ("doctor",))
-"""What does no heavy work: it is run."""
+RUNS = 3
+LIMIT = 60
+"""CPU seconds after which a run is ended."""
 CHECK = (
     "import pandas as pd; from expectations.run import run_suite;"
     " assert run_suite('candidate_levels', pd.DataFrame({'within_limit': [True]})).success"
 )
+LIGHT = (("--help",), ("status",), ("releases",), ("doctor",), ("optout", "list"))
 
 
-def cpu_seconds(words: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Return the median of the CPU seconds of a process, Python's own among them; how it ends does not matter."""
-    found = []
-    for _ in range(TIMES):
-        with subprocess.Popen(
-            [sys.executable, *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            _, _, used = os.wait4(process.pid, 0)
-            process.returncode = 0  # it was waited for
-        found.append(used.ru_utime + used.ru_stime)
-    return statistics.median(found)
+def cost_of(*words: str) -> Cost:
+    """Return the median of what a Python process costs, by its CPU seconds; the first run, which compiles, is left out.
+
+    Exits where the process fails.
+    """
+    ran = [command([sys.executable, *words], limit=LIMIT) for _ in range(RUNS + 1)][1:]
+    for one in ran:
+        if one.status:
+            sys.exit(f"bench: {' '.join(words)} failed: {one.said}")
+    return sorted((one.cost for one in ran), key=lambda cost: cost.cpu)[RUNS // 2]
 
 
-def show() -> None:
-    """Print every verb's start-up, as a ratio to a Python that imports Click."""
-    with tempfile.TemporaryDirectory(prefix="noren-startup-") as folder:
-        environment = os.environ | {"NOREN_HOME": str(Path(folder) / "home")}
-        subprocess.run([sys.executable, "-m", "jobs", "init"], env=environment, check=True, stdout=subprocess.DEVNULL)
-        floor = cpu_seconds(["-c", "import click"], environment)
-        print(ROW.format("start-up", "CPU s", "ratio"))
-        print(ROW.format("python -c 'import click'", f"{floor:.2f}", "1.0"))
-        verbs = [(name, "--help") for name in main.list_commands(click.Context(main))]
-        for words in (*QUICK, *verbs):
-            taken = cpu_seconds(["-m", "jobs", *words], environment)
-            print(ROW.format(f"noren {' '.join(words)}", f"{taken:.2f}", f"{taken / floor:.1f}"))
-        taken = cpu_seconds(["-c", CHECK], environment)
-        print(
-            ROW.format("the first check of Great Expectations, import included", f"{taken:.2f}", f"{taken / floor:.1f}")
-        )
+def bench() -> None:
+    """Measure every verb, and print it."""
+    print(ROW.format("start-up", "wall s", "CPU s", "ratio", "peak MB"))
+    floor = cost_of("-c", "import click")
+    show("Python, and Click", floor)
+    for verb in main.list_commands(click.Context(main)):
+        show(f"noren {verb} --help", cost_of("-m", "jobs", verb, "--help"), floor)
+    show("the first check by Great Expectations", cost_of("-c", CHECK), floor)
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, NOREN_HOME=str(Path(folder) / "home")):
+        show("noren init, again", cost_of("-m", "jobs", "init"), floor)
+        for words in LIGHT:
+            show(f"noren {' '.join(words)}", cost_of("-m", "jobs", *words), floor)
 
 
 if __name__ == "__main__":
-    show()
+    bench()

@@ -10,7 +10,8 @@ import pandas as pd
 
 from anonymization.errors import GateRefusal
 from anonymization.policy.protection import CellKey, Method
-from anonymization.release.package import Package, issue_of
+from anonymization.release.issues import issue_of
+from anonymization.release.package import Package
 from anonymization.tables.audit import audit
 from anonymization.tables.findings import Finding
 from anonymization.tables.inside import unmet_needs

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from anonymization.errors import InputError, IntegrityError
 from anonymization.release.candidate import load_candidate, read_standing
+from anonymization.release.issues import issue_of
 from anonymization.release.ledger import Entry, EntryKind
-from anonymization.release.package import issue_of, read_package
+from anonymization.release.package import read_package
 from anonymization.release.publish import shares_persons
 from anonymization.tables.sheets import Issue
 from anonymization.tables.standing import Standing

@@ -1,17 +1,13 @@
-"""What a release or k-anonymous rows are made of: which events, opened in an engine, and whether they may be read."""
+"""What a release or k-anonymous rows are made of: which events, and whether they may be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from anonymization.deidentify.events import event_schema
 from anonymization.deidentify.taken import Taken, known_files, touches
-from anonymization.engine import open_engine
-from anonymization.engine.base import Engine
 from anonymization.errors import InputError, PolicyRefusal, Refusal
 from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
@@ -58,21 +54,6 @@ def inputs_of(setting: Setting, sources: Sequence[str], period: Period) -> Input
     if kept_from is not None and period.first_date < kept_from:
         raise Refusal(f"the logs from before {kept_from} were erased: nothing about {period.name} can be made of them")
     return find_inputs(setting.home, sources, period)
-
-
-@contextmanager
-def opened_events(
-    home: Home, policies: Policies, inputs: Inputs, *, engine: str, master: str | None = None
-) -> Iterator[tuple[Engine, dict[str, str]]]:
-    """Open an engine with the events of every source; yields it and the relation of each source."""
-    linked = {link.source for link in policies.links}
-    with open_engine(engine, temporary=home.temporary, folders=[home.events], master=master) as opened:
-        relations = {}
-        for source, paths in inputs.files.items():
-            schema = event_schema(policies.sources[source], linked=source in linked)
-            opened.open_events(f"events_{source}", paths, schema)
-            relations[source] = f"events_{source}"
-        yield opened, relations
 
 
 def plan_release(policies: Policies, name: str, period_text: str) -> tuple[Plan, tuple[Clause, ...]]:

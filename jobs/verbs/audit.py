@@ -15,7 +15,8 @@ from pathlib import Path
 import click
 
 from anonymization.errors import InputError
-from anonymization.release.package import Package, issue_of, read_package
+from anonymization.release.issues import issue_of
+from anonymization.release.package import Package, read_package
 from anonymization.tables.audit import audit
 from anonymization.tables.findings import Finding
 from jobs.options import DIRECTORY

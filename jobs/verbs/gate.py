@@ -20,7 +20,8 @@ from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.candidate import Candidate, load_candidate, read_standing, write_private
 from anonymization.release.draws import draw_digest, stored_draw
-from anonymization.release.package import Package, issue_of, read_package
+from anonymization.release.issues import issue_of
+from anonymization.release.package import Package, read_package
 from anonymization.release.verdict import FILE, record_verdict, verdict_digest
 from anonymization.tables.audit import margins
 from anonymization.tables.cellkey import expected
@@ -32,9 +33,10 @@ from anonymization.tables.withheld import closure
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.attacks import Attacked, as_frame, attack_candidate
+from jobs.events import opened_events
 from jobs.gate_noise import against_draw
 from jobs.history import earlier_issues
-from jobs.inputs import Inputs, inputs_of, opened_events
+from jobs.inputs import Inputs, inputs_of
 from jobs.protection import CANDIDATE
 from jobs.setting import Setting, opened
 from jobs.stage import tell

@@ -38,7 +38,8 @@ from anonymization.policy.periods import Period, parse_period
 from anonymization.tables.profile import profile_sql, profile_statements
 from anonymization.tables.spec import links_among
 from jobs.declared_hierarchies import declared_hierarchy
-from jobs.inputs import inputs_of, opened_events, require_period
+from jobs.events import opened_events
+from jobs.inputs import inputs_of, require_period
 from jobs.options import engine_option, master_option, period_option
 from jobs.setting import Setting, opened
 

@@ -21,7 +21,8 @@ from anonymization.microdata.lattice import search
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.profile import profile_sql, profile_statements
 from jobs.declared_hierarchies import declared_hierarchy
-from jobs.inputs import inputs_of, opened_events, plan_release
+from jobs.events import opened_events
+from jobs.inputs import inputs_of, plan_release
 from jobs.options import engine_option, master_option, period_option
 from jobs.setting import Setting, opened
 

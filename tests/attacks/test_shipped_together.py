@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from anonymization.home import Home
-from anonymization.release.package import issue_of, read_package
+from anonymization.release.issues import issue_of
+from anonymization.release.package import read_package
 from anonymization.tables.audit import audit
 from benchmarks.together import CORRECTED, LATE, MONTHS, released
 from jobs.verbs.audit import attack

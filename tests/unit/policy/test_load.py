@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 import pytest
+import yaml
 
 from anonymization.errors import DeclarationError, PolicyRefusal
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import versions_in_force
-from anonymization.policy.load import load_policies
+from anonymization.policy.load import _content, _FastLoader, _Loader, load_policies
 
 AUDIENCE, TRENDS, MEDIA = (f"releases/{name}.yaml" for name in ("monthly-audience", "search-trends", "media-and-ads"))
 SHIPPED = 6
@@ -32,6 +34,46 @@ def test_the_shipped_folder_loads(policies):
     ]  # fmt: skip
     assert policies.release_errors == {}
     assert len(policies.digest) == 64
+
+
+TEXTS = {
+    "plain": "a: 1\nb: [x, y]\nc: {d: 2026-10-01, e: ~, f: 'ü', g: \"1\"}\n",
+    "no text": "",
+    "anchors": "a: &one {b: 1}\nc: *one\nd: {<<: *one, e: 2}\n",
+    "a key twice": "a: 1\nb:\n  c: 1\n  c: 2\n",
+    "a key that is a list": "? [a, b]\n: 1\n",
+    "a Python object": "a: !!python/object:os.system b\n",
+    "two documents": "a: 1\n---\nb: 2\n",
+    "an open quote": "a: 'b\n",
+    "a tab": "a:\n\tb: 1\n",
+    "a colon too many": "a: b: c\n",
+    "an unknown anchor": "a: *two\n",
+    "a control character": "a: \x01\n",
+}
+
+
+def by(loader, text):
+    return yaml.load(text, Loader=loader)  # noqa: S506 - a SafeLoader
+
+
+def said(parser, text):
+    """What a text says, or what is wrong with it, and in which line."""
+    try:
+        return parser(text)
+    except (yaml.YAMLError, TypeError, DeclarationError) as error:
+        mark = getattr(error, "problem_mark", None)
+        return type(error), getattr(error, "problem", str(error)), mark and mark.line
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_both_parsers_say_the_same(text):
+    assert said(_content, text) == said(partial(by, _Loader), text)
+
+
+def test_the_shipped_files_say_the_same_to_both_parsers(policies):
+    for path in policies.folder.rglob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert by(_FastLoader, text) == by(_Loader, text)
 
 
 def test_the_digest_follows_every_byte(policy_folder, policies):

@@ -18,7 +18,7 @@ from anonymization.home import Home
 from anonymization.release import mart
 from anonymization.release.ledger import EntryKind, Ledger, Publication
 from anonymization.release.mart_database import ROLE, mart_place, open_mart
-from anonymization.release.package import write_package
+from anonymization.release.package_writing import write_package
 from anonymization.tables.model import SafeTable
 from jobs.inputs import plan_release
 from jobs.mart import load_mart

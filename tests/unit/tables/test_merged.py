@@ -11,7 +11,8 @@ import pytest
 from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
-from anonymization.release.package import codelist_rows, read_package, write_package
+from anonymization.release.package import codelist_rows, read_package
+from anonymization.release.package_writing import write_package
 from anonymization.tables.model import TOTAL
 from anonymization.tables.recount import recount
 from anonymization.tables.recount_rests import must_be_listed

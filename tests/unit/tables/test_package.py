@@ -13,7 +13,8 @@ from anonymization.errors import IntegrityError
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.manifest import check_manifest
-from anonymization.release.package import read_package, table_csv, write_package
+from anonymization.release.package import read_package, table_csv
+from anonymization.release.package_writing import write_package
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.spec import resolve
 

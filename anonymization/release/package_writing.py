@@ -1,0 +1,186 @@
+"""Writing a package, equal to the byte wherever and whenever it is built.
+
+One pinned writer, rows sorted by key, integers only, no times, no Parquet statistics. Its digest is the
+SHA-256 of `MANIFEST.json`, which holds the SHA-256 of every file.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anonymization.home import private_folder
+from anonymization.policy.decide import Clause
+from anonymization.policy.releases import MeasureKind
+from anonymization.release.manifest import MANIFEST, canonical_file
+from anonymization.release.package import codelist_rows, spreadsheet_safe, table_csv
+from anonymization.release.texts import notice, protection_block, readme
+from anonymization.tables.model import REST, TOTAL, Dimension, Measure, SafeTable
+from anonymization.tables.spec import Plan
+
+
+def write_package(folder: Path, plan: Plan, tables: Sequence[SafeTable], clauses: Sequence[Clause]) -> str:
+    """Write a package into an empty folder and return its digest."""
+    files: dict[str, bytes] = {}
+    for table in tables:
+        files[f"tables/{table.name}.csv"] = table_csv(table)
+        files[f"tables/{table.name}.parquet"] = _table_parquet(table)
+        for dimension in table.dimensions:
+            files[f"codelists/{dimension.name}.csv"] = _codelist(dimension)
+    descriptor = _descriptor(plan, tables)
+    files["datapackage.json"] = canonical_file(descriptor)
+    files["data-dictionary.csv"] = _dictionary(tables)
+    files["NOTICE.md"] = notice(plan.release, plan.period, clauses).encode()
+    files["README.md"] = readme(plan.release, plan.period, tables).encode()
+    files[MANIFEST] = canonical_file(
+        {"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
+    )
+    for name, content in files.items():
+        path = folder / name
+        private_folder(path.parent)
+        path.write_bytes(content)
+        path.chmod(0o600)
+    return hashlib.sha256(files[MANIFEST]).hexdigest()
+
+
+def _table_parquet(table: SafeTable) -> bytes:
+    fields = [
+        pa.field(name, pa.int64() if pd.api.types.is_integer_dtype(dtype) else pa.string())
+        for name, dtype in table.frame.dtypes.items()
+    ]
+    arrow = pa.Table.from_pandas(table.frame, schema=pa.schema(fields), preserve_index=False).replace_schema_metadata(
+        None
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(arrow, sink, compression="zstd", write_statistics=False, store_schema=False, use_dictionary=False)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _codelist(dimension: Dimension) -> bytes:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("code", "parent", "level", "label_en", "label_ja"))
+    writer.writerows([[spreadsheet_safe(value) for value in row] for row in codelist_rows(dimension)])
+    return buffer.getvalue().encode()
+
+
+def _dictionary(tables: Sequence[SafeTable]) -> bytes:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("table", "column", "meaning_en", "meaning_ja"))
+    for table in tables:
+        for dimension in table.dimensions:
+            meaning = f"{dimension.title['en']}; codes in codelists/{dimension.name}.csv; {TOTAL} is the total"
+            writer.writerow((table.name, dimension.name, meaning, dimension.title["ja"]))
+        for measure in table.measures:
+            writer.writerow((table.name, measure.name, _meaning(measure), measure.title["ja"]))
+            status = "F: free. C: confidential, the figure is empty"
+            writer.writerow((table.name, f"{measure.name}_status", status, "F: 公表、C: 秘匿"))
+        if table.days:
+            writer.writerow((table.name, "days", "Days of this day type in the period (a denominator)", "期間内の日数"))
+    return buffer.getvalue().encode()
+
+
+def _meaning(measure: Measure) -> str:
+    return {
+        MeasureKind.PERSONS: f"{measure.title['en']}: distinct persons",
+        MeasureKind.PERSON_DAYS: f"{measure.title['en']}: distinct pairs of person and day; by days, the daily mean",
+        MeasureKind.TOTAL: f"{measure.title['en']}: total",
+    }[measure.kind]
+
+
+def _descriptor(plan: Plan, tables: Sequence[SafeTable]) -> dict[str, Any]:
+    release = plan.release
+    return {
+        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
+        "name": f"{release.release}-{plan.period.name}",
+        "title": release.title.en,
+        "description": release.description.en,
+        "resources": [_resource(table, extension) for table in tables for extension in ("csv", "parquet")],
+        "noren": {
+            "release": release.release,
+            "recipient": release.recipient,
+            "purpose": release.purpose,
+            "policy_versions": [version.isoformat() for version in release.policy_versions],
+            "period": {
+                "name": plan.period.name,
+                "first_day": plan.period.first_date.isoformat(),
+                "last_day": plan.period.last_date.isoformat(),
+            },
+            "protection": protection_block(release.protection),
+            "tables": {table.name: _audit_block(table) for table in tables},
+        },
+    }
+
+
+def _resource(table: SafeTable, extension: str) -> dict[str, Any]:
+    fields: list[dict[str, Any]] = [
+        {"name": d.name, "type": "string", "title": d.title["en"], "constraints": {"required": True}}
+        for d in table.dimensions
+    ]
+    for measure in table.measures:
+        fields.append({"name": measure.name, "type": "integer", "title": measure.title["en"]})
+        fields.append({"name": f"{measure.name}_status", "type": "string", "constraints": {"enum": ["F", "C"]}})
+    if table.days:
+        fields.append({"name": "days", "type": "integer", "title": "Days"})
+    schema = {"fields": fields, "primaryKey": table.keys, "missingValues": [""]}
+    return {
+        "name": f"{table.name}-{extension}",
+        "path": f"tables/{table.name}.{extension}",
+        "format": extension,
+        "mediatype": "text/csv" if extension == "csv" else "application/vnd.apache.parquet",
+        "title": table.title["en"],
+        "schema": schema,
+    }
+
+
+def _audit_block(table: SafeTable) -> dict[str, Any]:
+    """What an auditor needs without asking."""
+    return {
+        "title": dict(table.title),
+        "dimensions": {
+            d.name: {
+                "kind": d.kind.value,
+                "levels": list(d.levels),
+                "title": dict(d.title),
+                "by_day": d.by_day,
+                "concept": d.concept,
+                **(
+                    {"merged": f"{REST} after a code: everything below it that is not listed at the same coordinates"}
+                    if d.merged
+                    else {}
+                ),
+                **(
+                    {"open": "codes of fewer persons than the minimum publishable count are not listed"}
+                    if d.open
+                    else {}
+                ),
+            }
+            for d in table.dimensions
+        },
+        "measures": {
+            m.name: {
+                "kind": m.kind.value,
+                "title": dict(m.title),
+                "population": {
+                    "source": m.source,
+                    "filter": {k: list(v) for k, v in m.where.items()},
+                    "links": m.links,
+                },
+                **({"column": m.column} if m.column is not None else {}),
+                **({} if m.kind is MeasureKind.PERSONS else {"contributions_of": table.persons_of(m).name}),
+            }
+            for m in table.measures
+        },
+        "days": table.days,
+        "confidential": "somebody" if table.zeros_shown else "somebody or nobody",
+        "not_listed": "fewer persons than the minimum publishable count, or none" if table.withheld else "none",
+    }
