@@ -103,7 +103,7 @@ def make_pseudonyms(
         raise SourceError("two persons share a pseudonym in this file; it is not taken in: take the file in two parts")
 
 
-def opted_out(optouts: Iterable[tuple[str, str]]) -> pa.Table:
-    """Return the opted-out persons as a table (person)."""
+def register_optouts(engine: Engine, name: str, optouts: Iterable[tuple[str, str]]) -> None:
+    """Register the opted-out persons as the relation `name` (person)."""
     persons = sorted({f"{namespace}{SEPARATOR}{identity}" for namespace, identity in optouts})
-    return pa.table({"person": pa.array(persons, pa.string())})
+    engine.register(name, pa.table({"person": pa.array(persons, pa.string())}))

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from functools import cached_property, lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,7 +21,7 @@ import pyarrow as pa
 from anonymization.deidentify import times
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.events import column_of, event_columns, event_schema, judged_sql, parsed_sql
-from anonymization.deidentify.identifiers import Month, make_pseudonyms, opted_out
+from anonymization.deidentify.identifiers import Month, make_pseudonyms, register_optouts
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, open_raw
 from anonymization.deidentify.screening import Screened, content_digest, screen
@@ -75,11 +74,6 @@ class Surroundings:
         """The first day whose events are taken in."""
         return max(self.first_day, self.kept_from or self.first_day)
 
-    @cached_property
-    def opted_out(self) -> pa.Table:
-        """The opted-out persons, made once a run."""
-        return opted_out(self.optouts)
-
 
 def take_in(arrival: Arrival, around: Surroundings) -> Taken:
     """Take one file in and return what became of its rows.
@@ -117,7 +111,10 @@ def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, 
     raw = open_raw(engine, source, screened.readable, "raw_rows")
     made = list(raw.relations)
     try:
-        engine.register("arrival", _arrival(arrival.arrived))
+        # a clock that runs a day ahead is forgiven; an event of next week is not
+        last_day = pa.array([times.day_number(arrival.arrived) + 1], pa.int32())
+        engine.register("arrival", pa.table({"last_day": last_day}))
+        made.append("arrival")
         parsing = parsed_sql(source, raw.sql, codelists=around.codelists, linked=linked, named=raw.named)
         engine.create("parsed", parsing)
         made.append("parsed")
@@ -125,7 +122,8 @@ def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, 
             names = engine.fetch("SELECT DISTINCT names FROM parsed").column("names").to_pylist()
             raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name))
         months = _months(engine, around.earliest)
-        engine.register("optouts", around.opted_out)
+        register_optouts(engine, "optouts", around.optouts)
+        made.append("optouts")
         made += _register_distinct(source, around)
         identities = ["person", *(["linked"] if linked else [])]
         make_pseudonyms(engine, "pseudonyms", "parsed", identities, months, around.keys)
@@ -139,13 +137,6 @@ def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, 
     finally:
         for name in reversed(made):
             engine.drop(name)
-
-
-@lru_cache(maxsize=64)
-def _arrival(arrived: date) -> pa.Table:
-    """The latest day of an event; one table a day, so that it stands from file to file."""
-    # a clock that runs a day ahead is forgiven; an event of next week is not
-    return pa.table({"last_day": pa.array([times.day_number(arrived) + 1], pa.int32())})
 
 
 def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened, started: float) -> Taken:

@@ -7,7 +7,6 @@ import secrets
 import shutil
 import socket
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,10 +26,7 @@ class Engine(Protocol):
     name: str
 
     def register(self, name: str, table: pa.Table) -> None:
-        """Make a small Arrow table a relation; its values reach no plan, log or query text.
-
-        A table that stands under the name already, the very same one, is left as it is.
-        """
+        """Make a small Arrow table a relation; its values reach no plan, log or query text."""
 
     def open_events(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> None:
         """Make a view of Parquet files with the columns of `schema`; no file makes an empty relation."""
@@ -81,26 +77,6 @@ class Engine(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the engine."""
-
-
-class Registered:
-    """Which Arrow table stands under each name, by identity; it keeps none alive."""
-
-    def __init__(self) -> None:
-        self._tables: dict[str, weakref.ref[pa.Table]] = {}
-
-    def is_under(self, name: str, table: pa.Table) -> bool:
-        """Whether this very table was put under the name, and nothing since."""
-        known = self._tables.get(name)
-        return known is not None and known() is table
-
-    def put(self, name: str, table: pa.Table) -> None:
-        """Remember a table that stands under a name now."""
-        self._tables[name] = weakref.ref(table)
-
-    def forget(self, name: str) -> None:
-        """Forget what stood under a name."""
-        self._tables.pop(name, None)
 
 
 def private_folder_of_this_run(temporary: Path, engine: str) -> Path:

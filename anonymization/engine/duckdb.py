@@ -12,7 +12,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from anonymization.engine.base import Registered, Work, normalized, private_folder_of_this_run, wiped
+from anonymization.engine.base import Work, normalized, private_folder_of_this_run, wiped
 from anonymization.engine.portable import literal, quoted, render
 from anonymization.errors import EngineError, SourceError
 
@@ -21,12 +21,6 @@ LINE = 2 << 20
 
 BATCH = 10_000
 """Texts that Python works on at a time, as many as Spark's Arrow batches hold."""
-
-FEW = 16
-"""Rows of an Arrow table that is scanned where it lies, which is sooner than to copy it first."""
-FEW_TEXTS = 1_000
-"""The same for what Python has made of texts: no plan is better for knowing more of it."""
-
 STATEMENTS = 64
 """Parsed statements that are kept: an intake runs the same score of them for every file."""
 
@@ -41,10 +35,7 @@ class DuckDBEngine:
         allowed = [str(folder.absolute()) for folder in (*folders, temporary)]
         self._connection = duckdb.connect(":memory:")
         self._kinds: dict[str, str] = {}
-        self._views: dict[str, str] = {}
-        self._registered = Registered()
-        # to parse a wide text takes as long as to plan it
-        self._parsed = lru_cache(maxsize=STATEMENTS)(duckdb.extract_statements)
+        self._parsed = lru_cache(maxsize=STATEMENTS)(duckdb.extract_statements)  # a wide text takes a while
         settings = {
             "autoinstall_known_extensions": "false",
             "memory_limit": literal(memory_limit),
@@ -61,16 +52,6 @@ class DuckDBEngine:
 
     def register(self, name: str, table: pa.Table) -> None:
         """See `Engine.register`."""
-        if not self._registered.is_under(name, table):
-            self._register(name, table, FEW)
-            self._registered.put(name, table)
-
-    def _register(self, name: str, table: pa.Table, few: int) -> None:
-        if len(table) <= few:
-            self.drop(name)
-            self._connection.register(name, table)
-            self._kinds[name] = "ARROW"
-            return
         self._connection.register("_arrow", table)
         self._table(name, "SELECT * FROM _arrow")
         self._connection.unregister("_arrow")
@@ -119,17 +100,14 @@ class DuckDBEngine:
 
     def view(self, name: str, sql: str) -> None:
         """See `Engine.view`."""
-        text = render(sql, self.name)
-        if self._views.get(name) != text:
-            self._view(name, text)
-            self._views[name] = text
+        self._view(name, render(sql, self.name))
 
     def work_out(self, name: str, sql: str, work: Work, schema: pa.Schema) -> None:
         """See `Engine.work_out`."""
         with _wrapped(f"the relation {name!r}"):
             reader = self._connection.sql(self._statement(render(sql, self.name))).to_arrow_reader(BATCH)
             made = [work(batch.column(0).to_pylist()) for batch in reader]
-        self._register(name, pa.concat_tables([schema.empty_table(), *made]), FEW_TEXTS)
+        self.register(name, pa.concat_tables([schema.empty_table(), *made]))
 
     def fetch(self, sql: str) -> pa.Table:
         """See `Engine.fetch`."""
@@ -147,12 +125,7 @@ class DuckDBEngine:
 
     def drop(self, name: str) -> None:
         """See `Engine.drop`."""
-        self._registered.forget(name)
-        self._views.pop(name, None)
-        kind = self._kinds.pop(name, None)
-        if kind == "ARROW":
-            self._connection.unregister(name)
-        elif kind is not None:
+        if (kind := self._kinds.pop(name, None)) is not None:
             self._connection.execute(f"DROP {kind} {quoted(name)}")
 
     def close(self) -> None:
@@ -179,8 +152,6 @@ class DuckDBEngine:
     def _make(self, kind: str, name: str, text: str) -> None:
         if self._kinds.get(name, kind) != kind:
             self.drop(name)
-        self._registered.forget(name)
-        self._views.pop(name, None)
         self._run(name, f"CREATE OR REPLACE TEMP {kind} {quoted(name)} AS {text}")
         self._kinds[name] = kind
 

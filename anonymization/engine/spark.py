@@ -12,7 +12,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.engine.base import Registered, Work, normalized, private_folder_of_this_run, wiped
+from anonymization.engine.base import Work, normalized, private_folder_of_this_run, wiped
 from anonymization.engine.portable import render
 from anonymization.engine.spark_errors import guarded
 from anonymization.engine.spark_session import Context
@@ -34,19 +34,13 @@ class SparkEngine:
         self._folder = private_folder_of_this_run(temporary, self.name)
         self._made = 0
         self._paths: dict[str, Path] = {}
-        self._registered = Registered()
 
     def register(self, name: str, table: pa.Table) -> None:
         """See `Engine.register`."""
-        if self._registered.is_under(name, table):
-            return
-        before = self._paths.pop(name, None)
         path = self._new_path(name)
         pq.write_table(table, path)
         path.chmod(0o600)
         self._view(name, self._session.read.parquet(_uri(path)))
-        self._registered.put(name, table)
-        _removed(before)
 
     def open_events(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> None:
         """See `Engine.open_events`."""
@@ -116,7 +110,6 @@ class SparkEngine:
 
     def drop(self, name: str) -> None:
         """See `Engine.drop`."""
-        self._registered.forget(name)
         self._session.catalog.dropTempView(name)
         for made in (name, f"{name}_file", f"{name}_rows"):
             self._forget(made)
@@ -158,7 +151,6 @@ class SparkEngine:
         _removed(self._paths.pop(name, None))
 
     def _view(self, name: str, frame: Any) -> None:
-        self._registered.forget(name)
         frame.createOrReplaceTempView(name)
 
 
