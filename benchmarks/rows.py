@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from anonymization.engine.portable import literal, quoted
+from anonymization.quoting import literal, quoted
 
 ATTRIBUTES = (
     "sex", "age", "race", "marital-status", "education", "native-country", "workclass", "occupation", "salary-class",

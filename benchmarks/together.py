@@ -47,21 +47,21 @@ def late_visits(home: Home, folder: Path) -> None:
 
 
 def released(home: Home, policies: Policies, events: int, names: Mapping[str, Sequence[str]]) -> list[Path]:
-    """Generate, take in and release months of `MONTHS`, then late visits and a corrected version; return the folders.
+    """Generate, take in and release three months, then late visits and a corrected version; return the folders.
 
     Args:
         home: made here, with the demo's officer.
         policies: the shipped ones.
         events: of each month.
-        names: the releases of each month, `CORRECTED` among them.
+        names: the releases of each month.
     """
     open_demo(home)
     ledger = Ledger.of(home)
     try:
         setting = Setting(home, policies, ledger)
         folders = []
-        for month in names:
-            generate(home, events, SEEDS[MONTHS.index(month)], month=month)
+        for seed, month in zip(SEEDS, MONTHS, strict=True):
+            generate(home, events, seed, month=month)
             run_intake(home, policies, arrivals(home, policies), optouts=[])
             folders += [release(setting, name, month).folder for name in names[month]]
         late_visits(home, home.releases / "web-audience" / CORRECTED / "v1")

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymization.engine.base import Engine
-from anonymization.engine.portable import literal
 from anonymization.errors import SourceError
 from anonymization.policy.sources import Format, Source, TimeEncoding, Treatment
+from anonymization.quoting import literal
 
 SPEAKABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 """A column name that may be repeated in a report; any other could hold a person's value."""

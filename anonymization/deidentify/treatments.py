@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from anonymization.deidentify.devices import maker_and_family
 from anonymization.deidentify.keywords import LONGEST
 from anonymization.deidentify.places import outside_mesh, prefecture_of
-from anonymization.engine.portable import literal
 from anonymization.errors import DeclarationError
 from anonymization.policy.sources import Column, Source, TimeEncoding, Treatment
+from anonymization.quoting import literal
 
 UNKNOWN = "unknown"
 OLDEST = 130

@@ -13,8 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from anonymization.engine.base import Work, normalized, private_folder_of_this_run, wiped
-from anonymization.engine.portable import literal, quoted, render
+from anonymization.engine.portable import render
 from anonymization.errors import EngineError, SourceError
+from anonymization.quoting import literal, quoted
 
 LINE = 2 << 20
 """Longest line that the reader takes, in bytes; the screening lets through half of it."""

@@ -73,15 +73,3 @@ def _expanded(node: exp.Expr, dialect: str) -> exp.Expr:
 
 def _expanded_whole(argument: exp.Expr, dialect: str) -> str:
     return str(argument.transform(lambda node: _expanded(node, dialect)).sql(dialect=dialect))
-
-
-def literal(text: str) -> str:
-    """Return a text as a SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """Return an identifier in quotes, fit for a portable text."""
-    if '"' in name or "\0" in name:
-        raise SqlError("an identifier holds no quote and no NUL")
-    return f'"{name}"'

@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymization.engine.duckdb import LINE
-from anonymization.engine.portable import literal, quoted
 from anonymization.errors import InputError
+from anonymization.quoting import literal, quoted
 
 CSV, PARQUET = ".csv", ".parquet"
 SUFFIXES = (CSV, PARQUET)

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anonymization.engine.base import Engine
-from anonymization.engine.portable import quoted
 from anonymization.errors import InputError
 from anonymization.microdata.hierarchy import MISSING, Hierarchy
 from anonymization.microdata.units import Unit, keys_of, units_of
+from anonymization.quoting import quoted
 
 DEFAULT_LIMIT = 20_000_000
 """Distinct tuples that are fetched into this process, at most."""

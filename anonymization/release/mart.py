@@ -21,8 +21,9 @@ import pyarrow as pa
 
 from anonymization.errors import IntegrityError
 from anonymization.home import Home
+from anonymization.quoting import quoted
 from anonymization.release.ledger import Ledger, Publication
-from anonymization.release.mart_database import SCHEMA, MartDatabase, identifier, open_mart
+from anonymization.release.mart_database import SCHEMA, MartDatabase, open_mart
 from anonymization.release.mart_state import loaded, published
 from anonymization.release.package import codelist_rows, read_package
 from anonymization.tables.model import SafeTable
@@ -96,16 +97,16 @@ def _load_table(
     _make(database, name, columns)
     database.load(name, _versioned(table.frame, publication))
     newest = f"SELECT max(p.version) FROM {SCHEMA}.publications p WHERE p.release = {_text(publication.release)}"
-    chosen = ", ".join(map(identifier, columns))
+    chosen = ", ".join(map(quoted, columns))
     database.rows(
-        f"CREATE OR REPLACE VIEW {SCHEMA}.{identifier(name + '__latest')} AS SELECT {chosen}"
-        f" FROM {SCHEMA}.{identifier(name)} t WHERE t.version = ({newest} AND p.period = t.period)"
+        f"CREATE OR REPLACE VIEW {SCHEMA}.{quoted(name + '__latest')} AS SELECT {chosen}"
+        f" FROM {SCHEMA}.{quoted(name)} t WHERE t.version = ({newest} AND p.period = t.period)"
     )
     _describe(database, "TABLE", name, table.title["en"])
     _describe(database, "VIEW", f"{name}__latest", f"{table.title['en']}: the newest version of each period")
     for column in columns:
         meaning = FIRST.get(column) or meanings[table.name, column]
-        database.rows(f"COMMENT ON COLUMN {SCHEMA}.{identifier(name)}.{identifier(column)} IS {_text(meaning)}")
+        database.rows(f"COMMENT ON COLUMN {SCHEMA}.{quoted(name)}.{quoted(column)} IS {_text(meaning)}")
 
 
 def _versioned(frame: pd.DataFrame, publication: Publication, *, release: bool = False) -> pa.Table:
@@ -124,7 +125,7 @@ def _remove(database: MartDatabase, publication: Publication) -> None:
     for name in database.tables():
         if name.startswith(prefix):
             database.rows(
-                f"DELETE FROM {SCHEMA}.{identifier(name)} WHERE period = ? AND version = ?", (p.period, p.version)
+                f"DELETE FROM {SCHEMA}.{quoted(name)} WHERE period = ? AND version = ?", (p.period, p.version)
             )
     for name in ("codelists", "publications"):
         database.rows(f"DELETE FROM {SCHEMA}.{name} WHERE {ONE_VERSION}", (p.release, p.period, p.version))
@@ -132,14 +133,14 @@ def _remove(database: MartDatabase, publication: Publication) -> None:
 
 def _make(database: MartDatabase, name: str, columns: Mapping[str, str]) -> None:
     """Make a table, or give it the columns that a newer version brought."""
-    fields = ", ".join(f"{identifier(column)} {kind}" for column, kind in columns.items())
-    database.rows(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{identifier(name)} ({fields})")
+    fields = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
+    database.rows(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{quoted(name)} ({fields})")
     for column in columns.keys() - set(database.columns(name)):
-        database.rows(f"ALTER TABLE {SCHEMA}.{identifier(name)} ADD COLUMN {identifier(column)} {columns[column]}")
+        database.rows(f"ALTER TABLE {SCHEMA}.{quoted(name)} ADD COLUMN {quoted(column)} {columns[column]}")
 
 
 def _describe(database: MartDatabase, kind: str, name: str, meaning: str) -> None:
-    database.rows(f"COMMENT ON {kind} {SCHEMA}.{identifier(name)} IS {_text(meaning)}")
+    database.rows(f"COMMENT ON {kind} {SCHEMA}.{quoted(name)} IS {_text(meaning)}")
 
 
 def _meanings(folder: Path) -> dict[tuple[str, str], str]:

@@ -26,11 +26,6 @@ TABLES = (
 )
 
 
-def identifier(name: str) -> str:
-    """Return a name in quotes, as both databases read it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 class MartDatabase(Protocol):
     """What the mart asks of a database."""
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from anonymization.errors import NorenError
 from anonymization.home import locked
-from anonymization.release.mart_database import COLUMNS, SCHEMA, TABLES, identifier
+from anonymization.quoting import quoted
+from anonymization.release.mart_database import COLUMNS, SCHEMA, TABLES
 
 
 class _DuckDB:
@@ -27,7 +28,7 @@ class _DuckDB:
     def load(self, table: str, content: pa.Table) -> None:
         """See `MartDatabase.load`."""
         self._connection.register("_content", content)
-        self._connection.execute(f"INSERT INTO {SCHEMA}.{identifier(table)} BY NAME SELECT * FROM _content")
+        self._connection.execute(f"INSERT INTO {SCHEMA}.{quoted(table)} BY NAME SELECT * FROM _content")
         self._connection.unregister("_content")
 
     def columns(self, table: str) -> list[str]:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from anonymization.errors import NorenError
-from anonymization.release.mart_database import COLUMNS, ROLE, SCHEMA, TABLES, identifier
+from anonymization.quoting import quoted
+from anonymization.release.mart_database import COLUMNS, ROLE, SCHEMA, TABLES
 
 PATIENCE = 30
 """Seconds that the mart waits for whoever holds a relation of it, such as an analyst with an open transaction."""
@@ -30,8 +31,8 @@ class _Postgres:
 
     def load(self, table: str, content: pa.Table) -> None:
         """See `MartDatabase.load`."""
-        names = ", ".join(map(identifier, content.column_names))
-        text = f"COPY {SCHEMA}.{identifier(table)} ({names}) FROM STDIN"
+        names = ", ".join(map(quoted, content.column_names))
+        text = f"COPY {SCHEMA}.{quoted(table)} ({names}) FROM STDIN"
         with self._connection.cursor() as cursor, cursor.copy(text.encode()) as copy:
             for batch in content.to_batches(max_chunksize=10_000):
                 for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):

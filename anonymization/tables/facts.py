@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from anonymization.engine.portable import literal
 from anonymization.policy.crosscheck import DAY_TYPE, MESH, WEEK
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
+from anonymization.quoting import literal
 from anonymization.tables.model import Dimension, Measure
 from anonymization.tables.spec import Plan
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from anonymization.engine.portable import quoted
 from anonymization.policy.releases import Attribute
+from anonymization.quoting import quoted
 from anonymization.tables.facts import (
     UNKNOWN,
     Statement,

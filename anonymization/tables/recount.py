@@ -13,10 +13,10 @@ import pandas as pd
 
 from anonymization.disclosure.cellkey import KEYS
 from anonymization.engine.base import Engine
-from anonymization.engine.portable import literal
 from anonymization.policy.crosscheck import BY_DAY, MESH
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
+from anonymization.quoting import literal
 from anonymization.tables.cellkey import RECORD_KEYS, record_key
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.recount_rests import LISTED, rest_margins

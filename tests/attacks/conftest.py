@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
 import pytest
+from harness.homes import copied
 
 from anonymization.home import Home
 from anonymization.release.ledger import Ledger
@@ -28,7 +28,7 @@ class Shipped:
 @pytest.fixture(scope="session")
 def shipped(world, policies, once):
     def make(folder):
-        home = Home(shutil.copytree(world.home.root, folder / "home"))
+        home = copied(world.home, folder / "home", landing=True)
         ledger = Ledger.of(home)
         setting = Setting(home, policies, ledger)
         candidates = {name: build(setting, name, "2026-10") for name in RELEASES}

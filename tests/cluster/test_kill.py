@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import shutil
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from harness.forms import is_long
+from harness.homes import copied
 
 from anonymization.deidentify.taken import known_files
-from anonymization.home import Home
 from jobs.verbs.build import build
 
 pytestmark = pytest.mark.spark
@@ -24,7 +23,7 @@ def landed(setting, world, tmp_path):
     files = sorted((world.home.landing / "source=analytics").rglob("*.*"))
     contents = [gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes() for path in files]
     lines = [line for number, one in enumerate(contents) for line in one.splitlines(keepends=True)[number > 0 :]]
-    home = Home(Path(shutil.copytree(setting.home.root, tmp_path / "landed"))).create()
+    home = copied(setting.home, tmp_path / "landed")
     shutil.rmtree(home.events / "source=analytics")
     path = home.landing / "source=analytics" / "arrived=2026-10-31" / "all.tsv"
     path.parent.mkdir(parents=True)

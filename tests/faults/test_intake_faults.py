@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from harness.homes import copied
 
 import jobs.verbs.intake
 from anonymization.deidentify.taken import known_files
@@ -38,10 +37,6 @@ def landed(tmp_path_factory):
     return home
 
 
-def copied(landed, folder):
-    return Home(Path(shutil.copytree(landed.root, folder))).create()
-
-
 def contents(home):
     """What was taken in, by source and digest: the counts and every event."""
     found = {}
@@ -60,9 +55,9 @@ def intake_process(home):
 
 
 def test_killed_at_any_moment_and_taken_up_again(landed, policies, tmp_path):
-    whole = copied(landed, tmp_path / "whole")
+    whole = copied(landed, tmp_path / "whole", landing=True)
     run_intake(whole, policies, arrivals(whole, policies), optouts=[])
-    killed = copied(landed, tmp_path / "killed")
+    killed = copied(landed, tmp_path / "killed", landing=True)
     partly = set()
     for more in range(1, 40):
         process = intake_process(killed)
@@ -82,7 +77,7 @@ def test_killed_at_any_moment_and_taken_up_again(landed, policies, tmp_path):
 
 
 def test_a_source_in_other_hands_is_left_to_them(landed, policies, tmp_path):
-    home = copied(landed, tmp_path / "two")
+    home = copied(landed, tmp_path / "two", landing=True)
     with jobs.verbs.intake._alone(home, "clicks") as held:
         assert held
         run = run_intake(home, policies, arrivals(home, policies), optouts=[])
@@ -94,7 +89,7 @@ def test_a_source_in_other_hands_is_left_to_them(landed, policies, tmp_path):
 
 
 def test_two_intakes_at_once_take_each_file_once(landed, policies, tmp_path):
-    one, two = copied(landed, tmp_path / "one"), copied(landed, tmp_path / "two")
+    one, two = copied(landed, tmp_path / "one", landing=True), copied(landed, tmp_path / "two", landing=True)
     run_intake(one, policies, arrivals(one, policies), optouts=[])
     processes = [intake_process(two), intake_process(two)]
     for process in processes:

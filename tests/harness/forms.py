@@ -37,11 +37,6 @@ def long_only(kind, *values, **more):
     return pytest.param(*values, marks=pytest.mark.long(kind), **more)
 
 
-def counted(kind, short, long):
-    """Seeds: the first ones in short, in long as many more as none of its runs has tried before."""
-    return range(Chosen.run * long, (Chosen.run + 1) * long) if is_long(kind) else range(short)
-
-
 def examples(number):
     """Settings of a property that was worth so many examples: a sixth of them in short, twice as many in long."""
     return settings(max_examples=_by_form(number), deadline=None, suppress_health_check=list(HealthCheck))

@@ -15,8 +15,9 @@ import sqlglot
 
 from anonymization.engine import open_engine
 from anonymization.engine.intrinsics import BUILT, INTRINSICS
-from anonymization.engine.portable import CONSTRUCTS, quoted, render
+from anonymization.engine.portable import CONSTRUCTS, render
 from anonymization.errors import EngineError, InputError, SqlError
+from anonymization.quoting import quoted
 
 PARITY = Path(__file__).parent.parent.parent / "parity"
 
