@@ -51,7 +51,6 @@ def pytest_addoption(parser):
     parser.addoption("--run", type=int, help="the number of the run of a long form: it seeds what is drawn at random")
 
 
-@pytest.hookimpl(tryfirst=True)  # before hypothesis asks for its seed
 def pytest_configure(config):
     config.addinivalue_line("markers", f"long(kind): stands in the long form alone, one of {', '.join(KINDS)}")
     config.addinivalue_line("markers", "both(kind): has a short form and a long one")
