@@ -57,8 +57,10 @@ def airflow(shared, pytestconfig):
         yield Airflow(home, record.url)
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
     """Airflow ends after the last test that asks it: what it does while nobody does takes time from other tests."""
+    yield  # what the test itself ends may ask Airflow yet
     if RUNNING in item.config.stash and not (nextitem and _asks_airflow(nextitem)):
         item.config.stash[RUNNING].close()
 
