@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import secrets
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from anonymization.errors import InputError
+from anonymization.files import PRIVATE_FOLDER
 
 FOLDERS = (
     "landing",
@@ -26,7 +22,6 @@ FOLDERS = (
     "metrics",
     "temporary",
 )
-PRIVATE = 0o700
 
 
 @dataclass(frozen=True)
@@ -47,8 +42,8 @@ class Home:
     def create(self) -> Home:
         """Make every folder of the home, 0700; what exists stays."""
         for folder in (self.root, *(self.root / name for name in FOLDERS)):
-            folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-            folder.chmod(PRIVATE)
+            folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            folder.chmod(PRIVATE_FOLDER)
         return self
 
     def require(self) -> Home:
@@ -120,80 +115,3 @@ class Home:
     def database_url(self) -> str:
         """The ledger's database: `NOREN_DATABASE_URL`, else a SQLite file in the home."""
         return os.environ.get("NOREN_DATABASE_URL", f"sqlite:///{self.root / 'noren.db'}")
-
-
-def private_folder(folder: Path) -> Path:
-    """Make a folder and what it lies in, each 0700 whatever the umask; return it."""
-    missing = [folder]
-    while not missing[-1].parent.exists():
-        missing.append(missing[-1].parent)
-    for path in reversed(missing):
-        path.mkdir(mode=PRIVATE, exist_ok=True)
-    return folder
-
-
-def files_of(path: Path, parts: int) -> tuple[Path, ...]:
-    """Return the paths of what is written under one name, one a part: `a.parquet`, `a-1.parquet`, ..."""
-    return (path, *(path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, parts)))
-
-
-@contextmanager
-def locked(path: Path, *, shared: bool = False, patience: float | None = None) -> Iterator[bool]:
-    """Hold a lock file, 0600; yields whether it could be held. A process that ends lets go of it, however it ends.
-
-    Args:
-        path: the file; made if need be.
-        shared: hold it with others who share it; else alone.
-        patience: seconds to wait for those who hold it; None waits until they let go.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        yield _locked(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience)
-    finally:
-        os.close(descriptor)
-
-
-def _locked(descriptor: int, kind: int, patience: float | None) -> bool:
-    if patience is None:
-        fcntl.flock(descriptor, kind)
-        return True
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.1)
-        else:
-            return True
-
-
-@contextmanager
-def private_part(path: Path, content: bytes) -> Iterator[Path]:
-    """Yield a file beside `path` that holds the content, 0600 and on the disk, to be linked or moved into its place.
-
-    So what stands there is whole or not at all. The part is gone in the end.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or a folder's names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

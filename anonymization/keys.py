@@ -7,7 +7,6 @@ good. Every file is 0600. Backups exclude `keys/periods/`.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
@@ -23,26 +22,26 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from anonymization.errors import InputError, IntegrityError, Refusal
-from anonymization.home import Home, private_part
+from anonymization.files import PRIVATE_FOLDER, write_private_once
+from anonymization.home import Home
 
 KEY_BYTES = 32
 BLOCK = 64
 """Block size of SHA-256, in bytes."""
 PSEUDONYM_DIGITS = 15
 """Hex digits of the HMAC that make a pseudonym: 60 bits, a positive BIGINT on every engine."""
-PRIVATE = 0o600
 PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 def init_keys(home: Home) -> None:
     """Make the master key and the publisher's signing key, where they are not there yet."""
-    (home.keys / "periods").mkdir(mode=0o700, parents=True, exist_ok=True)
+    (home.keys / "periods").mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     if not (home.keys / "master.key").exists() and "NOREN_MASTER_KEY" not in os.environ:
-        _write_once(home.keys / "master.key", base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+        write_private_once(home.keys / "master.key", base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
     elif not (home.keys / "master.key").exists():
-        _write_once(home.keys / "master.key", b"in the environment: NOREN_MASTER_KEY\n")
+        write_private_once(home.keys / "master.key", b"in the environment: NOREN_MASTER_KEY\n")
     if not (home.keys / "publisher.key").exists():
-        _write_once(home.keys / "publisher.key", private_bytes(Ed25519PrivateKey.generate()))
+        write_private_once(home.keys / "publisher.key", private_bytes(Ed25519PrivateKey.generate()))
 
 
 class PeriodKeys:
@@ -81,7 +80,7 @@ class PeriodKeys:
             path.write_bytes(secrets.token_bytes(path.stat().st_size))
         tombstone = path.with_suffix(".destroyed")
         if not tombstone.exists():
-            _write_once(tombstone, b"destroyed\n")
+            write_private_once(tombstone, b"destroyed\n")
         path.unlink(missing_ok=True)
 
     def _use(self, period: str, purpose: bytes) -> bytes:
@@ -97,7 +96,7 @@ class PeriodKeys:
         if not path.exists():
             wrapped = aes_key_wrap(self._master, secrets.token_bytes(KEY_BYTES))
             content = {"period": period, "wrapped": base64.b64encode(wrapped).decode()}
-            _write_once(path, (json.dumps(content) + "\n").encode())
+            write_private_once(path, (json.dumps(content) + "\n").encode())
         _check_private(path)
         try:
             wrapped = base64.b64decode(json.loads(path.read_text(encoding="ascii"))["wrapped"])
@@ -139,7 +138,7 @@ def generate_officer_key(path: Path) -> str:
     if path.exists():
         raise InputError(f"{path} exists; an officer's key is never overwritten")
     key = Ed25519PrivateKey.generate()
-    _write_once(path, private_bytes(key))
+    write_private_once(path, private_bytes(key))
     return public_text(key.public_key())
 
 
@@ -188,9 +187,3 @@ def _master_key(home: Home) -> bytes:
 def _check_private(path: Path) -> None:
     if path.stat().st_mode & 0o077:
         raise InputError(f"{path.name} can be read by others; a key file is 0600")
-
-
-def _write_once(path: Path, content: bytes) -> None:
-    """Write a whole file that was not there; of two writers the first wins and both read its content."""
-    with private_part(path, content) as part, contextlib.suppress(FileExistsError):
-        os.link(part, path)

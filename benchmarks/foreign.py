@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.recoding import Aggregate
 from anonymization.microdata.rows import SUPPRESSED
 

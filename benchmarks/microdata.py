@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymization.engine import open_engine
+from anonymization.hierarchies.hierarchy import Hierarchy, read_hierarchy
 from anonymization.microdata.criteria import KAnonymity
 from anonymization.microdata.grouping import group_relation
-from anonymization.microdata.hierarchy import Hierarchy, read_hierarchy
 from anonymization.microdata.histogram import Histogram, count_tuples
 from anonymization.microdata.lattice import search
 from anonymization.microdata.loss import Metric

@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy
 from benchmarks.foreign import loss_as_sets, quality
 from benchmarks.measure import ROOT, Cost, Ran, command
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk.exceptions import AirflowFailException
 from steps import home
 
-from anonymization.home import private_folder, private_part
+from anonymization.files import private_folder, write_private
 
 
 def require_first(run: str, question: str, within: timedelta) -> None:
@@ -30,8 +30,7 @@ def require_first(run: str, question: str, within: timedelta) -> None:
     digest = hashlib.sha256(question.encode()).hexdigest()
     if not path.exists():
         content = json.dumps({"question": digest, "asked_at": datetime.now(UTC).isoformat(timespec="seconds")})
-        with private_part(path, content.encode()) as part:
-            part.replace(path)
+        write_private(path, content)
         return
     first = json.loads(path.read_text(encoding="utf-8"))
     if first["question"] != digest:

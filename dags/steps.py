@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 import jobs
 from anonymization.errors import Refusal
-from anonymization.home import private_folder
+from anonymization.files import PRIVATE, private_folder
 
 CLOSED = (1, 2, 3)
 """Exit codes of a refusal, of wrong input and of a fault of the program: again would be the same, a person looks."""
@@ -67,7 +67,7 @@ def run_step(verb: str, *words: str, once: bool = False, **expected: str) -> dic
         except Refusal:  # it did not come so far: again
             verdict.unlink()
     said = folder / f"{verb}-{attempt}.log"
-    with os.fdopen(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+    with os.fdopen(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as output:
         code = _waited(*_command(verb, "--verdict", str(verdict), *words), output)
     message = f"{verb} ended with exit code {code}; what it said is in {said}"
     if code in CLOSED:

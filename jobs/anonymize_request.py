@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymization.engine.tabular import suffix_of
+from anonymization.engine.files import suffix_of
 from anonymization.errors import InputError
 from anonymization.microdata.criteria import (
     Closeness,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from anonymization.errors import InputError
+from anonymization.files import indented, write_private
+from anonymization.hierarchies.file import MISSING
 from anonymization.microdata.criteria import Distance
-from anonymization.microdata.hierarchy import MISSING
 from anonymization.microdata.loss import Losses
 from anonymization.microdata.risk import Disclosure, Reidentification
 from anonymization.microdata.rows import Rows
@@ -125,14 +124,10 @@ def write_report(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + os.linesep, encoding="utf-8")
-        part.replace(path)
+        write_private(path, indented(content, as_given=True))
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def summary(done: Anonymized) -> list[str]:

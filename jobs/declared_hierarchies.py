@@ -5,7 +5,7 @@ Apart from `hierarchies.py`, which serves files of anyone and must not wait for 
 
 from __future__ import annotations
 
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.policy.load import Policies
 from anonymization.tables.facts import UNKNOWN
 from anonymization.tables.model import TOTAL

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from anonymization.disclosure.cellkey import KEYS
-from anonymization.engine.tabular import suffix_of
+from anonymization.engine import memory_share
+from anonymization.engine.files import TabularEngine
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import Hierarchy, read_hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy, read_hierarchy
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.cellkey import key_column
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
@@ -50,10 +52,10 @@ def read_given(
     contributions: bool,
     record_keys: str | None = None,
 ) -> GivenTable:
-    """Return a table read from CSV or Parquet.
+    """Return a table read from CSV, TSV or Parquet.
 
     Args:
-        path: the file; CSV has a header.
+        path: the file; a text file has a header.
         dimensions: its columns of codes.
         hierarchies: files of each dimension that has some: value, then a column a level.
         count: its column of figures.
@@ -86,22 +88,16 @@ def read_given(
 
 
 def _read(path: Path, columns: Sequence[str], *, codes: Sequence[str]) -> pd.DataFrame:
-    if suffix_of(path, "the table") == ".parquet":
-        frame = pd.read_parquet(path)
-        frame = frame.astype({c: str for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])})
-    else:
-        try:
-            header = path.read_text(encoding="utf-8-sig").partition("\n")[0]
-        except (OSError, UnicodeDecodeError):
-            raise InputError(f"{path}: no such file, or no UTF-8 text") from None
-        mark = ";" if header.count(";") > header.count(",") else ","
-        frame = pd.read_csv(path, sep=mark, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]!r}; it has {', '.join(map(repr, frame.columns))}")
-    if frame.empty:
+    with TabularEngine([path], memory_share()) as engine:
+        table = engine.open(path, columns, "the table")
+        parts = list(engine.rest(table, columns))
+    if not sum(map(len, parts)):
         raise InputError(f"{path} holds no rows")
-    return frame[list(columns)].astype(dict.fromkeys(codes, str))
+    frame = pa.Table.from_batches(parts).to_pandas()
+    texts = {column: str for column in frame.columns if not pd.api.types.is_numeric_dtype(frame[column])}
+    if table.is_text:
+        frame = frame.fillna("")
+    return frame.astype(texts | dict.fromkeys(codes, str))
 
 
 def _whole(figures: pd.Series, path: Path, count: str) -> tuple[np.ndarray, int]:

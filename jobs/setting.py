@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from anonymization.home import Home, private_part
+from anonymization.files import write_private
+from anonymization.home import Home
 from anonymization.keys import public_text, publisher_key
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.model import Officer, Officers
@@ -74,8 +75,7 @@ def enrol_in_demo(home: Home, name: str, **how: str) -> None:
     """
     path = home.root / DEMO_OFFICERS
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    with private_part(path, (json.dumps(known | {name: how}) + "\n").encode()) as part:
-        part.replace(path)
+    write_private(path, json.dumps(known | {name: how}) + "\n")
 
 
 def policy_folder() -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anonymization.errors import Refusal
-from anonymization.home import private_part, sync
+from anonymization.files import write_private
 
 
 class Outcome(StrEnum):
@@ -56,9 +56,7 @@ def write_verdict(path: Path, verdict: Verdict) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with private_part(path, (verdict.model_dump_json(indent=1) + "\n").encode()) as part:
-        part.replace(path)
-    sync(path.parent)
+    write_private(path, verdict.model_dump_json(indent=1) + "\n")
 
 
 def read_verdict(path: Path, *, stage: str, **expected: object) -> Verdict:

@@ -25,7 +25,8 @@ from anonymization.deidentify.intake import Arrival, Surroundings, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.errors import NorenError
-from anonymization.home import Home, files_of
+from anonymization.files import files_of
+from anonymization.home import Home
 from anonymization.keys import PeriodKeys, load_private_key
 from anonymization.policy.load import load_policies
 from anonymization.policy.sources import PersonColumn

@@ -7,7 +7,6 @@ events is written last.
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 from collections import Counter
@@ -28,7 +27,8 @@ from anonymization.deidentify.screening import Screened, content_digest, screen
 from anonymization.deidentify.taken import NAME, Taken, known_intake
 from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.engine.base import Engine
-from anonymization.home import Home, files_of, private_folder
+from anonymization.files import PRIVATE, files_of, indented, private_folder, write_private
+from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import Format, PersonColumn, Source, Treatment
 
@@ -157,7 +157,7 @@ def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened
         private_folder(aside.parent)
         number = engine.write_parquet("SELECT reason, line FROM judged WHERE reason IS NOT NULL", aside)
         for path in files_of(aside, number):
-            path.chmod(0o600)
+            path.chmod(PRIVATE)
     first, last, unknown, codes = _look_at_events(engine, source, files_of(part, parts), linked=linked)
     taken = Taken(
         source=source.source,
@@ -226,12 +226,12 @@ def _look_at_events(
 def _commit(part: Path, taken: Taken) -> None:
     """Make the events visible, then the metrics that say they are whole."""
     for path in files_of(part, taken.parts):
-        path.chmod(0o600)
+        path.chmod(PRIVATE)
         path.replace(path.with_suffix(".parquet"))
-    metrics = part.with_suffix(".json.part")
-    metrics.write_text(json.dumps(asdict(taken), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    metrics.chmod(0o600)
-    metrics.replace(part.with_suffix(".json"))
+    metrics = part.with_suffix(".json")
+    for left in metrics.parent.glob(f".{metrics.name}.*"):  # by an intake that was killed
+        left.unlink()
+    write_private(metrics, indented(asdict(taken)))
 
 
 def _beside(zone: Path, arrival: Arrival, digest: str, suffix: str) -> Path:

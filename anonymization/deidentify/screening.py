@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from anonymization.errors import SourceError
-from anonymization.home import private_folder
+from anonymization.files import private_folder, private_stream
 from anonymization.policy.sources import Encoding
 
 LINE_LIMIT = 1 << 20
@@ -84,7 +84,7 @@ def screen(
     rejected: Counter[str] = Counter()
     blank = 0
     private_folder(quarantine.parent)
-    with clean.open("wb") as kept, quarantine.open("w", encoding="ascii") as aside:
+    with clean.open("wb") as kept, private_stream(quarantine) as aside:
         for number, raw in enumerate(_lines(path)):
             line, reason = _read(raw.removeprefix(BOM) if number == 0 else raw, encoding)
             if not line.strip(b"\r\n"):
@@ -94,8 +94,7 @@ def screen(
             else:
                 rejected[reason] += 1
                 record = {"reason": reason, "base64": base64.b64encode(raw[:LINE_LIMIT]).decode()}
-                aside.write(json.dumps(record) + "\n")
-    quarantine.chmod(0o600)
+                aside.write(f"{json.dumps(record)}\n".encode())
     if not rejected:
         quarantine.unlink()
     return Screened(digest, clean, dict(rejected), blank)

@@ -11,7 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from anonymization.errors import SourceError
-from anonymization.home import Home, files_of, locked
+from anonymization.files import files_of, locked
+from anonymization.home import Home
 from anonymization.policy.periods import Period
 
 NAME = 16

@@ -14,6 +14,8 @@ from typing import Protocol, Self, TypeAlias
 
 import pyarrow as pa
 
+from anonymization.files import PRIVATE_FOLDER
+
 Work: TypeAlias = Callable[[Sequence[str]], pa.Table]
 """What Python makes of distinct texts: rows for each of them, in any order. Goes to Spark's workers, so it pickles."""
 ABANDONED = 7 * 86_400
@@ -84,7 +86,7 @@ def private_folder_of_this_run(temporary: Path, engine: str) -> Path:
 
     Two runs in one home, such as an intake and a build, do not touch each other's, on one machine or on two.
     """
-    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     here = socket.gethostname()
     for left in temporary.glob(f"{engine}-*-*"):
         process, machine = left.name.split("-")[1], left.name.partition("@")[2]
@@ -109,8 +111,8 @@ def _alive(process: int) -> bool:
 
 def wiped(folder: Path) -> Path:
     """Return the folder, private and empty: what an earlier run left in it is removed."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    folder.chmod(PRIVATE_FOLDER)
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

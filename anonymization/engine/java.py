@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from anonymization.errors import EngineError
+from anonymization.files import PRIVATE_FOLDER
 
 VERSIONS = (17, 21)
 """Java versions that Spark 4 is made for."""
@@ -35,9 +36,9 @@ def java_home(folder: Path) -> Path:
     """
     home, binary = find_java(), folder / "bin" / "java"
     left_out = NOT_NEEDED if _version(home) in VERSIONS else f"{NOT_NEEDED}|{NO_LONGER}"
-    binary.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    binary.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     binary.write_text(WRAPPER.format(java=shlex.quote(str(home / "bin" / "java")), left_out=left_out), encoding="utf-8")
-    binary.chmod(0o700)
+    binary.chmod(PRIVATE_FOLDER)
     return folder
 
 

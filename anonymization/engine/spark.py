@@ -17,7 +17,7 @@ from anonymization.engine.portable import render
 from anonymization.engine.spark_errors import guarded
 from anonymization.engine.spark_session import Context
 from anonymization.errors import SourceError
-from anonymization.home import files_of
+from anonymization.files import PRIVATE, files_of
 
 
 class SparkEngine:
@@ -39,7 +39,7 @@ class SparkEngine:
         """See `Engine.register`."""
         path = self._new_path(name)
         pq.write_table(table, path)
-        path.chmod(0o600)
+        path.chmod(PRIVATE)
         self._view(name, self._session.read.parquet(_uri(path)))
 
     def open_events(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> None:

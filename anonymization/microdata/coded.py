@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import MISSING, Hierarchy
+from anonymization.hierarchies.file import MISSING
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.units import Unit, keys_of, units_of
 from anonymization.quoting import quoted
 

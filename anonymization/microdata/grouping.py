@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anonymization.engine.base import Engine
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.coded import Coded, code_relation
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram, distinct_rows, sensitive_of
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import MISSING, Hierarchy
+from anonymization.hierarchies.file import MISSING
+from anonymization.hierarchies.hierarchy import Hierarchy
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy
 
 SCALE = 1 << 22
 _FUSED = 176  # nodes of a fused dimension: its two tables stay within the second-level cache

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.home import files_of
+from anonymization.files import files_of
 from anonymization.microdata.coded import Coded
 from anonymization.microdata.criteria import Criterion
 from anonymization.microdata.histogram import Histogram

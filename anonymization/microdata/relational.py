@@ -20,10 +20,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anonymization.errors import InputError
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.coded import LIMIT_SETTING, Coded
 from anonymization.microdata.criteria import Criterion, DistinctDiversity, KAnonymity
 from anonymization.microdata.evaluate import Evaluator, Formed
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.lattice import Budget, Choice, Search, may_be_suppressed
 from anonymization.microdata.loss import Domain, Metric, Objective, Suppressed, Tally
 from anonymization.microdata.rollup import RollupPlan

@@ -15,8 +15,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.criteria import Classes, Criterion
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram, Sensitive
 from anonymization.microdata.kernels import group, merge_entries, sums
 

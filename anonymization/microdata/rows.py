@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from anonymization.engine.tabular import (
+from anonymization.engine.files import (
     BATCH,
     Tabular,
     TabularEngine,
@@ -31,7 +31,9 @@ from anonymization.engine.tabular import (
     texts_of,
 )
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import MISSING, Hierarchy
+from anonymization.files import PRIVATE, sync
+from anonymization.hierarchies.file import MISSING
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram, sensitive_of
 from anonymization.microdata.lattice import Solution
 from anonymization.microdata.numbering import Numbering
@@ -107,10 +109,10 @@ def read_rows(
 
     Args:
         engine: may read the files.
-        path: CSV or Parquet, one row a person.
+        path: CSV, TSV or Parquet, one row a person.
         hierarchies: one a quasi-identifier; each names its column.
         sensitive: the sensitive attribute.
-        population: CSV or Parquet, one row a person of the population, with the quasi-identifiers' columns.
+        population: CSV, TSV or Parquet, one row a person of the population, with the quasi-identifiers' columns.
 
     Raises:
         InputError: a file that cannot be read, no rows, an unknown column, decimal numbers, or a value that its
@@ -200,14 +202,14 @@ def as_it_is(rows: Rows) -> Recoding:
 def write_rows(engine: TabularEngine, rows: Rows, recoding: Recoding, out: Path, *, shuffle: bool = False) -> None:
     """Write the rows: quasi-identifiers as recoded, other columns as they are, columns and rows in their order.
 
-    The file is written under another name beside `out` and then renamed: `out` is whole or not there. A CSV file has
-    the delimiter of the input.
+    The file is written under another name beside `out` and then renamed: `out` is whole or not there, and 0600. A CSV
+    file has the delimiter of the input.
 
     Args:
         engine: may read the table and write `out` and its `part_name`.
         rows: of the input.
         recoding: of its quasi-identifiers.
-        out: CSV or Parquet, by the suffix.
+        out: CSV, TSV or Parquet, by the suffix.
         shuffle: put the rows in a random order, so that it says nothing; all columns are then held in memory.
 
     Raises:
@@ -223,7 +225,9 @@ def write_rows(engine: TabularEngine, rows: Rows, recoding: Recoding, out: Path,
         everything = iter(whole.take(order).combine_chunks().to_batches(BATCH))
     part = part_name(out)
     try:
-        engine.write(part, schema, everything, rows.table.delimiter)
+        engine.write(part, schema, everything, rows.table.as_csv)
+        part.chmod(PRIVATE)
+        sync(part)
         part.replace(out)
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from None

@@ -13,7 +13,8 @@ from typing import TypeVar
 import yaml
 from pydantic import ValidationError
 
-from anonymization.errors import DeclarationError
+from anonymization.errors import DeclarationError, InputError
+from anonymization.hierarchies.file import MISSING, read_rows
 from anonymization.policy.crosscheck import check_microdata_spec, check_release_spec, check_source
 from anonymization.policy.declared import Declared
 from anonymization.policy.microdata import Microdata
@@ -308,8 +309,11 @@ def folder_digest(folder: Path) -> str:
 
 def _hierarchy(reader: _Reader, path: str) -> Hierarchy:
     """value;level 1;level 2 ...: every code has one parent, and a code stands on one level."""
-    with (reader.folder / path).open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.reader(file, delimiter=";") if row]
+    try:
+        rows = [row for row in read_rows(reader.folder / path, Path(path).stem) if row != [MISSING]]
+    except InputError as error:
+        reader.errors.append(str(error).replace(f"{reader.folder}/", "", 1))
+        return {}
     widths = {len(row) for row in rows}
     if len(widths) != 1 or min(widths) < 2:  # noqa: PLR2004 - a value and one level at least
         reader.errors.append(f"{path}: every row has the same number of levels, at least one beside the value")

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.errors import InputError, IntegrityError
-from anonymization.home import Home, private_folder
+from anonymization.files import canonical, private_folder, write_private
+from anonymization.home import Home
 from anonymization.policy.protection import Method
-from anonymization.release.ledger import EntryKind, Ledger, canonical
+from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.manifest import check_manifest
 from anonymization.tables.standing import Standing, as_text, from_text
 
@@ -166,12 +167,6 @@ def load_candidate(home: Home, ledger: Ledger, identity: str) -> Candidate:
 def discard(stage: Path) -> None:
     """Remove a staged folder."""
     shutil.rmtree(stage, ignore_errors=True)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a text file, 0600."""
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)
 
 
 def _sha256(text: str) -> str:

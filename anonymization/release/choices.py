@@ -13,8 +13,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from anonymization.errors import InputError
+from anonymization.files import PRIVATE, canonical
 from anonymization.home import Home
-from anonymization.release.ledger import EntryKind, Ledger, canonical, now
+from anonymization.release.ledger import EntryKind, Ledger, now
 
 _META = sa.MetaData()
 OPTOUTS = sa.Table(
@@ -95,5 +96,5 @@ def _open(home: Home) -> sa.Engine:
     path = home.choices / "choices.db"
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
     _META.create_all(engine)
-    path.chmod(0o600)
+    path.chmod(PRIVATE)
     return engine

@@ -18,9 +18,10 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from anonymization.errors import DecisionRefusal
+from anonymization.files import canonical
 from anonymization.keys import public_text, sign, signature_holds
 from anonymization.release.candidate import Candidate, write_private
-from anonymization.release.ledger import EntryKind, Ledger, Transaction, canonical
+from anonymization.release.ledger import EntryKind, Ledger, Transaction
 from anonymization.release.verdict import require_open, verdict_digest
 
 FILE = "decision.json"

@@ -6,10 +6,8 @@ what would be published, never the noise: noise beside its figures is the true f
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from anonymization.errors import IntegrityError
-from anonymization.home import Home, private_folder, private_part, sync
-from anonymization.release.ledger import canonical
+from anonymization.files import canonical, private_folder, write_private_once
+from anonymization.home import Home
 from anonymization.tables.model import SafeTable
 from anonymization.tables.noise import published
 from anonymization.tables.spec import Plan, TablePlan
@@ -84,9 +82,7 @@ def store_draw(home: Home, plan: Plan, digest: str, tables: Sequence[SafeTable])
     content = {"tables": {table.name: _columns(table.frame) for table in tables}}
     private_folder(home.draws)
     path = home.draws / f"{digest}.json"
-    with private_part(path, (canonical(content) + "\n").encode()) as part, contextlib.suppress(FileExistsError):
-        os.link(part, path)
-    sync(home.draws)
+    write_private_once(path, canonical(content) + "\n")
     standing = stored_draw(home, plan, digest)
     if standing is None:
         raise IntegrityError(f"draws/{digest}.json was removed while it was written")

@@ -20,6 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from anonymization.errors import IntegrityError, NorenError
+from anonymization.files import canonical
 from anonymization.home import Home
 
 GENESIS = "0" * 64
@@ -102,11 +103,6 @@ class Spending:
     candidate: str
     rho: Decimal
     delta: Decimal
-
-
-def canonical(content: object) -> str:
-    """Return content as canonical JSON: keys sorted, no spaces."""
-    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def now() -> str:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from anonymization.errors import IntegrityError
+from anonymization.files import indented
 
 MANIFEST = "MANIFEST.json"
 
@@ -22,7 +23,7 @@ def check_manifest(folder: Path) -> str:
         listed = json.loads(content)["files"]
     except (OSError, ValueError, KeyError, TypeError):
         raise IntegrityError(f"{MANIFEST} is missing or is no manifest") from None
-    if not isinstance(listed, dict) or canonical_file({"files": listed}) != content:
+    if not isinstance(listed, dict) or indented({"files": listed}).encode() != content:
         raise IntegrityError(f"{MANIFEST} is not in its canonical form")
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()} - {
         MANIFEST
@@ -33,8 +34,3 @@ def check_manifest(folder: Path) -> str:
         if (folder / name).is_symlink() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
             raise IntegrityError(f"{name} is not what the manifest says")
     return hashlib.sha256(content).hexdigest()
-
-
-def canonical_file(content: object) -> bytes:
-    """Return the bytes of a JSON file of a package: keys sorted, indented."""
-    return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from anonymization.errors import NorenError
-from anonymization.home import locked
+from anonymization.files import PRIVATE, locked
 from anonymization.quoting import quoted
 from anonymization.release.mart_database import COLUMNS, SCHEMA, TABLES
 
@@ -65,7 +65,7 @@ def _replacing(path: Path) -> Iterator[_DuckDB]:
             shutil.copyfile(path, new)
         connection = duckdb.connect(str(new))
         try:
-            new.chmod(0o600)
+            new.chmod(PRIVATE)
             yield _DuckDB(connection)
             connection.execute("CHECKPOINT")
             connection.close()

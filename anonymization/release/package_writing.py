@@ -17,10 +17,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.home import private_folder
+from anonymization.files import indented, private_folder, write_private
 from anonymization.policy.decide import Clause
 from anonymization.policy.releases import MeasureKind
-from anonymization.release.manifest import MANIFEST, canonical_file
+from anonymization.release.manifest import MANIFEST
 from anonymization.release.package import codelist_rows, spreadsheet_safe, table_csv
 from anonymization.release.texts import notice, protection_block, readme
 from anonymization.tables.model import REST, TOTAL, Dimension, Measure, SafeTable
@@ -36,18 +36,17 @@ def write_package(folder: Path, plan: Plan, tables: Sequence[SafeTable], clauses
         for dimension in table.dimensions:
             files[f"codelists/{dimension.name}.csv"] = _codelist(dimension)
     descriptor = _descriptor(plan, tables)
-    files["datapackage.json"] = canonical_file(descriptor)
+    files["datapackage.json"] = indented(descriptor).encode()
     files["data-dictionary.csv"] = _dictionary(tables)
     files["NOTICE.md"] = notice(plan.release, plan.period, clauses).encode()
     files["README.md"] = readme(plan.release, plan.period, tables).encode()
-    files[MANIFEST] = canonical_file(
+    files[MANIFEST] = indented(
         {"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
-    )
+    ).encode()
     for name, content in files.items():
         path = folder / name
         private_folder(path.parent)
-        path.write_bytes(content)
-        path.chmod(0o600)
+        write_private(path, content)
     return hashlib.sha256(files[MANIFEST]).hexdigest()
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.errors import AlreadyOut, IntegrityError, Refusal, StaleCandidate
-from anonymization.home import Home, private_folder, sync
+from anonymization.files import PRIVATE, PRIVATE_FOLDER, canonical, indented, private_folder, sync, write_private
+from anonymization.home import Home
 from anonymization.keys import public_text, publisher_key, sign
 from anonymization.release.budget import require_left, spend
 from anonymization.release.candidate import Candidate, load_candidate
 from anonymization.release.decision import DecisionSource, SignedDecision, SignedFile, check_approval
-from anonymization.release.ledger import Entry, EntryKind, Ledger, Publication, Transaction, canonical, now
+from anonymization.release.ledger import Entry, EntryKind, Ledger, Publication, Transaction, now
 from anonymization.release.methods import claim_of, require_one_method
 from anonymization.release.verdict import require_open
 
@@ -183,7 +184,7 @@ def _stage(
     shutil.rmtree(stage, ignore_errors=True)
     step("copy")
     shutil.copytree(candidate.package, stage / "package")
-    (stage / "envelope").mkdir(mode=0o700)
+    (stage / "envelope").mkdir(mode=PRIVATE_FOLDER)
     key = publisher_key(home)
     envelope = {
         **asdict(publication),
@@ -198,16 +199,16 @@ def _stage(
         "publisher_public_key": public_text(key.public_key()),
         "mark": "DEMO: made by `noren demo` with people who do not exist" if demo else "",
     }
-    text = json.dumps(envelope, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    text = indented(envelope)
     step("envelope")
-    _write(stage / "envelope" / ENVELOPE, text)
+    write_private(stage / "envelope" / ENVELOPE, text)
     seal = {"digest": publication.digest, "envelope_sha256": hashlib.sha256(text.encode()).hexdigest()}
     content = {**seal, "algorithm": "Ed25519", "signature": sign(key, canonical(seal).encode())}
     step("signature")
-    _write(stage / "envelope" / SIGNATURE, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_private(stage / "envelope" / SIGNATURE, indented(content))
     step("sync")
     for path in sorted(stage.rglob("*")):
-        path.chmod(0o700 if path.is_dir() else 0o600)
+        path.chmod(PRIVATE_FOLDER if path.is_dir() else PRIVATE)
         sync(path)
     sync(stage)
     return stage
@@ -216,10 +217,6 @@ def _stage(
 def _check_names(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The verdict without anything but names and outcomes."""
     return [{"suite": suite["name"], "passed": suite["success"]} for suite in verdict["suites"]]
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def release_folder(home: Home, transaction: Transaction, release: str, version: int, period: str | None = None) -> Path:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from anonymization.errors import GateRefusal
+from anonymization.files import canonical
 from anonymization.release.candidate import Candidate, write_private
-from anonymization.release.ledger import Entry, EntryKind, Ledger, canonical, now
+from anonymization.release.ledger import Entry, EntryKind, Ledger, now
 
 FILE = "verdict.json"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from anonymization.errors import InputError, Refusal
+from anonymization.files import canonical, indented, write_private
 from anonymization.home import Home
 from anonymization.keys import publisher_key, sign
-from anonymization.release.ledger import EntryKind, Ledger, canonical, now
+from anonymization.release.ledger import EntryKind, Ledger, now
 from anonymization.release.publish import release_folder
 
 WITHDRAWAL, NOTICE = "withdrawal.json", "NOTICE-OF-WITHDRAWAL.txt"
@@ -35,19 +35,12 @@ def withdraw(home: Home, ledger: Ledger, release: str, version: int, reason: str
         content = {**recorded, "withdrawn_at": now(), "reason": reason}
         transaction.append(EntryKind.WITHDRAWAL, publication.candidate, content)
         signed = {**content, "signature": sign(publisher_key(home), canonical(content).encode())}
-        _write(
-            folder / "envelope" / WITHDRAWAL, json.dumps(signed, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        )
+        write_private(folder / "envelope" / WITHDRAWAL, indented(signed))
         notice = folder / "envelope" / NOTICE
-        _write(
+        write_private(
             notice,
             f"To: {contact}\n\n{release}, {publication.period}, version {version} was withdrawn on"
             f" {content['withdrawn_at']}.\nReason: {reason}\n\nPlease stop using it, delete every copy, and confirm.\n"
             f"Package digest: {publication.digest}\n",
         )
     return notice
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)

@@ -24,7 +24,8 @@ from zoneinfo import ZoneInfo
 import requests
 
 from anonymization.errors import InputError
-from anonymization.home import Home, locked, private_folder, private_part
+from anonymization.files import locked, private_folder, write_private
+from anonymization.home import Home
 from jobs.airflow_answers import PASSWORD_FILE, URL, USER
 from jobs.services.databases import AIRFLOW, NOREN
 from jobs.services.postgres import Postgres
@@ -74,8 +75,7 @@ class Running:
 
     def write(self, path: Path) -> None:
         """Write what `read` reads, 0600."""
-        with private_part(path, json.dumps(asdict(self)).encode()) as part:
-            part.replace(path)
+        write_private(path, json.dumps(asdict(self)))
 
 
 @dataclass(frozen=True)
@@ -264,12 +264,12 @@ class Services:
     def _write_settings(self, port: int, database_port: int) -> None:
         url = f"http://{LOCAL}:{port}"
         database = f"{AIRFLOW}:{self.postgres.password(AIRFLOW)}@{LOCAL}:{database_port}/{AIRFLOW}"
-        _replace(self.folder / "airflow.cfg", airflow_settings(self.folder, self.dags, url, database))
+        write_private(self.folder / "airflow.cfg", airflow_settings(self.folder, self.dags, url, database))
 
     def _write_environment(self, own: dict[str, str]) -> None:
         """Write what a shell reads to use `noren` and `airflow` by hand."""
         lines = [f"export {name}='{value}'" for name, value in own.items()]
-        _replace(self.folder / "environment", "\n".join(lines) + "\n")
+        write_private(self.folder / "environment", "\n".join(lines) + "\n")
 
     def _end(self, processes: tuple[Process, ...] | list[Process]) -> None:
         """End Airflow, then PostgreSQL; the list goes once nothing is left."""
@@ -294,11 +294,6 @@ def _surroundings() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "NOREN_OFFICER"))}
     path = os.pathsep.join((str(Path(sys.executable).parent), kept.get("PATH", "/usr/bin:/bin")))
     return kept | {"PATH": path, "PYTHONUNBUFFERED": "1"}
-
-
-def _replace(path: Path, text: str) -> None:
-    with private_part(path, text.encode()) as part:
-        part.replace(path)
 
 
 def _health(url: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import psycopg
 
-from anonymization.home import private_folder, private_part
+from anonymization.files import PRIVATE, PRIVATE_FOLDER, private_folder, write_private
 from jobs.services.databases import AIRFLOW, ANALYST, NOREN, OWNER, provide
 from jobs.services.processes import LOCAL, Process, ServiceError, as_account, end, start, telling_line
 from jobs.services.secret import kept_secret
@@ -70,8 +70,7 @@ class Postgres:
         if kept.exists():
             return Path(kept.read_text(encoding="utf-8").strip())
         name = self.folder / "postgres" if _account() is None else OUTSIDE / secrets.token_hex(8)
-        with private_part(kept, f"{name}\n".encode()) as part:
-            part.replace(kept)
+        write_private(kept, f"{name}\n")
         return name
 
     def password(self, role: str) -> str:
@@ -96,8 +95,7 @@ class Postgres:
         programs, account, data = _programs(), _account(), self.data
         for role in (OWNER, AIRFLOW, NOREN, ANALYST):
             line = f"{LOCAL}:*:*:{role}:{self.password(role)}\n"
-            with private_part(self.passfile(role), line.encode()) as part:
-                part.replace(self.passfile(role))
+            write_private(self.passfile(role), line)
         if not (data / "PG_VERSION").exists():
             self._initialize(programs, account, data)
         _check_version(programs, data)
@@ -126,7 +124,7 @@ class Postgres:
         if new.exists():  # an earlier start was interrupted
             shutil.rmtree(new)
         private_folder(new.parent) if account is None else None
-        new.mkdir(0o700)
+        new.mkdir(PRIVATE_FOLDER)
         given = new.with_name(f"{new.name}.password")
         _write(given, self.password(OWNER), account)
         if account is not None:
@@ -175,7 +173,7 @@ class Postgres:
 def _write(path: Path, text: str, account: tuple[int, int] | None) -> None:
     """Write a file that only the server's account may read."""
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         if account is not None:
             os.fchown(descriptor, *account)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.errors import NorenError
+from anonymization.files import PRIVATE
 
 LOCAL = "127.0.0.1"
 ENDED = "Z"
@@ -94,7 +95,7 @@ def start(
     Raises:
         ServiceError: the command cannot be run.
     """
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
     try:
         started = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, env=dict(environment),

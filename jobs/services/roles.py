@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from anonymization.home import private_folder
+from anonymization.files import private_folder
 from jobs.airflow_answers import dag_id
 from jobs.services.secret import kept_secret
 from jobs.setting import policy_folder

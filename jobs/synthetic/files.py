@@ -5,23 +5,19 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.home import private_folder
+from anonymization.files import private_folder, write_private
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, 0600, by way of a part that is renamed."""
+    """Write a file, 0600, whole or not at all, with the folders that it lies in."""
     private_folder(path.parent)
-    part = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    part.replace(path)
+    write_private(path, content)
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from anonymization.errors import InputError
+from anonymization.files import PRIVATE
 from anonymization.home import Home
 from jobs.synthetic import media, traffic
 from jobs.synthetic.agents import make_agents
@@ -272,6 +273,6 @@ def _repeat_a_file(home: Home, days: list[date], done: Generated) -> None:
     """Deliver one day's web log again under another name: its content is known by then."""
     again = _path(home, "weblogs", days[14], "log").with_name("redelivered.log")
     shutil.copyfile(_path(home, "weblogs", days[4], "log"), again)
-    again.chmod(0o600)
+    again.chmod(PRIVATE)
     done.repeated = 1
     done.files += 1

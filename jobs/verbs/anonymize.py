@@ -1,4 +1,4 @@
-"""Make the rows of DATA, CSV or Parquet, k-anonymous.
+"""Make the rows of DATA, CSV, TSV or Parquet, k-anonymous.
 
 Quasi-identifiers are generalized along their hierarchies; rows that remain too few alike are suppressed: their
 quasi-identifiers read *. Other columns, and the order of rows, stay as they are.
@@ -19,17 +19,18 @@ import click
 import numpy as np
 
 from anonymization.engine import memory_share
-from anonymization.engine.tabular import Tabular, TabularEngine
+from anonymization.engine.files import Tabular, TabularEngine
 from anonymization.errors import InputError, Refusal
+from anonymization.hierarchies.folder import load_hierarchies
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.criteria import Criterion, Distance
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.microdata.distances import default_distance, sensitive_hierarchy
 from anonymization.microdata.lattice import Budget, Solution, search
 from anonymization.microdata.loss import Losses, Metric
 from anonymization.microdata.risk import disclosure, published_classes, reidentification
 from anonymization.microdata.rows import Recoding, Rows, SensitiveColumn, part_name, read_rows, recoded, write_rows
 from jobs.anonymize_request import Request, criteria
 from jobs.anonymized import Anonymized, report, summary, write_report
-from jobs.hierarchies import default_distance, load_hierarchies, sensitive_hierarchy
 from jobs.options import FILE, Names, Pair
 
 
@@ -63,10 +64,10 @@ from jobs.options import FILE, Names, Pair
     type=click.Choice([distance.value for distance in Distance]),
     help="Of t; by default ordered where the values are numbers, else equal.",
 )
-@click.option("--population", type=FILE, help="CSV or Parquet, one row a person of the population.")
+@click.option("--population", type=FILE, help="CSV, TSV or Parquet, one row a person of the population.")
 @click.option("--k-map", type=int, help="Persons of the population in a class, at least.")
 @click.option("--delta-presence", type=Pair(), help="Share of the population's class that is in the data: MIN,MAX.")
-@click.option("--out", type=FILE, required=True, help="CSV or Parquet, by the suffix; is overwritten.")
+@click.option("--out", type=FILE, required=True, help="CSV, TSV or Parquet, by the suffix; is overwritten.")
 @click.option("--report", type=FILE, help="Where the report goes, as JSON.")
 @click.option("--shuffle", is_flag=True, help="Put the rows in a random order, so that it says nothing.")
 @click.option("--work", type=int, help="Work that the search may do, counted: the same on every machine.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 
 from anonymization.deidentify.frames import intake_frames
 from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
+from anonymization.files import indented
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.periods import one_key_period, parse_period
 from anonymization.policy.protection import Method
@@ -100,7 +100,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
     closed += [str(finding) for finding in attacked.findings[:TOLD]]
     opened = bool(results) and not closed
     content = [asdict(finding) for finding in attacked.findings]
-    write_private(candidate.evidence / FINDINGS, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_private(candidate.evidence / FINDINGS, indented(content, as_given=True))
     record_verdict(
         setting.ledger, candidate, opened=opened, suites=[result.as_dict() for result in results], reasons=closed
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from anonymization.files import PRIVATE
 from anonymization.home import Home
 from anonymization.keys import init_keys
 from anonymization.release.ledger import EntryKind, Ledger
@@ -31,5 +32,5 @@ def initialize(home: Home) -> bool:
         ledger.close()
     database = home.root / "noren.db"
     if database.exists():
-        database.chmod(0o600)
+        database.chmod(PRIVATE)
     return new

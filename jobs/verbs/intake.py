@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,8 @@ from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.taken import IntakeRun, Taken, day_of, logs_held, totals
 from anonymization.engine import memory_share, open_engine
 from anonymization.errors import InputError, Refusal, SourceError
-from anonymization.home import Home, locked
+from anonymization.files import indented, locked, write_private
+from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import Policies
 from anonymization.policy.sources import PersonColumn
@@ -196,8 +196,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
 def _write_metrics(home: Home, run: IntakeRun) -> None:
     path = home.metrics / f"intake-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.json"
     content = {"taken": [asdict(t) for t in run.taken], "failures": [list(f) for f in run.failures]}
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    path.chmod(0o600)
+    write_private(path, indented(content, as_given=True))
 
 
 def intake_reasons(taken: Sequence[Taken], policies: Policies) -> list[str]:

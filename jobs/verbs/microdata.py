@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 import secrets
 import shutil
 import time
@@ -21,11 +20,11 @@ import click
 import pyarrow.parquet as pq
 
 from anonymization.engine.base import private_folder_of_this_run
-from anonymization.home import private_folder
+from anonymization.files import indented, private_folder, private_stream, write_private
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.coded import Coded, code_relation, histogram_limit
 from anonymization.microdata.criteria import Criterion, DistinctDiversity, KAnonymity
 from anonymization.microdata.grouping import fetch_histogram
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.lattice import Choice, search
 from anonymization.microdata.published import Published, published_of_histogram, published_of_relation
@@ -237,10 +236,8 @@ def _written(
     part = private_folder(folder.with_name(f".{period.name}.{secrets.token_hex(4)}"))
     try:
         _write_rows(published, part)
-        (part / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (part / "NOTICE.md").write_text(told, encoding="utf-8")
-        for path in part.iterdir():
-            path.chmod(0o600)
+        write_private(part / "report.json", indented(report, as_given=True))
+        write_private(part / "NOTICE.md", told)
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
@@ -254,11 +251,12 @@ def _write_rows(published: Published, folder: Path) -> None:
     tables = published.tables()
     first = next(tables)
     with (
-        (folder / "rows.csv").open("w", encoding="utf-8", newline="") as lines,
-        pq.ParquetWriter(folder / "rows.parquet", first.schema) as file,
+        private_stream(folder / "rows.csv") as lines,
+        private_stream(folder / "rows.parquet") as columns,
+        pq.ParquetWriter(columns, first.schema) as file,
     ):
         for number, table in enumerate(itertools.chain([first], tables)):
             file.write_table(table)
             table.to_pandas().to_csv(
-                lines, index=False, header=number == 0, quoting=csv.QUOTE_MINIMAL, lineterminator="\n"
+                lines, mode="wb", index=False, header=number == 0, quoting=csv.QUOTE_MINIMAL, lineterminator="\n"
             )

@@ -1,4 +1,4 @@
-"""Protect TABLE, CSV or Parquet: hide unsafe cells, and whatever would give them away.
+"""Protect TABLE, CSV, TSV or Parquet: hide unsafe cells, and whatever would give them away.
 
 Margins are made, or checked where the table has them (code _T for a total). Nothing is written while an audit of
 the result finds anything.
@@ -20,6 +20,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from anonymization.errors import InputError
+from anonymization.files import write_private
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import PeriodKind
@@ -127,7 +128,7 @@ def protect_table(asked: Asked) -> Done:
     """Protect a table and write it.
 
     Raises:
-        InputError: the table, a hierarchy or a rule is wrong.
+        InputError: the table, a hierarchy or a rule is wrong, or `out` cannot be written.
         Refusal: no pattern protects it, or the audit of the result found something.
     """
     _check(asked)
@@ -147,7 +148,10 @@ def protect_table(asked: Asked) -> Done:
     findings = audit([replace(issue, tables=protected.tables, noise=noise)])
     done = _done(protected, given, asked, findings)
     if not findings:
-        done.frame.to_csv(asked.out, index=False, lineterminator="\n")
+        try:
+            write_private(asked.out, done.frame.to_csv(index=False, lineterminator="\n"))
+        except OSError as error:
+            raise InputError(f"{asked.out}: cannot be written: {error.strerror}") from None
     return done
 
 

@@ -1,4 +1,4 @@
-"""Measure what an attacker finds and learns in the rows of DATA, CSV or Parquet."""
+"""Measure what an attacker finds and learns in the rows of DATA, CSV, TSV or Parquet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import click
 
 from anonymization.engine import memory_share
-from anonymization.engine.tabular import TabularEngine
+from anonymization.engine.files import TabularEngine
 from anonymization.microdata.criteria import Distance
+from anonymization.microdata.distances import default_distance
 from anonymization.microdata.risk import Disclosure, Reidentification, disclosure, published_classes, reidentification
 from anonymization.microdata.rows import SensitiveColumn, as_it_is, flat_hierarchies, read_rows
 from jobs.anonymize_request import check_columns
 from jobs.anonymized import attackers
-from jobs.hierarchies import default_distance
 from jobs.options import FILE, Names
 
 
@@ -58,7 +58,7 @@ class Measured:
 
 
 def measure_risk(data: Path, quasi_identifiers: Sequence[str], sensitive: str | None = None) -> Measured:
-    """Return the risk in a CSV or Parquet file, one row a person.
+    """Return the risk in a CSV, TSV or Parquet file, one row a person.
 
     Args:
         data: the file.

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from anonymization.errors import InputError
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.grouping import group_relation
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import count_tuples
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata import rollup
 from anonymization.microdata.coded import code_relation
 from anonymization.microdata.criteria import DistinctDiversity, KAnonymity
 from anonymization.microdata.grouping import fetch_histogram
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.lattice import search
 from anonymization.microdata.published import published_of_histogram, published_of_relation
 from anonymization.microdata.relational import search_relation

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import Refusal
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata import lattice, rollup
 from anonymization.microdata.criteria import (
     Closeness,
@@ -27,7 +28,6 @@ from anonymization.microdata.criteria import (
     RecursiveDiversity,
 )
 from anonymization.microdata.evaluate import HistogramEvaluator, total
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.lattice import search
 from anonymization.microdata.loss import Domain, Metric, Objective

@@ -11,7 +11,7 @@ from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.recoding import Aggregate, recode_locally
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import InputError, Refusal
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata import lattice, rollup, units
 from anonymization.microdata.coded import code_relation
 from anonymization.microdata.criteria import DistinctDiversity, KAnonymity
 from anonymization.microdata.grouping import fetch_histogram
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.lattice import Budget, search
 from anonymization.microdata.loss import Metric
 from anonymization.microdata.published import published_of_histogram, published_of_relation

@@ -8,8 +8,8 @@ from functools import cache
 import pandas as pd
 import pytest
 
+from anonymization.hierarchies.hierarchy import read_hierarchy
 from anonymization.microdata.criteria import KAnonymity
-from anonymization.microdata.hierarchy import read_hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.lattice import search
 from anonymization.microdata.loss import Metric

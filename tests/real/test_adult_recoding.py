@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anonymization.microdata.hierarchy import read_hierarchy
+from anonymization.hierarchies.hierarchy import read_hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.recoding import Aggregate, recode_locally
 

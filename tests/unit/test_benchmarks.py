@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy
 from benchmarks.foreign import covered, labelled, loss_as_sets, quality
 from benchmarks.measure import command
 

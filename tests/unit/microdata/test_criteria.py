@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import InputError
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.criteria import (
     Classes,
     Closeness,
@@ -18,7 +19,6 @@ from anonymization.microdata.criteria import (
     Presence,
     RecursiveDiversity,
 )
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.kernels import merge_entries
 from anonymization.microdata.rollup import Rollups

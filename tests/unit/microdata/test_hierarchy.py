@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import Hierarchy, read_hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy, read_hierarchy
 
 
 def written(tmp_path, content, encoding="utf-8"):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram, count_tuples, distinct_rows
 
 

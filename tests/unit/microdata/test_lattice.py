@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import InputError, Refusal
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata import rollup
 from anonymization.microdata.criteria import DistinctDiversity, EntropyDiversity, KAnonymity, KMap
 from anonymization.microdata.frontier import DENSE_LIMIT
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.lattice import Budget, search
 from anonymization.microdata.loss import Metric

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import Hierarchy
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.nodes import SCALE, space_of, tree_of
 from anonymization.microdata.recoding import Aggregate, recode_locally

@@ -9,6 +9,7 @@ import pytest
 
 from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.errors import InputError, Refusal
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata import rollup, units
 from anonymization.microdata.coded import DEFAULT_LIMIT, code_relation, histogram_limit
 from anonymization.microdata.criteria import (
@@ -20,7 +21,6 @@ from anonymization.microdata.criteria import (
     RecursiveDiversity,
 )
 from anonymization.microdata.grouping import fetch_histogram
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.lattice import Budget, search
 from anonymization.microdata.loss import Metric, Tally
 from anonymization.microdata.published import Groups, Published, published_of_histogram, published_of_relation

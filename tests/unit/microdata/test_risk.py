@@ -12,7 +12,7 @@ from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.engine.tabular import TabularEngine
+from anonymization.engine.files import TabularEngine
 from anonymization.errors import InputError
 from anonymization.microdata.criteria import Classes, Distance
 from anonymization.microdata.histogram import Sensitive

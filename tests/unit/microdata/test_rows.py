@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anonymization.engine.tabular import TabularEngine
+from anonymization.engine.files import TabularEngine
 from anonymization.errors import InputError
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata import rows as module
 from anonymization.microdata.criteria import KAnonymity
-from anonymization.microdata.hierarchy import Hierarchy
 from anonymization.microdata.histogram import count_tuples
 from anonymization.microdata.lattice import search
 from anonymization.microdata.numbering import Numbering
@@ -145,7 +145,7 @@ def test_refused(opened, tmp_path, content, message):
 
 
 FILES = {
-    "another suffix": ("in.txt", b"city,age\n", "CSV or Parquet, by its suffix"),
+    "another suffix": ("in.txt", b"city,age\n", "CSV, TSV or Parquet, by its suffix"),
     "no file": ("in.csv", None, "no such file"),
     "no Parquet": ("in.parquet", b"PAR2", "cannot be read"),
     "a wildcard": ("in*.csv", b"city,age\n", "without"),

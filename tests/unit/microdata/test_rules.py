@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import InputError
-from anonymization.microdata.rules import dates, intervals, mesh, networks, prefixes
+from anonymization.hierarchies.by_rule import dates, intervals, mesh, networks, prefixes
 
 PATHS = {
     "intervals double": (intervals, ["3", "17", "24"], "17", ("17", "15-19", "10-19", "0-19", "*")),

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from anonymization.errors import InputError
-from anonymization.microdata.hierarchy import MISSING, Hierarchy
+from anonymization.hierarchies.file import MISSING
+from anonymization.hierarchies.hierarchy import Hierarchy
 
 TOP = "*"
 _MESH_LENGTHS = (4, 6, 8, 9, 10, 11)

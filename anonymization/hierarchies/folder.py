@@ -1,15 +1,17 @@
-"""The hierarchies of a folder: `<attribute>.csv`, or `<attribute>.rule`, one line that says how to make one."""
+"""The hierarchies of a folder: a file an attribute, `<attribute>.csv`, `.tsv` or `.parquet`, or a rule.
+
+A rule is `<attribute>.rule`, one line that says how to make a hierarchy of the values that the data holds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from anonymization.engine.tabular import Tabular, TabularEngine
+from anonymization.engine.files import SUFFIXES, Tabular, TabularEngine
 from anonymization.errors import InputError
-from anonymization.microdata.criteria import Distance
-from anonymization.microdata.hierarchy import MISSING, Hierarchy, read_hierarchy
-from anonymization.microdata.rules import dates, intervals, mesh, networks, prefixes
+from anonymization.hierarchies.by_rule import dates, intervals, mesh, networks, prefixes
+from anonymization.hierarchies.hierarchy import Hierarchy, read_hierarchy
 
 _NUMBERS: dict[str, Callable[[str, Sequence[str], Sequence[int] | None], Hierarchy]] = {
     "intervals": intervals,
@@ -27,15 +29,17 @@ def load_hierarchies(
     Args:
         engine: may read the tables.
         tables: the data, and the population if there is one: a rule makes a hierarchy of the values they hold.
-        folder: of the hierarchy files.
+        folder: of the hierarchy files; a file stands before a rule.
         attributes: the quasi-identifiers.
 
     Raises:
-        InputError: a missing file (named), a file that is no hierarchy, or a rule that does not fit the values.
+        InputError: a missing file (named), two of one attribute, a file that is no hierarchy, or a rule that does not
+            fit the values.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; hierarchies are expected there, <attribute>.csv for each")
-    ruled = [name for name in attributes if not (folder / f"{name}.csv").exists()]
+    files = {name: file for name in attributes if (file := file_of(folder, name)) is not None}
+    ruled = [name for name in attributes if name not in files]
     for name in ruled:
         if not (folder / f"{name}.rule").exists():
             there = ", ".join(sorted(path.name for path in folder.iterdir())[:20]) or "nothing"
@@ -50,32 +54,23 @@ def load_hierarchies(
     return tuple(
         _by_rule(folder / f"{name}.rule", name, sorted(values[name]))
         if name in values
-        else read_hierarchy(folder / f"{name}.csv", name)
+        else read_hierarchy(files[name], name)
         for name in attributes
     )
 
 
-def sensitive_hierarchy(folder: Path, attribute: str, distance: Distance | None) -> Hierarchy | None:
-    """Return the sensitive attribute's hierarchy where the distance of t-closeness is asked to use one.
-
-    The ordered distance takes the order of the file's rows where there is a file.
+def file_of(folder: Path, attribute: str) -> Path | None:
+    """Return the hierarchy file of an attribute in a folder, if it holds one.
 
     Raises:
-        InputError: the hierarchical distance without a file, or a file that is no hierarchy.
+        InputError: it holds two.
     """
-    path = folder / f"{attribute}.csv"
-    if distance is Distance.HIERARCHICAL or (distance is Distance.ORDERED and path.exists()):
-        return read_hierarchy(path, attribute)
-    return None
-
-
-def default_distance(engine: TabularEngine, table: Tabular, column: str) -> Distance:
-    """Return the ordered distance where a column's values are numbers, two different ones at least, else the equal."""
-    values = [value for value in engine.distinct(table, [column])[0] if value != MISSING]
-    try:
-        return Distance.ORDERED if len({float(value) for value in values}) > 1 else Distance.EQUAL
-    except ValueError:
-        return Distance.EQUAL
+    found = [path for suffix in SUFFIXES if (path := folder / f"{attribute}{suffix}").exists()]
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: {found[0].name} and {found[1].name} are both a hierarchy of {attribute!r}; keep one"
+        )
+    return found[0] if found else None
 
 
 def _by_rule(path: Path, attribute: str, values: Sequence[str]) -> Hierarchy:

@@ -1,8 +1,7 @@
 """Generalization hierarchies: which coarser value stands for a value, level by level.
 
-A hierarchy file has no header; each row holds a value, then what stands for it on level 1, 2, … The number of
-rows is the size of the attribute's domain: the loss counts a generalized value by the share of rows it covers,
-whether or not the data holds them.
+The number of rows is the size of the attribute's domain: the loss counts a generalized value by the share of rows it
+covers, whether or not the data holds them.
 
 A missing value is a value of its own, written as an empty field. Where the file has no row for it, it gets one:
 itself on every level but the last, where the top label stands for it if the last level has a single label. It so
@@ -11,7 +10,6 @@ matches nothing but a missing value until everything matches everything.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.errors import InputError
-
-MISSING = ""
-"""The label of a missing value."""
-DELIMITERS = (";", ",")
+from anonymization.hierarchies.file import MISSING, read_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,45 +149,9 @@ def _check_tree(hierarchy: Hierarchy, level: int) -> None:
 
 
 def read_hierarchy(path: Path, attribute: str) -> Hierarchy:
-    """Return the hierarchy of a CSV file without header, `;` or `,` between fields, UTF-8 with or without BOM.
+    """Return the hierarchy of a file; see `hierarchies.file` for what it may be.
 
     Raises:
-        InputError: the file is missing, not UTF-8, not CSV, empty, or no tree; the message names file, line and
-            label.
+        InputError: the file is missing, not readable, empty, or no tree; the message names file, line and label.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; a hierarchy file of {attribute!r} is expected") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8") from None
-    return Hierarchy.from_rows(attribute, _rows(text, path), where=str(path))
-
-
-def _rows(text: str, path: Path) -> list[list[str]]:
-    """The rows, cut at the mark that cuts them all alike: a label may hold the other mark."""
-    faults = []
-    for delimiter in DELIMITERS:
-        try:
-            rows = _parse(text, delimiter, path)
-        except InputError as error:
-            faults.append(error)
-            continue
-        if len({len(row) for row in rows}) == 1 and len(rows[0]) > 1:
-            return rows
-    first_line = text.partition("\n")[0]
-    if len(faults) == len(DELIMITERS):
-        raise faults[0]
-    return _parse(text, next((mark for mark in DELIMITERS if mark in first_line), DELIMITERS[0]), path)
-
-
-def _parse(text: str, delimiter: str, path: Path) -> list[list[str]]:
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-    rows: list[list[str]] = []
-    try:
-        rows.extend(row or [MISSING] for row in reader)
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
-    return rows
+    return Hierarchy.from_rows(attribute, read_rows(path, attribute), where=str(path))

@@ -1,4 +1,4 @@
-"""A user's own files on DuckDB: CSV or Parquet in, dictionary codes and whole columns out, CSV or Parquet written.
+"""A user's own files on DuckDB: CSV, TSV or Parquet in, dictionary codes and whole columns out, such files written.
 
 Not one of the two engines of the pipeline: nothing here is portable, rows keep their order, and the files lie
 wherever the user has them. The connection can read and write the files that it was opened for and nothing else.
@@ -28,12 +28,13 @@ from anonymization.engine.duckdb import LINE
 from anonymization.errors import InputError
 from anonymization.quoting import literal, quoted
 
-CSV, PARQUET = ".csv", ".parquet"
-SUFFIXES = (CSV, PARQUET)
+CSV, TSV, PARQUET = ".csv", ".tsv", ".parquet"
+SUFFIXES = (CSV, TSV, PARQUET)
 BATCH = 1 << 17
 """Rows that are handed over at a time."""
 _GROUP = 1 << 20  # rows of a Parquet row group
-_DELIMITERS = (",", ";", "\t", "|")
+TAB = "\t"
+DELIMITERS = (",", ";", TAB, "|")
 _DECIMAL = re.compile(r"FLOAT|DOUBLE|DECIMAL\(\d+,(?!0\))")
 _TEXTUAL = re.compile(r"VARCHAR|BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(\d+,0\)|DATE|TIME.*|ENUM.*|UUID")
 
@@ -44,8 +45,8 @@ class Tabular:
 
     Attributes:
         path: where it lies.
-        columns: names and DuckDB's types, in the file's order; every column of a CSV file is text.
-        delimiter: between fields of a CSV file; the comma for Parquet, should it become CSV.
+        columns: names and DuckDB's types, in the file's order; every column of a text file is text.
+        delimiter: between fields of a text file; the comma for Parquet.
     """
 
     path: Path
@@ -53,20 +54,25 @@ class Tabular:
     delimiter: str = ","
 
     @property
-    def is_csv(self) -> bool:
-        """Whether it is a CSV file."""
-        return suffix_of(self.path) == CSV
+    def is_text(self) -> bool:
+        """Whether it is a text file: CSV or TSV."""
+        return suffix_of(self.path) != PARQUET
+
+    @property
+    def as_csv(self) -> str:
+        """The delimiter of a CSV file that is made of it: its own if it is one."""
+        return self.delimiter if suffix_of(self.path) == CSV else ","
 
 
 def suffix_of(path: Path, what: str = "the data") -> str:
-    """Return `.csv` or `.parquet`.
+    """Return `.csv`, `.tsv` or `.parquet`.
 
     Raises:
         InputError: another suffix.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: {what} is CSV or Parquet, by its suffix: {', '.join(SUFFIXES)} are allowed")
+        raise InputError(f"{path}: {what} is CSV, TSV or Parquet, by its suffix: {', '.join(SUFFIXES)} are allowed")
     return suffix
 
 
@@ -110,8 +116,9 @@ class TabularEngine:
         """Return a file's columns.
 
         Args:
-            path: a CSV file with a header, in UTF-8, or a Parquet file.
-            needed: columns it must have. The delimiter of a CSV file is the one that shows them in its header.
+            path: a text file with a header, in UTF-8, or a Parquet file.
+            needed: columns it must have. The delimiter of a CSV file is the one that shows them in its header: `,`,
+                `;`, a tab or `|`; that of a TSV file is a tab.
             what: what messages call the file.
 
         Raises:
@@ -120,8 +127,8 @@ class TabularEngine:
         suffix = suffix_of(path, what)
         if not path.is_file():
             raise InputError(f"{path}: no such file; {what} is expected there")
-        if suffix == CSV:
-            names, delimiter = _header(path, needed)
+        if suffix != PARQUET:
+            names, delimiter = _header(path, needed, DELIMITERS if suffix == CSV else (TAB,))
             table = Tabular(path, dict.fromkeys(names, "VARCHAR"), delimiter)
         else:
             with _unreadable(path):
@@ -190,7 +197,7 @@ class TabularEngine:
         Raises:
             InputError: the file cannot be read.
         """
-        if not table.is_csv:  # its own reader keeps every type
+        if not table.is_text:  # its own reader keeps every type
             with _unreadable(table.path), pq.ParquetFile(table.path) as file:
                 for batch in file.iter_batches(BATCH, columns=list(columns)):
                     yield batch.select(list(columns))
@@ -200,9 +207,9 @@ class TabularEngine:
             yield from self._connection.sql(f"SELECT {selected} FROM {_source(table)}").to_arrow_reader(BATCH)
 
     def write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], delimiter: str = ",") -> None:
-        """Write rows as CSV or Parquet, by the suffix.
+        """Write rows as CSV, TSV or Parquet, by the suffix; the delimiter is a CSV file's.
 
-        Dictionary columns are written as text. A missing value is an empty field of a CSV file.
+        Dictionary columns are written as text. A missing value is an empty field of a text file.
 
         Raises:
             InputError: the file cannot be written.
@@ -210,13 +217,14 @@ class TabularEngine:
         caught: list[InputError] = []
         batches = _noting(batches, caught)
         try:
-            if suffix_of(path) == PARQUET:
+            suffix = suffix_of(path)
+            if suffix == PARQUET:
                 _write_parquet(path, schema, batches)
                 return
             # A connection of its own: the batches may come from the other one while this one writes.
             with contextlib.closing(self._connected()) as connection:
                 connection.register("rows", pa.RecordBatchReader.from_batches(schema, batches))
-                options = f"FORMAT csv, HEADER, DELIMITER {literal(delimiter)}"
+                options = f"FORMAT csv, HEADER, DELIMITER {literal(TAB if suffix == TSV else delimiter)}"
                 connection.execute(f"COPY (SELECT * FROM rows) TO {_path(path)} ({options})")
         except (OSError, duckdb.Error) as error:
             fault = caught[0] if caught else InputError(f"{path}: cannot be written ({type(error).__name__})")
@@ -282,18 +290,19 @@ def check_codable(table: Tabular, columns: Sequence[str]) -> None:
             )
 
 
-def _header(path: Path, needed: Sequence[str]) -> tuple[list[str], str]:
-    """A CSV file's columns, and the delimiter: the one that shows the needed columns, else the most columns."""
+def _header(path: Path, needed: Sequence[str], delimiters: Sequence[str]) -> tuple[list[str], str]:
+    """A text file's columns, and the delimiter: the one that shows the needed columns, else the most columns."""
     found: dict[str, list[str]] = {}
-    for delimiter in _DELIMITERS:
+    for delimiter in delimiters:
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 found[delimiter] = next(csv.reader(file, delimiter=delimiter, strict=True), [])
         except UnicodeDecodeError:
             raise InputError(f"{path}: not UTF-8") from None
-        except (OSError, csv.Error) as error:
-            if isinstance(error, OSError):
-                raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        except csv.Error:  # cut there, a field's quotes are none: it is another delimiter
+            continue
     if not any(found.values()):
         raise InputError(f"{path}: empty, or without a header line; a header with the columns' names is expected")
     delimiter = max(found, key=lambda mark: (sum(name in found[mark] for name in needed), len(found[mark])))
@@ -311,7 +320,7 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
 
 
 def _source(table: Tabular) -> str:
-    if not table.is_csv:
+    if not table.is_text:
         return f"read_parquet({_path(table.path)})"
     fields = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in table.columns)
     return (
