@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from anonymization.disclosure.attack import attack, insiders_attack
-from anonymization.disclosure.ground import ground
-from anonymization.disclosure.secondary import suppress
+from anonymization.disclosure.attack.attack import attack, insiders_attack
+from anonymization.disclosure.suppress.bounds import ground
+from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Problem
 from anonymization.home import Home
 from anonymization.policy.load import load_policies

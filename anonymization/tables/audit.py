@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from anonymization.disclosure.attack import Exposure, attack
-from anonymization.disclosure.propagation import propagated
-from anonymization.disclosure.rays import unproven
+from anonymization.disclosure.attack.attack import Exposure, attack
+from anonymization.disclosure.attack.propagation import propagated
+from anonymization.disclosure.suppress.rays import unproven
 from anonymization.tables.findings import Finding
 from anonymization.tables.linked import Linked, link, require_one_state
 from anonymization.tables.readers import public_needs, seen_by_readers

@@ -13,9 +13,9 @@ from itertools import islice
 
 import numpy as np
 
-from anonymization.disclosure.attack import Exposure, attack, insiders_attack
-from anonymization.disclosure.rays import unproven
-from anonymization.disclosure.verdict import one_each
+from anonymization.disclosure.attack.attack import Exposure, attack, insiders_attack
+from anonymization.disclosure.attack.needs import one_each
+from anonymization.disclosure.suppress.rays import unproven
 from anonymization.errors import GateRefusal
 from anonymization.tables.audit import SECONDS, finding_of
 from anonymization.tables.findings import Finding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.disclosure.feasible import feasible_point
+from anonymization.disclosure.suppress.feasible import feasible_point
 from anonymization.disclosure.system import Integers, Needs, System
 from anonymization.tables.linked import Linked
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from anonymization.disclosure.attack import Exposure, attack
+from anonymization.disclosure.attack.attack import Exposure, attack
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
 from anonymization.errors import ProtectionError
 from anonymization.tables.audit import SECONDS, finding_of

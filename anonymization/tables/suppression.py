@@ -2,7 +2,7 @@
 
 All tables of a release are one system of cells, together with every earlier release that shares persons with
 it (`linked.py`). The unsafe cells of it (`unsafe.py`) are hidden; which further ones must be is found in
-`disclosure/secondary.py`, so that every need holds for a reader who solves everything that is published.
+`disclosure/suppress/suppress.py`, so that every need holds for a reader who solves everything that is published.
 What is out already stays as it is: only figures of this release can be hidden.
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anonymization.disclosure.secondary import suppress
+from anonymization.disclosure.attack.needs import one_each
+from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Integers, Problem
-from anonymization.disclosure.verdict import one_each
 from anonymization.errors import ProtectionError
 from anonymization.tables.audit import SECONDS, exposures
 from anonymization.tables.linked import Linked, link

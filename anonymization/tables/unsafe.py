@@ -1,7 +1,7 @@
 """Primary suppression: which cells are unsafe by themselves, and what must stay possible for each.
 
 The rules and the protection levels are those of Hundepool et al., *Statistical Disclosure Control* (2012),
-chapter 4; `disclosure/primary.py` holds their arithmetic.
+chapter 4; `disclosure/rules.py` holds their arithmetic.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from anonymization.disclosure.primary import (
+from anonymization.disclosure.rules import (
     dominance_level,
     dominated,
     group_disclosure,

@@ -13,7 +13,7 @@ import pytest
 import jobs.attacks
 import jobs.protection
 import jobs.verbs.build
-from anonymization.disclosure.secondary import Pattern
+from anonymization.disclosure.suppress.suppress import Pattern
 from anonymization.tables import linked, merged, suppression
 from anonymization.tables.cube import Cube
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL

@@ -7,13 +7,13 @@ from itertools import product
 import numpy as np
 import pytest
 from harness.forms import examples
+from harness.intervals import intervals
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from anonymization.disclosure.attack import attack, insiders_attack
-from anonymization.disclosure.intervals import intervals
-from anonymization.disclosure.propagation import propagated
+from anonymization.disclosure.attack.attack import attack, insiders_attack
+from anonymization.disclosure.attack.propagation import propagated
 from anonymization.disclosure.system import Needs, Relations, System, reduced
 from anonymization.errors import GateRefusal
 

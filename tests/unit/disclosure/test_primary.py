@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.disclosure.primary import (
+from anonymization.disclosure.rules import (
     GREATEST,
     dominance_level,
     dominated,

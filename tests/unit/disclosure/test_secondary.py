@@ -11,10 +11,10 @@ from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.disclosure import secondary
-from anonymization.disclosure.attack import attack, insiders_attack
-from anonymization.disclosure.ground import ground
-from anonymization.disclosure.secondary import suppress
+from anonymization.disclosure.attack.attack import attack, insiders_attack
+from anonymization.disclosure.suppress import suppress as module
+from anonymization.disclosure.suppress.bounds import ground
+from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Needs, Problem, joined, sums
 from anonymization.errors import GateRefusal, ProtectionError
 from benchmarks.linked import linked_cells
@@ -137,10 +137,10 @@ def test_sums_are_hidden_in_large_components_only_where_that_helps(monkeypatch):
     """Rays prove nothing in these tables: hiding every sum over an unsafe cell would cost all and gain nothing."""
     problem = linked_cells(0, 400, unsafe=0.1)
     searched = suppress(problem).hidden
-    monkeypatch.setattr(secondary, "MANY", 20)
-    assert len(problem.needs.cell) > secondary.MANY
+    monkeypatch.setattr(module, "MANY", 20)
+    assert len(problem.needs.cell) > module.MANY
     assert np.array_equal(suppress(problem).hidden, searched)
-    monkeypatch.setattr(secondary, "STUBBORN", 1.0)
+    monkeypatch.setattr(module, "STUBBORN", 1.0)
     assert problem.cost[suppress(problem).hidden].sum() > 2 * problem.cost[searched].sum()
 
 

@@ -11,7 +11,7 @@ from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.disclosure.feasible import feasible_point
+from anonymization.disclosure.suppress.feasible import feasible_point
 from anonymization.errors import GateRefusal
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.disclosure.search import NEAR, Search
+from anonymization.disclosure.attack.points import NEAR, Search
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
 
 

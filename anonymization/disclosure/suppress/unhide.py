@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.disclosure.moves import Regions
+from anonymization.disclosure.suppress.moves import Regions
+from anonymization.disclosure.suppress.witnesses import Witnesses
 from anonymization.disclosure.system import Integers
-from anonymization.disclosure.witnesses import Witnesses
 
 
 def give_back(witnesses: Witnesses, regions: Regions, effort: float) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.surroundings import entries
+from anonymization.disclosure.attack.neighbourhood import entries
 from anonymization.disclosure.system import SLACK, Booleans, Floats, Integers, Relations, System, reduced
 from anonymization.errors import GateRefusal
 

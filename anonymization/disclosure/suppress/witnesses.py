@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.disclosure.ground import Ground
-from anonymization.disclosure.moves import NOBODY, Demand, witness
-from anonymization.disclosure.region import Region
+from anonymization.disclosure.suppress.bounds import Ground
+from anonymization.disclosure.suppress.moves import NOBODY, Demand, witness
+from anonymization.disclosure.suppress.region import Region
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
 
 SPARE = 0.01

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.propagation import Narrowed, activity, narrowed
+from anonymization.disclosure.attack.propagation import Narrowed, activity, narrowed
 from anonymization.disclosure.system import Booleans, Floats, Integers, Reduced, Relations, System, components, reduced
 
 

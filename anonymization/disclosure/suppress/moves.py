@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anonymization.disclosure.ground import Ground
-from anonymization.disclosure.ground_kernels import surroundings
-from anonymization.disclosure.region import Region
+from anonymization.disclosure.suppress.bounds import Ground
+from anonymization.disclosure.suppress.bounds_kernels import surroundings
+from anonymization.disclosure.suppress.region import Region
 from anonymization.disclosure.system import Booleans, Floats, Integers
 
 SMALL = 400

@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.attack import attack, insiders_attack
-from anonymization.disclosure.cuts import Component
-from anonymization.disclosure.giveback import give_back
-from anonymization.disclosure.ground import ground
-from anonymization.disclosure.moves import Regions
-from anonymization.disclosure.optimum import Optimum
+from anonymization.disclosure.attack.attack import attack, insiders_attack
 from anonymization.disclosure.programmes import Solver
-from anonymization.disclosure.rays import closed_upward, unproven
-from anonymization.disclosure.region import Region
+from anonymization.disclosure.suppress.bounds import ground
+from anonymization.disclosure.suppress.cuts import Component
+from anonymization.disclosure.suppress.exact import Optimum
+from anonymization.disclosure.suppress.moves import Regions
+from anonymization.disclosure.suppress.rays import closed_upward, unproven
+from anonymization.disclosure.suppress.region import Region
+from anonymization.disclosure.suppress.unhide import give_back
+from anonymization.disclosure.suppress.witnesses import Witnesses
 from anonymization.disclosure.system import Booleans, Integers, Needs, Problem, components
-from anonymization.disclosure.witnesses import Witnesses
 from anonymization.errors import ProtectionError
 
 EFFORT = 4e6

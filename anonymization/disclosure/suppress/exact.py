@@ -11,12 +11,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.cuts import Case, Component, Cut, Prober, bridges, more_than
-from anonymization.disclosure.moves import NOBODY, Regions, witness
 from anonymization.disclosure.programmes import Programme, Solver
-from anonymization.disclosure.region import Region
+from anonymization.disclosure.suppress.cuts import Case, Component, Cut, Prober, bridges, more_than
+from anonymization.disclosure.suppress.moves import NOBODY, Regions, witness
+from anonymization.disclosure.suppress.region import Region
+from anonymization.disclosure.suppress.witnesses import SPARE, Witnesses
 from anonymization.disclosure.system import Booleans, Floats, Integers
-from anonymization.disclosure.witnesses import SPARE, Witnesses
 
 ROUNDS = 200
 """Rounds after which the search for the optimum is given up."""

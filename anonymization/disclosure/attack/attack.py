@@ -13,13 +13,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from anonymization.disclosure.blocks import Block, taken_apart
-from anonymization.disclosure.evidence import Proof, Prover
-from anonymization.disclosure.insiders import Insiders
-from anonymization.disclosure.search import Search
+from anonymization.disclosure.attack.blocks import Block, taken_apart
+from anonymization.disclosure.attack.evidence import Proof, Prover
+from anonymization.disclosure.attack.insiders import Insiders
+from anonymization.disclosure.attack.needs import failing, met, one_each
+from anonymization.disclosure.attack.points import Search
 from anonymization.disclosure.solver import time_left
 from anonymization.disclosure.system import SLACK, Floats, Integers, Needs, System
-from anonymization.disclosure.verdict import failing, met, one_each
 from anonymization.errors import GateRefusal
 
 Result = TypeVar("Result")

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from anonymization.disclosure.blocks import Block
-from anonymization.disclosure.search import NEAR, Search, satisfies
+from anonymization.disclosure.attack.blocks import Block
+from anonymization.disclosure.attack.needs import met
+from anonymization.disclosure.attack.neighbourhood import Surroundings
+from anonymization.disclosure.attack.points import NEAR, Search, satisfies
 from anonymization.disclosure.solver import Programme, Solver, steps, time_left
-from anonymization.disclosure.surroundings import Surroundings
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
-from anonymization.disclosure.verdict import met
 
 SIZES = (40, 200, 1000)
 """Cells of the surroundings in which a move is looked for, before all."""

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from anonymization.disclosure.ground_kernels import Net
+from anonymization.disclosure.suppress.bounds_kernels import Net
 from anonymization.disclosure.system import Booleans, Floats, Integers, Problem
 from anonymization.errors import GateRefusal
 

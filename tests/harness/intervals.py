@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.disclosure.blocks import taken_apart
-from anonymization.disclosure.search import Search
+from anonymization.disclosure.attack.blocks import taken_apart
+from anonymization.disclosure.attack.points import Search
 from anonymization.disclosure.system import Floats, Integers, System
 
 

@@ -1,0 +1,1 @@
+"""What must be hidden beside the unsafe figures, and what can be shown after all."""
