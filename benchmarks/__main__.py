@@ -21,8 +21,8 @@ from anonymization.engine import memory_share
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
-from anonymization.tables.spec import Plan
-from anonymization.tables.tabulate import tabulate
+from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.plan import Plan
 from benchmarks import disclosure, microdata, scale, scheduling, startup
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
 from benchmarks.spark_by_hand import BY_HAND

@@ -18,10 +18,10 @@ from anonymization.policy.load import Policies
 from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 from anonymization.policy.releases import MeasureKind
+from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.differential_privacy import drawn, require_bounds
 from anonymization.tables.model import FREE, SafeTable, Table
-from anonymization.tables.noise import drawn, require_bounds
-from anonymization.tables.spec import Plan, resolve
-from anonymization.tables.tabulate import tabulate
+from anonymization.tables.plan import Plan, resolve
 from benchmarks.measure import Cost, now, since
 from jobs.events import opened_events
 from jobs.inputs import find_inputs

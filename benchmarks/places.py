@@ -16,10 +16,10 @@ import pandas as pd
 
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
+from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.model import REST, TOTAL, SafeTable, Table
-from anonymization.tables.spec import Plan
-from anonymization.tables.tabulate import tabulate
-from anonymization.tables.withheld import withhold
+from anonymization.tables.plan import Plan
 from jobs.events import opened_events
 from jobs.inputs import find_inputs, plan_release
 from jobs.setting import policy_folder

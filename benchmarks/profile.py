@@ -20,7 +20,7 @@ from anonymization.deidentify import intake
 from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
-from anonymization.tables import tabulate
+from anonymization.tables.counting import tabulate
 from jobs.events import opened_events
 from jobs.inputs import find_inputs, plan_release
 from jobs.protection import suppressed

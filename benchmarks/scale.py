@@ -26,8 +26,8 @@ from anonymization.engine import open_engine
 from anonymization.home import Home
 from anonymization.policy.load import Policies
 from anonymization.release.package_writing import write_package
+from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.model import Table
-from anonymization.tables.tabulate import tabulate
 from benchmarks.measure import Cost, apart, between, show
 from benchmarks.spark_by_hand import BY_HAND
 from jobs.events import opened_events

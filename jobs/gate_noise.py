@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from anonymization.disclosure.mechanisms import farthest
 from anonymization.errors import IntegrityError
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.tables.methods.differential_privacy import Levels, every_cell, kind_of, margins, scales, whole
+from anonymization.tables.methods.mechanisms import farthest
 from anonymization.tables.model import FREE, TOTAL, Measure, SafeTable
-from anonymization.tables.noise import Levels, every_cell, kind_of, margins, scales, whole
-from anonymization.tables.spec import Plan, TablePlan
+from anonymization.tables.plan import Plan, TablePlan
 
 CHANCE = 1e-9
 """The chance that a rightly drawn release is taken for a wrong one: it is built again from the same draw in vain."""

@@ -11,8 +11,8 @@ from anonymization.release.issues import issue_of
 from anonymization.release.ledger import Entry, EntryKind
 from anonymization.release.package import read_package
 from anonymization.release.publish import shares_persons
-from anonymization.tables.sheets import Issue
-from anonymization.tables.standing import Standing
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.standing import Standing
 from jobs.setting import Setting
 
 

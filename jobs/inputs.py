@@ -14,7 +14,7 @@ from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period, one_key_period, parse_period
-from anonymization.tables.spec import Plan, resolve
+from anonymization.tables.plan import Plan, resolve
 from jobs.setting import Setting
 
 

@@ -11,15 +11,15 @@ from anonymization.policy.protection import CellKey, DifferentialPrivacy, Suppre
 from anonymization.release.budget import price, require_left
 from anonymization.release.draws import draw_digest, store_draw, stored_draw
 from anonymization.release.methods import claim, require_one_method
-from anonymization.tables.cellkey import perturbed
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.methods.cell_key import perturbed
+from anonymization.tables.methods.cell_key_attack import unpinned
+from anonymization.tables.methods.differential_privacy import drawn
+from anonymization.tables.methods.suppression import Protected, alone, protect
+from anonymization.tables.methods.unlisted import withhold
+from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import SafeTable, Table
-from anonymization.tables.noise import drawn
-from anonymization.tables.sheets import Issue
-from anonymization.tables.spans import unpinned
-from anonymization.tables.spec import Plan
-from anonymization.tables.suppression import Protected, alone, protect
-from anonymization.tables.unsafe import Rules
-from anonymization.tables.withheld import withhold
+from anonymization.tables.plan import Plan
 from jobs.history import earlier_issues
 from jobs.setting import Setting
 

@@ -34,7 +34,7 @@ from anonymization.release.choices import add_optouts, optouts, read_optouts
 from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger import Ledger
 from anonymization.release.publish import publish
-from anonymization.tables import suppression
+from anonymization.tables.methods import suppression
 from jobs.setting import Setting
 from jobs.synthetic.month import generate
 from jobs.verbs.gate import gate

@@ -18,7 +18,7 @@ from anonymization.home import Home
 from anonymization.policy.protection import Method
 from anonymization.release.ledger import EntryKind, Ledger
 from anonymization.release.manifest import check_manifest
-from anonymization.tables.standing import Standing, as_text, from_text
+from anonymization.tables.audit.standing import Standing, as_text, from_text
 
 NEEDS = "needs.jsonl"
 IDENTITY = re.compile(r"[1-9]\d*-[0-9a-f]{16}")

@@ -17,9 +17,9 @@ import pandas as pd
 from anonymization.errors import IntegrityError
 from anonymization.files import canonical, private_folder, write_private_once
 from anonymization.home import Home
+from anonymization.tables.methods.differential_privacy import published
 from anonymization.tables.model import SafeTable
-from anonymization.tables.noise import published
-from anonymization.tables.spec import Plan, TablePlan
+from anonymization.tables.plan import Plan, TablePlan
 
 SCHEME = 1
 """Raised whenever the way from events to true figures or to noise changes: an older draw is then another's."""

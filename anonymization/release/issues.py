@@ -8,7 +8,7 @@ from anonymization.errors import IntegrityError
 from anonymization.policy.periods import EPOCH, Period
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.package import Package, minimum_count
-from anonymization.tables.sheets import Issue
+from anonymization.tables.audit.sheets import Issue
 
 
 def issue_of(package: Package, name: str) -> Issue:

@@ -24,7 +24,7 @@ from anonymization.release.manifest import MANIFEST
 from anonymization.release.package import codelist_rows, spreadsheet_safe, table_csv
 from anonymization.release.texts import notice, protection_block, readme
 from anonymization.tables.model import REST, TOTAL, Dimension, Measure, SafeTable
-from anonymization.tables.spec import Plan
+from anonymization.tables.plan import Plan
 
 
 def write_package(folder: Path, plan: Plan, tables: Sequence[SafeTable], clauses: Sequence[Clause]) -> str:

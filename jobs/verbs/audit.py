@@ -17,8 +17,8 @@ import click
 from anonymization.errors import InputError
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
-from anonymization.tables.audit import audit
-from anonymization.tables.findings import Finding
+from anonymization.tables.audit.audit import audit
+from anonymization.tables.audit.findings import Finding
 from jobs.options import DIRECTORY
 
 

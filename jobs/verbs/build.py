@@ -10,12 +10,12 @@ import click
 from anonymization.engine.base import Engine
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
 from anonymization.release.package_writing import write_package
-from anonymization.tables.facts import conflicts_sql
+from anonymization.tables.counting.facts import conflicts_sql
+from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.differential_privacy import require_bounds
+from anonymization.tables.methods.suppression import Protected
 from anonymization.tables.model import CONFIDENTIAL
-from anonymization.tables.noise import require_bounds
-from anonymization.tables.spec import Plan
-from anonymization.tables.suppression import Protected
-from anonymization.tables.tabulate import tabulate
+from anonymization.tables.plan import Plan
 from jobs.events import opened_events
 from jobs.inputs import inputs_of, plan_release
 from jobs.options import engine_option, master_option, period_option

@@ -6,7 +6,7 @@ import click
 
 from anonymization.engine.portable import render
 from anonymization.policy.load import load_policies
-from anonymization.tables.tabulate import statements
+from anonymization.tables.counting.tabulate import statements
 from jobs.inputs import plan_release
 from jobs.options import engine_option
 from jobs.setting import policy_folder

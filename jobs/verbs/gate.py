@@ -23,13 +23,13 @@ from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
 from anonymization.release.verdict import FILE, record_verdict, verdict_digest
-from anonymization.tables.audit import margins
-from anonymization.tables.cellkey import expected
+from anonymization.tables.audit.audit import margins
+from anonymization.tables.counting.recount import recount
+from anonymization.tables.counting.recount_rests import must_be_listed
+from anonymization.tables.methods.cell_key import expected
+from anonymization.tables.methods.unlisted import closure
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
-from anonymization.tables.recount import recount
-from anonymization.tables.recount_rests import must_be_listed
-from anonymization.tables.spec import Plan, resolve, with_codes
-from anonymization.tables.withheld import closure
+from anonymization.tables.plan import Plan, resolve, with_codes
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.attacks import Attacked, as_frame, attack_candidate

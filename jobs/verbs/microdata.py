@@ -34,8 +34,8 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.periods import Period, parse_period
-from anonymization.tables.profile import profile_sql, profile_statements
-from anonymization.tables.spec import links_among
+from anonymization.tables.counting.persons import profile_sql, profile_statements
+from anonymization.tables.plan import links_among
 from jobs.declared_hierarchies import declared_hierarchy
 from jobs.events import opened_events
 from jobs.inputs import inputs_of, require_period

@@ -19,7 +19,7 @@ from anonymization.microdata.grouping import group_relation
 from anonymization.microdata.histogram import Histogram
 from anonymization.microdata.lattice import search
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.profile import profile_sql, profile_statements
+from anonymization.tables.counting.persons import profile_sql, profile_statements
 from jobs.declared_hierarchies import declared_hierarchy
 from jobs.events import opened_events
 from jobs.inputs import inputs_of, plan_release

@@ -24,13 +24,13 @@ from anonymization.files import write_private
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import PeriodKind
-from anonymization.tables.audit import audit
-from anonymization.tables.findings import Finding
+from anonymization.tables.audit.audit import audit
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.given import GivenTable, read_given
+from anonymization.tables.methods.suppression import Protected, alone, protect
+from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import CONFIDENTIAL
-from anonymization.tables.sheets import Issue
-from anonymization.tables.suppression import Protected, alone, protect
-from anonymization.tables.unsafe import Rules
-from jobs.given_table import GivenTable, read_given
 from jobs.options import FILE, HierarchyFile, Names, Number, Pair
 from jobs.protection import with_noise
 

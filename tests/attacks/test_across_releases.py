@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import ProtectionError
+from anonymization.policy.calendar import iso_week
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
-from anonymization.tables.audit import audit
-from anonymization.tables.calendar import iso_week
-from anonymization.tables.inside import unmet_needs
+from anonymization.tables.audit.audit import audit
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.methods.suppression import protect
+from anonymization.tables.methods.suppression_attack import unmet_needs
+from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.sheets import Issue
-from anonymization.tables.suppression import protect
-from anonymization.tables.unsafe import Rules
 
 TITLE = {"en": "x", "ja": "x"}
 MONTH = parse_period(PeriodKind.MONTH, "2026-10")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from anonymization.disclosure.cellkey import KEYS, perturbation
+from anonymization.tables.methods.cell_key_noise import KEYS, perturbation
 
 DEVIATION, VARIANCE = 5, Decimal(2)
 TABLE = perturbation(DEVIATION, VARIANCE)

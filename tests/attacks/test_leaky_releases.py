@@ -14,11 +14,13 @@ import jobs.attacks
 import jobs.protection
 import jobs.verbs.build
 from anonymization.disclosure.suppress.suppress import Pattern
-from anonymization.tables import linked, merged, suppression
-from anonymization.tables.cube import Cube
+from anonymization.tables.audit import system_of
+from anonymization.tables.audit.cube import Cube
+from anonymization.tables.counting import merged_places
+from anonymization.tables.methods import suppression
+from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL
-from anonymization.tables.spec import with_codes
-from anonymization.tables.unsafe import Rules
+from anonymization.tables.plan import with_codes
 from jobs.verbs.audit import attack
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
@@ -320,7 +322,7 @@ def of_no_width(problem):
     return replace(problem.needs, width=0 * problem.needs.width, reach=0 * problem.needs.reach)
 
 
-ALL_AXES, SAFE_PLACES, EXACT = Cube.relations, merged.safe_places, jobs.verbs.build.tabulate
+ALL_AXES, SAFE_PLACES, EXACT = Cube.relations, merged_places.safe_places, jobs.verbs.build.tabulate
 
 
 def first_axis_alone(cube, cells):
@@ -353,9 +355,9 @@ FAULTS = {
     "no secondary suppression": Fault("service-usage", ((suppression, "suppress", primary_alone), UNWATCHED), "candidate_audit"),
     "insiders forgotten": Fault("web-audience", (with_problem(insiders=no_insiders),), "candidate_inside"),
     "any other figure is enough": Fault("media-and-ads", (with_problem(needs=of_no_width), UNWATCHED), "candidate_audit"),
-    "measures taken apart": Fault("service-usage", ((linked, "_between_measures", lambda *_: []), UNWATCHED), "candidate_audit"),
+    "measures taken apart": Fault("service-usage", ((system_of, "_between_measures", lambda *_: []), UNWATCHED), "candidate_audit"),
     "one axis alone": Fault("service-usage", ((Cube, "relations", first_axis_alone), UNWATCHED), "candidate_audit"),
-    "places from half the threshold on": Fault("population-by-place", ((merged, "safe_places", half_as_safe),), "candidate_cells"),
+    "places from half the threshold on": Fault("population-by-place", ((merged_places, "safe_places", half_as_safe),), "candidate_cells"),
     "persons counted by a sketch": Fault("search-trends", ((jobs.verbs.build, "tabulate", sketched),), "candidate_cells"),
 }  # fmt: skip
 

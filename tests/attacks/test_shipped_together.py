@@ -12,7 +12,7 @@ import pytest
 from anonymization.home import Home
 from anonymization.release.issues import issue_of
 from anonymization.release.package import read_package
-from anonymization.tables.audit import audit
+from anonymization.tables.audit.audit import audit
 from benchmarks.together import CORRECTED, LATE, MONTHS, released
 from jobs.verbs.audit import attack
 from jobs.walk import RELEASES

@@ -11,10 +11,10 @@ from harness.forms import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from anonymization.disclosure.cellkey import KEYS, perturbation
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.cellkey import bounds, key_column, perturbed
+from anonymization.tables.methods.cell_key import bounds, key_column, perturbed
+from anonymization.tables.methods.cell_key_noise import KEYS, perturbation
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, Table
 
 SLOW = examples(40)

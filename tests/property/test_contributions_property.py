@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
-from anonymization.tables.largest import largest_of_unions
+from anonymization.tables.counting.largest import largest_of_unions
+from anonymization.tables.counting.recount import recount
+from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.model import TOTAL
-from anonymization.tables.recount import recount
-from anonymization.tables.spec import resolve
-from anonymization.tables.tabulate import tabulate
+from anonymization.tables.plan import resolve
 
 SLOW = examples(20)
 FEW = examples(2)

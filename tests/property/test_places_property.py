@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
-from anonymization.tables.audit import audit
+from anonymization.tables.audit.audit import audit
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.counting.recount import recount
+from anonymization.tables.counting.safe_places import Candidates, Rests, asked, decide, safe_places
+from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.model import TOTAL
-from anonymization.tables.places import Candidates, Rests, asked, decide, safe_places
-from anonymization.tables.recount import recount
-from anonymization.tables.sheets import Issue
-from anonymization.tables.spec import resolve
-from anonymization.tables.tabulate import tabulate
-from anonymization.tables.withheld import withhold
+from anonymization.tables.plan import resolve
 
 MANY = examples(400)
 SLOW = examples(25)

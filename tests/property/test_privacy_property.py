@@ -17,11 +17,11 @@ from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import MeasureKind
-from anonymization.tables.facts import facts_statement
+from anonymization.tables.counting.facts import facts_statement
+from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.differential_privacy import drawn, margins, sensitivity, shares, whole
 from anonymization.tables.model import TOTAL
-from anonymization.tables.noise import drawn, margins, sensitivity, shares, whole
-from anonymization.tables.spec import resolve
-from anonymization.tables.tabulate import tabulate
+from anonymization.tables.plan import resolve
 
 SLOW = examples(25)
 FEW = examples(3)

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
-from anonymization.tables.audit import audit, margins
-from anonymization.tables.inside import unmet_needs
+from anonymization.tables.audit.audit import audit, margins
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.counting.recount import recount
+from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.suppression import protect
+from anonymization.tables.methods.suppression_attack import unmet_needs
+from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, Table
-from anonymization.tables.recount import recount
-from anonymization.tables.sheets import Issue
-from anonymization.tables.spec import resolve
-from anonymization.tables.suppression import protect
-from anonymization.tables.tabulate import tabulate
-from anonymization.tables.unsafe import Rules
+from anonymization.tables.plan import resolve
 
 SLOW = examples(25)
 FEW = examples(4)

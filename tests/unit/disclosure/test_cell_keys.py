@@ -7,8 +7,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from anonymization.disclosure.cellkey import KEYS, perturbation
 from anonymization.errors import InputError
+from anonymization.tables.methods.cell_key_noise import KEYS, perturbation
 
 DEFAULT = (5, Decimal(2), ())
 

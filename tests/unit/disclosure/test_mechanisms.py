@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from anonymization.disclosure.mechanisms import Sensitivity, farthest, noised, scale_of, selected, tail, threshold_of
 from anonymization.errors import InputError
+from anonymization.tables.methods.mechanisms import (
+    Sensitivity,
+    farthest,
+    noised,
+    scale_of,
+    selected,
+    tail,
+    threshold_of,
+)
 
 SAMPLES = 100_000
 RARE = 1e-7

@@ -12,9 +12,9 @@ import jobs.protection
 from anonymization.errors import DeclarationError
 from anonymization.release.package import read_package
 from anonymization.release.verify import verify
-from anonymization.tables.cellkey import perturbed
+from anonymization.tables.methods.cell_key import perturbed
+from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.model import FREE, TOTAL
-from anonymization.tables.withheld import withhold
 from jobs.dossier import review
 from jobs.verbs.audit import attack
 from jobs.verbs.build import build

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anonymization.errors import InputError
-from jobs.given_table import read_given
+from anonymization.tables.given import read_given
 
 TABLE = "place,kind,n\na,x,5\na,y,7\nb,x,1\nb,y,0\n"
 MARGINS = "a,_T,12\nb,_T,1\n_T,x,6\n_T,y,7\n_T,_T,13\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from anonymization.disclosure.cellkey import perturbation
+from anonymization.tables.methods.cell_key_noise import perturbation
 from jobs.__main__ import main
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -8,9 +8,9 @@ import pytest
 from anonymization.errors import GateRefusal
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
-from anonymization.tables.audit import audit, margins
+from anonymization.tables.audit.audit import audit, margins
+from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable
-from anonymization.tables.sheets import Issue
 
 TITLE = {"en": "x", "ja": "x"}
 MONTH = parse_period(PeriodKind.MONTH, "2026-10")

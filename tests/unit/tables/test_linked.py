@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from anonymization.disclosure.suppress.feasible import feasible_point
 from anonymization.errors import GateRefusal
+from anonymization.policy.calendar import iso_day, iso_week
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
-from anonymization.tables.calendar import iso_day, iso_week
-from anonymization.tables.linked import link, require_one_state
+from anonymization.tables.audit.knowledge import seen_by_readers
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.system_of import link, require_one_state
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.readers import seen_by_readers
-from anonymization.tables.sheets import Issue
 
 TITLE = {"en": "x", "ja": "x"}
 MONTH = parse_period(PeriodKind.MONTH, "2026-10")

@@ -13,12 +13,12 @@ from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
 from anonymization.release.package import codelist_rows, read_package
 from anonymization.release.package_writing import write_package
+from anonymization.tables.counting.recount import recount
+from anonymization.tables.counting.recount_rests import must_be_listed
+from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.model import TOTAL
-from anonymization.tables.recount import recount
-from anonymization.tables.recount_rests import must_be_listed
-from anonymization.tables.spec import resolve, with_codes
-from anonymization.tables.tabulate import tabulate
-from anonymization.tables.withheld import withhold
+from anonymization.tables.plan import resolve, with_codes
 
 DAY = 20_727
 TITLE = {"en": "x", "ja": "x"}

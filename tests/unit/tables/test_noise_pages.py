@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anonymization.disclosure.cellkey import KEYS, perturbation
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
+from anonymization.tables.methods.cell_key_noise import KEYS, perturbation
+from anonymization.tables.methods.differential_privacy import scales, sensitivity
 from anonymization.tables.model import TOTAL
-from anonymization.tables.noise import scales, sensitivity
-from anonymization.tables.spec import resolve
+from anonymization.tables.plan import resolve
 
 DOCS = Path(__file__).parents[3] / "docs"
 TITLE = {"en": "x", "ja": "x"}

@@ -16,7 +16,7 @@ from anonymization.release.manifest import check_manifest
 from anonymization.release.package import read_package, table_csv
 from anonymization.release.package_writing import write_package
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
-from anonymization.tables.spec import resolve
+from anonymization.tables.plan import resolve
 
 TITLE = {"en": "Table", "ja": "表"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anonymization.errors import IntegrityError
-from anonymization.tables.places import Candidates, Rests, Spread, asked, decide, pinned, safe_places
+from anonymization.tables.counting.safe_places import Candidates, Rests, Spread, asked, decide, pinned, safe_places
 
 N = 10
 

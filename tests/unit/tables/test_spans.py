@@ -8,9 +8,9 @@ import pytest
 from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import CellKey, Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.methods.cell_key_attack import pinned, unpinned
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
-from anonymization.tables.sheets import Issue
-from anonymization.tables.spans import pinned, unpinned
 
 TITLE = {"en": "x", "ja": "x"}
 MONTH = parse_period(PeriodKind.MONTH, "2026-10")

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from anonymization.errors import InputError, IntegrityError
+from anonymization.policy.calendar import days_off
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
-from anonymization.tables.calendar import days_off
+from anonymization.tables.methods.unlisted import closure, withhold
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.spec import with_codes
-from anonymization.tables.withheld import closure, withhold
+from anonymization.tables.plan import with_codes
 
 TITLE = {"en": "x", "ja": "x"}
 

@@ -8,10 +8,10 @@ import pytest
 
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
-from anonymization.tables.linked import link
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.system_of import link
+from anonymization.tables.methods.unsafe import Rules, unsafe_cells
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.sheets import Issue
-from anonymization.tables.unsafe import Rules, unsafe_cells
 
 TITLE = {"en": "x", "ja": "x"}
 MONTH = parse_period(PeriodKind.MONTH, "2026-10")

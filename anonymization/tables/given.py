@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from anonymization.disclosure.cellkey import KEYS
 from anonymization.engine import memory_share
 from anonymization.engine.files import TabularEngine
 from anonymization.errors import InputError
 from anonymization.hierarchies.hierarchy import Hierarchy, read_hierarchy
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.cellkey import key_column
+from anonymization.tables.methods.cell_key import key_column
+from anonymization.tables.methods.cell_key_noise import KEYS
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 
 MOST_DECIMALS = 6

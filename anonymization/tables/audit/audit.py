@@ -18,11 +18,11 @@ import pandas as pd
 from anonymization.disclosure.attack.attack import Exposure, attack
 from anonymization.disclosure.attack.propagation import propagated
 from anonymization.disclosure.suppress.rays import unproven
-from anonymization.tables.findings import Finding
-from anonymization.tables.linked import Linked, link, require_one_state
-from anonymization.tables.readers import public_needs, seen_by_readers
-from anonymization.tables.sheets import Issue
-from anonymization.tables.versions import differences, states
+from anonymization.tables.audit.corrections import differences, states
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.knowledge import public_needs, seen_by_readers
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.system_of import Linked, link, require_one_state
 
 SECONDS = 1800.0
 """An audit that takes longer has not passed."""

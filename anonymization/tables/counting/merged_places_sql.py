@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from anonymization.policy.releases import MeasureKind
-from anonymization.tables.codes import days_of_codes
-from anonymization.tables.facts import Statement, coarser, facts_statement
+from anonymization.tables.counting.codes import days_of_codes
+from anonymization.tables.counting.facts import Statement, coarser, facts_statement
 from anonymization.tables.model import Dimension
-from anonymization.tables.spec import Plan, TablePlan
+from anonymization.tables.plan import Plan, TablePlan
 
 FACTS, LISTED, PARTED = "facts", "listed_places", "parted_places"
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from anonymization.errors import InputError
+from anonymization.policy.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
 from anonymization.policy.crosscheck import BY_DAY, DAY, DAY_TYPE, MESH, WEEK
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import Method, Zeros
 from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release
 from anonymization.policy.sources import NOT_SPECIFIED
-from anonymization.tables.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
 
 ALL_LABELS = ("all", "全体")

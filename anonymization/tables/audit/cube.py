@@ -11,9 +11,9 @@ import pandas as pd
 from anonymization.disclosure.system import Booleans, Integers, Relations, at_most, at_most_sums, sums
 from anonymization.errors import GateRefusal
 from anonymization.policy.releases import MeasureKind
-from anonymization.tables.axes import CODES, TIME, Axis, Tree, days_of, is_person, merged, set_code, tree_of
+from anonymization.tables.audit.axes import CODES, TIME, Axis, Tree, days_of, is_person, merged, set_code, tree_of
+from anonymization.tables.audit.sheets import Sheet
 from anonymization.tables.model import TOTAL, Dimension
-from anonymization.tables.sheets import Sheet
 
 MOST_KEYS = 2**62
 """A cell's coordinates are one 64-bit number."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from anonymization.disclosure.system import Needs
 from anonymization.errors import IntegrityError
-from anonymization.tables.linked import Linked
-from anonymization.tables.standing import Standing
+from anonymization.tables.audit.standing import Standing
+from anonymization.tables.audit.system_of import Linked
 
 
 def standing_of(linked: Linked, name: str, needs: Needs) -> tuple[Standing, ...]:

@@ -17,13 +17,22 @@ import pyarrow as pa
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
 from anonymization.policy.releases import MeasureKind
-from anonymization.tables import merged_sql
-from anonymization.tables.codes import denominators, texts
-from anonymization.tables.merged_sql import FACTS, LISTED, PARTED, Margin, Merging
+from anonymization.tables.audit.knowledge import WIDTH
+from anonymization.tables.counting import merged_places_sql
+from anonymization.tables.counting.codes import denominators, texts
+from anonymization.tables.counting.merged_places_sql import FACTS, LISTED, PARTED, Margin, Merging
+from anonymization.tables.counting.safe_places import (
+    Candidates,
+    Decision,
+    Rests,
+    Spread,
+    asked,
+    decide,
+    pinned,
+    safe_places,
+)
 from anonymization.tables.model import REST, TOTAL, Table
-from anonymization.tables.places import Candidates, Decision, Rests, Spread, asked, decide, pinned, safe_places
-from anonymization.tables.readers import WIDTH
-from anonymization.tables.spec import Plan, TablePlan, with_codes
+from anonymization.tables.plan import Plan, TablePlan, with_codes
 
 Integers = npt.NDArray[np.int64]
 
@@ -54,8 +63,8 @@ def tabulate_merged(engine: Engine, plan: Plan, table: TablePlan, events: Mappin
     Guarantees that each figure counts at least N persons on every kind of day on which it counts anybody, and that
     every person and place is in exactly one place that has none below it, unless all places together are unsafe.
     """
-    of = merged_sql.merging(plan, table)
-    facts = merged_sql.facts(of, events)
+    of = merged_places_sql.merging(plan, table)
+    facts = merged_places_sql.facts(of, events)
     engine.create(facts.name, facts.sql)
     counted = _counted(of, _cells(engine, of))
     listed = np.ones(len(counted.candidates.level), dtype=bool)
@@ -90,11 +99,11 @@ def _cells(engine: Engine, of: Merging) -> dict[Margin, pd.DataFrame]:
     """The cells of every margin; a relation is dropped as soon as nothing is made from it any more."""
     found, made = {}, []
     for margin in of.margins():
-        statement = merged_sql.relation(of, margin)
+        statement = merged_places_sql.relation(of, margin)
         if statement is not None:
             engine.create(statement.name, statement.sql)
             made.append(margin)
-        cells = engine.fetch(merged_sql.cells(of, margin)).to_pandas()
+        cells = engine.fetch(merged_places_sql.cells(of, margin)).to_pandas()
         cells = cells[cells["n0"] >= of.plan.minimum_count]
         found[margin] = cells.sort_values(of.columns(margin), ignore_index=True) if of.columns(margin) else cells
         if (level := margin.levels[of.place]) > 1:  # what is at the finest places, other margins are made from
@@ -185,7 +194,7 @@ def _rests(
             engine.register(PARTED, pa.Table.from_pandas(parted, preserve_index=False))
         places = counted.raw[below].loc[listed[start:end], of.columns(below)]
         engine.register(LISTED, pa.Table.from_pandas(places, preserve_index=False))
-        found = engine.fetch(merged_sql.rests(of, below)).to_pandas()
+        found = engine.fetch(merged_places_sql.rests(of, below)).to_pandas()
         engine.drop(PARTED)
         engine.drop(LISTED)
         rows = parted.assign(row=at).merge(found, on=columns) if columns else found.assign(row=at)

@@ -16,7 +16,7 @@ from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.quoting import literal
 from anonymization.tables.model import Dimension, Measure
-from anonymization.tables.spec import Plan
+from anonymization.tables.plan import Plan
 
 LINKS = "link_map"
 DAYS_BEFORE_MONDAY = 3

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from anonymization.disclosure.cellkey import KEYS
 from anonymization.engine.base import Engine
 from anonymization.policy.crosscheck import BY_DAY, MESH
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.quoting import literal
-from anonymization.tables.cellkey import RECORD_KEYS, record_key
+from anonymization.tables.counting.recount_rests import LISTED, rest_margins
+from anonymization.tables.methods.cell_key import RECORD_KEYS, record_key
+from anonymization.tables.methods.cell_key_noise import KEYS
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
-from anonymization.tables.recount_rests import LISTED, rest_margins
-from anonymization.tables.spec import Plan
+from anonymization.tables.plan import Plan
 
 CONTRIBUTIONS = ("first", "second")
 PAIR = 64

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anonymization.policy.calendar import DAY_OFF, WEEKDAY, iso_day, iso_week
 from anonymization.policy.crosscheck import DAY, DAY_TYPE, WEEK
-from anonymization.tables.calendar import DAY_OFF, WEEKDAY, iso_day, iso_week
-from anonymization.tables.facts import DAYS_BEFORE_MONDAY
+from anonymization.tables.counting.facts import DAYS_BEFORE_MONDAY
 from anonymization.tables.model import TOTAL
-from anonymization.tables.spec import Plan, TablePlan
+from anonymization.tables.plan import Plan, TablePlan
 
 
 def texts(column: str, values: pd.Series) -> np.ndarray:

@@ -17,10 +17,9 @@ from anonymization.engine.base import Engine
 from anonymization.errors import InputError
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables import merged_sql
-from anonymization.tables.cellkey import key_column, record_key
-from anonymization.tables.codes import denominators, texts
-from anonymization.tables.facts import (
+from anonymization.tables.counting import merged_places_sql
+from anonymization.tables.counting.codes import denominators, texts
+from anonymization.tables.counting.facts import (
     UNKNOWN,
     Statement,
     attribute_statement,
@@ -30,10 +29,11 @@ from anonymization.tables.facts import (
     links_statement,
     recoded,
 )
-from anonymization.tables.largest import LARGEST, first_of, largest_of_unions, second_of, taken_out
-from anonymization.tables.merged import tabulate_merged
+from anonymization.tables.counting.largest import LARGEST, first_of, largest_of_unions, second_of, taken_out
+from anonymization.tables.counting.merged_places import tabulate_merged
+from anonymization.tables.methods.cell_key import key_column, record_key
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.spec import Plan, TablePlan, with_codes
+from anonymization.tables.plan import Plan, TablePlan, with_codes
 
 FACTS = "facts"
 VALUES = ("v", "x", "y")
@@ -71,7 +71,7 @@ def statements(plan: Plan, events: Mapping[str, str]) -> Iterator[Statement]:
     yield from preparing(plan, events)
     for table in plan.tables:
         if any(dimension.merged for dimension in table.dimensions):
-            yield from merged_sql.statements(merged_sql.merging(plan, table), events)
+            yield from merged_places_sql.statements(merged_places_sql.merging(plan, table), events)
             continue
         for population, measures in populations(table.measures):
             facts = facts_statement(plan, FACTS, table.dimensions, measures, events)

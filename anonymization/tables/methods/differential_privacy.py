@@ -26,13 +26,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from anonymization.disclosure.cellkey import PRECISION
-from anonymization.disclosure.mechanisms import Kind, Sensitivity, noised, scale_of, selected, threshold_of
 from anonymization.errors import InputError, PolicyRefusal
 from anonymization.policy.protection import DifferentialPrivacy, Mechanism, Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.tables.methods.cell_key_noise import PRECISION
+from anonymization.tables.methods.mechanisms import Kind, Sensitivity, noised, scale_of, selected, threshold_of
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
-from anonymization.tables.spec import Plan, with_codes
+from anonymization.tables.plan import Plan, with_codes
 
 Integers = npt.NDArray[np.int64]
 Levels = tuple[str, ...]

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from anonymization.disclosure.system import Booleans, Floats
-from anonymization.tables.findings import Finding
-from anonymization.tables.linked import Linked, link
-from anonymization.tables.sheets import Issue
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.system_of import Linked, link
 
 
 def states(issues: Sequence[Issue]) -> list[list[Issue]]:

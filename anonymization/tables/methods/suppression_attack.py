@@ -17,15 +17,15 @@ from anonymization.disclosure.attack.attack import Exposure, attack, insiders_at
 from anonymization.disclosure.attack.needs import one_each
 from anonymization.disclosure.suppress.rays import unproven
 from anonymization.errors import GateRefusal
-from anonymization.tables.audit import SECONDS, finding_of
-from anonymization.tables.findings import Finding
-from anonymization.tables.linked import Linked, with_truth
+from anonymization.tables.audit.audit import SECONDS, finding_of
+from anonymization.tables.audit.corrections import of_one_state
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.knowledge import both, figures_of, seen_by_readers
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.standing_needs import standing_needs
+from anonymization.tables.audit.system_of import Linked, with_truth
+from anonymization.tables.methods.unsafe import Rules, unsafe_cells
 from anonymization.tables.model import Table
-from anonymization.tables.readers import both, figures_of, seen_by_readers
-from anonymization.tables.sheets import Issue
-from anonymization.tables.standing_needs import standing_needs
-from anonymization.tables.unsafe import Rules, unsafe_cells
-from anonymization.tables.versions import of_one_state
 
 MOST = 100
 """Findings of insiders that are told: an unprotected release has one for each pair of them."""

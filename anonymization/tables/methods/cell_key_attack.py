@@ -18,12 +18,12 @@ from scipy import sparse
 from anonymization.disclosure.attack.attack import Exposure, attack
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
 from anonymization.errors import ProtectionError
-from anonymization.tables.audit import SECONDS, finding_of
-from anonymization.tables.findings import Finding
-from anonymization.tables.linked import Linked, with_truth
+from anonymization.tables.audit.audit import SECONDS, finding_of
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.knowledge import WIDTH, figures_of, seen_by_readers
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.system_of import Linked, with_truth
 from anonymization.tables.model import CONFIDENTIAL, SafeTable, Table
-from anonymization.tables.readers import WIDTH, figures_of, seen_by_readers
-from anonymization.tables.sheets import Issue
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from anonymization.disclosure.cellkey import KEYS, Perturbation, perturbation
 from anonymization.errors import IntegrityError
 from anonymization.policy.protection import CellKey, Method
+from anonymization.tables.methods.cell_key_noise import KEYS, Perturbation, perturbation
 from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table
-from anonymization.tables.spec import Plan, with_codes
+from anonymization.tables.plan import Plan, with_codes
 
 Floats = npt.NDArray[np.float64]
 RECORD_KEYS = "cell_key"

@@ -18,15 +18,15 @@ from anonymization.disclosure.attack.needs import one_each
 from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Integers, Problem
 from anonymization.errors import ProtectionError
-from anonymization.tables.audit import SECONDS, exposures
-from anonymization.tables.linked import Linked, link
+from anonymization.tables.audit.audit import SECONDS, exposures
+from anonymization.tables.audit.corrections import hidden_by, of_one_state
+from anonymization.tables.audit.knowledge import both, figures_of, public_needs
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.standing import Standing
+from anonymization.tables.audit.standing_needs import standing_needs, standing_of
+from anonymization.tables.audit.system_of import Linked, link
+from anonymization.tables.methods.unsafe import Rules, Unsafe, unsafe_cells
 from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable, Table
-from anonymization.tables.readers import both, figures_of, public_needs
-from anonymization.tables.sheets import Issue
-from anonymization.tables.standing import Standing
-from anonymization.tables.standing_needs import standing_needs, standing_of
-from anonymization.tables.unsafe import Rules, Unsafe, unsafe_cells
-from anonymization.tables.versions import hidden_by, of_one_state
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from anonymization.disclosure.rules import (
 )
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
 from anonymization.policy.releases import MeasureKind
-from anonymization.tables.linked import Linked
+from anonymization.tables.audit.knowledge import WIDTH
+from anonymization.tables.audit.system_of import Linked
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
-from anonymization.tables.readers import WIDTH
 
 
 @dataclass(frozen=True)

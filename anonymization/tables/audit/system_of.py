@@ -21,9 +21,9 @@ import numpy as np
 from anonymization.disclosure.system import Booleans, Floats, Integers, Relations, at_most, joined
 from anonymization.errors import GateRefusal
 from anonymization.policy.releases import MeasureKind
-from anonymization.tables.cube import Cube, Family
+from anonymization.tables.audit.cube import Cube, Family
+from anonymization.tables.audit.sheets import Issue, Sheet, sheets_of
 from anonymization.tables.model import Table
-from anonymization.tables.sheets import Issue, Sheet, sheets_of
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from anonymization.policy.calendar import DAY_OFF, days_off, iso_day, iso_week
 from anonymization.policy.crosscheck import DAY, DAY_TYPE, WEEK
 from anonymization.policy.periods import EPOCH, Period
 from anonymization.policy.releases import DimensionKind
-from anonymization.tables.calendar import DAY_OFF, days_off, iso_day, iso_week
 from anonymization.tables.model import TOTAL, Dimension
 
 TIME = "time"

@@ -10,9 +10,9 @@ import pandas as pd
 
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, Method
-from anonymization.tables.cellkey import bounds
+from anonymization.tables.audit.standing import Standing
+from anonymization.tables.methods.cell_key import bounds
 from anonymization.tables.model import FREE, Dimension, Measure, SafeTable, Table, cell_text
-from anonymization.tables.standing import Standing
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from anonymization.policy.releases import Attribute
 from anonymization.quoting import quoted
-from anonymization.tables.facts import (
+from anonymization.tables.counting.facts import (
     UNKNOWN,
     Statement,
     Whose,

@@ -6,7 +6,7 @@ import numpy as np
 
 from anonymization.disclosure.suppress.feasible import feasible_point
 from anonymization.disclosure.system import Integers, Needs, System
-from anonymization.tables.linked import Linked
+from anonymization.tables.audit.system_of import Linked
 
 WIDTH = 3
 """The least width of a feasible interval that does not count as pinned down."""

@@ -15,7 +15,7 @@ import pandas as pd
 from anonymization.errors import IntegrityError
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables.model import FREE, TOTAL, Dimension, SafeTable, Table
-from anonymization.tables.spec import with_codes
+from anonymization.tables.plan import with_codes
 
 
 def withhold(tables: Sequence[Table], minimum_count: int) -> tuple[SafeTable, ...]:

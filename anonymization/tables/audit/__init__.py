@@ -1,0 +1,1 @@
+"""Published tables as one system of figures, and what whoever solves it finds out."""

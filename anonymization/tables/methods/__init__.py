@@ -1,0 +1,1 @@
+"""How tables are protected: a module a method, and what its figures still tell a reader."""
