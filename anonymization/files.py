@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import IO
 
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
+SHARED = 0o666
+"""Of a file that the user asked for: what the umask lets others do with it is the user's affair."""
 
 
 def canonical(content: object) -> str:
@@ -38,6 +40,18 @@ def write_private(path: Path, content: str | bytes) -> None:
     """
     with private_stream(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file that the user asked for, whole or not at all, with the mode that the umask gives.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with _part(path, SHARED) as (part, file):
+        file.write(content.encode() if isinstance(content, str) else content)
+        _finish(file)
+        part.replace(path)
 
 
 def write_private_once(path: Path, content: str | bytes) -> None:
@@ -69,10 +83,10 @@ def private_stream(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _part(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+def _part(path: Path, mode: int = PRIVATE) -> Iterator[tuple[Path, IO[bytes]]]:
     """Yield a hidden file beside a path, and that file opened; in the end it is gone, or moved."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield part, file

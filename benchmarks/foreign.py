@@ -25,8 +25,8 @@ import pandas as pd
 
 from anonymization.errors import InputError
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.recoding import Aggregate
-from anonymization.microdata.rows import SUPPRESSED
+from anonymization.microdata.files.rows import SUPPRESSED
+from anonymization.microdata.local.recoding import Aggregate
 
 COUNT = "count"
 """The column that says how many persons a row stands for, where rows are not persons."""

@@ -25,14 +25,14 @@ import pyarrow.parquet as pq
 from anonymization.engine import open_engine
 from anonymization.hierarchies.hierarchy import Hierarchy, read_hierarchy
 from anonymization.microdata.criteria import KAnonymity
-from anonymization.microdata.grouping import group_relation
-from anonymization.microdata.histogram import Histogram, count_tuples
-from anonymization.microdata.lattice import search
+from anonymization.microdata.files.request import Request
+from anonymization.microdata.full_domain.search import search
+from anonymization.microdata.histogram.histogram import Histogram, count_tuples
+from anonymization.microdata.histogram.of_relation import group_relation
+from anonymization.microdata.local.recoding import recode_locally
 from anonymization.microdata.loss import Metric
-from anonymization.microdata.recoding import recode_locally
 from benchmarks.measure import ROOT, ROW, Cost, apart, connected, now, show, since
 from benchmarks.tools import side_by_side
-from jobs.anonymize_request import Request
 from jobs.verbs.anonymize import anonymize
 
 ATTRIBUTES = (

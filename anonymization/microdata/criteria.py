@@ -31,8 +31,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.errors import InputError
-from anonymization.microdata.histogram import Histogram, Sensitive
-from anonymization.microdata.kernels import (
+from anonymization.microdata.histogram.histogram import Histogram, Sensitive
+from anonymization.microdata.histogram.kernels import (
     entropies,
     equal_distances,
     heads_and_tails,

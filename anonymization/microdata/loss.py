@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.kernels import covered_shares, value_entropies
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.histogram.kernels import covered_shares, value_entropies
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

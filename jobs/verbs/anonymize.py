@@ -24,13 +24,21 @@ from anonymization.errors import InputError, Refusal
 from anonymization.hierarchies.folder import load_hierarchies
 from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.criteria import Criterion, Distance
-from anonymization.microdata.distances import default_distance, sensitive_hierarchy
-from anonymization.microdata.lattice import Budget, Solution, search
+from anonymization.microdata.files.distances import default_distance, sensitive_hierarchy
+from anonymization.microdata.files.report import Anonymized, report, summary, write_report
+from anonymization.microdata.files.request import Request, criteria
+from anonymization.microdata.files.risk import disclosure, published_classes, reidentification
+from anonymization.microdata.files.rows import (
+    Recoding,
+    Rows,
+    SensitiveColumn,
+    part_name,
+    read_rows,
+    recoded,
+    write_rows,
+)
+from anonymization.microdata.full_domain.search import Budget, Solution, search
 from anonymization.microdata.loss import Losses, Metric
-from anonymization.microdata.risk import disclosure, published_classes, reidentification
-from anonymization.microdata.rows import Recoding, Rows, SensitiveColumn, part_name, read_rows, recoded, write_rows
-from jobs.anonymize_request import Request, criteria
-from jobs.anonymized import Anonymized, report, summary, write_report
 from jobs.options import FILE, Names, Pair
 
 
@@ -158,8 +166,8 @@ def _searched(request: Request, rows: Rows, asked: Sequence[Criterion]) -> _Foun
 
 def _searched_locally(request: Request, rows: Rows, asked: Sequence[Criterion]) -> _Found:
     # A second of imports that only this kind of recoding needs.
-    from anonymization.microdata.local_rows import Acceptable, recoded_locally, rows_by_level, units  # noqa: PLC0415
-    from anonymization.microdata.recoding import Aggregate, recode_locally  # noqa: PLC0415
+    from anonymization.microdata.files.local_rows import Acceptable, recoded_locally, rows_by_level, units  # noqa: PLC0415
+    from anonymization.microdata.local.recoding import Aggregate, recode_locally  # noqa: PLC0415
 
     k, more = asked[0], asked[1:]
     k.check(rows.histogram)

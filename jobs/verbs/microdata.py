@@ -22,13 +22,13 @@ import pyarrow.parquet as pq
 from anonymization.engine.base import private_folder_of_this_run
 from anonymization.files import indented, private_folder, private_stream, write_private
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.coded import Coded, code_relation, histogram_limit
 from anonymization.microdata.criteria import Criterion, DistinctDiversity, KAnonymity
-from anonymization.microdata.grouping import fetch_histogram
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.lattice import Choice, search
-from anonymization.microdata.published import Published, published_of_histogram, published_of_relation
-from anonymization.microdata.relational import search_relation
+from anonymization.microdata.files.published import Published, published_of_histogram, published_of_relation
+from anonymization.microdata.full_domain.search import Choice, search
+from anonymization.microdata.full_domain.search_in_engine import search_relation
+from anonymization.microdata.histogram.coded import Coded, code_relation, histogram_limit
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.histogram.of_relation import fetch_histogram
 from anonymization.policy.crosscheck import check_microdata
 from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies

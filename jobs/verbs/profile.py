@@ -15,9 +15,9 @@ import numpy as np
 
 from anonymization.errors import InputError
 from anonymization.microdata.criteria import KAnonymity
-from anonymization.microdata.grouping import group_relation
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.lattice import search
+from anonymization.microdata.full_domain.search import search
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.histogram.of_relation import group_relation
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.counting.persons import profile_sql, profile_statements
 from jobs.declared_hierarchies import declared_hierarchy

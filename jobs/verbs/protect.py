@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from anonymization.errors import InputError
-from anonymization.files import write_private
+from anonymization.files import write_whole
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import PeriodKind
@@ -149,7 +149,7 @@ def protect_table(asked: Asked) -> Done:
     done = _done(protected, given, asked, findings)
     if not findings:
         try:
-            write_private(asked.out, done.frame.to_csv(index=False, lineterminator="\n"))
+            write_whole(asked.out, done.frame.to_csv(index=False, lineterminator="\n"))
         except OSError as error:
             raise InputError(f"{asked.out}: cannot be written: {error.strerror}") from None
     return done

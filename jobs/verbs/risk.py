@@ -13,11 +13,17 @@ import click
 from anonymization.engine import memory_share
 from anonymization.engine.files import TabularEngine
 from anonymization.microdata.criteria import Distance
-from anonymization.microdata.distances import default_distance
-from anonymization.microdata.risk import Disclosure, Reidentification, disclosure, published_classes, reidentification
-from anonymization.microdata.rows import SensitiveColumn, as_it_is, flat_hierarchies, read_rows
-from jobs.anonymize_request import check_columns
-from jobs.anonymized import attackers
+from anonymization.microdata.files.distances import default_distance
+from anonymization.microdata.files.report import attackers
+from anonymization.microdata.files.request import check_columns
+from anonymization.microdata.files.risk import (
+    Disclosure,
+    Reidentification,
+    disclosure,
+    published_classes,
+    reidentification,
+)
+from anonymization.microdata.files.rows import SensitiveColumn, as_it_is, flat_hierarchies, read_rows
 from jobs.options import FILE, Names
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from anonymization.errors import InputError
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.grouping import group_relation
-from anonymization.microdata.histogram import count_tuples
+from anonymization.microdata.histogram.histogram import count_tuples
+from anonymization.microdata.histogram.of_relation import group_relation
 
 
 def flat(attribute, *values):

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata import rollup
-from anonymization.microdata.coded import code_relation
 from anonymization.microdata.criteria import DistinctDiversity, KAnonymity
-from anonymization.microdata.grouping import fetch_histogram
-from anonymization.microdata.lattice import search
-from anonymization.microdata.published import published_of_histogram, published_of_relation
-from anonymization.microdata.relational import search_relation
+from anonymization.microdata.files.published import published_of_histogram, published_of_relation
+from anonymization.microdata.full_domain import rollup
+from anonymization.microdata.full_domain.search import search
+from anonymization.microdata.full_domain.search_in_engine import search_relation
+from anonymization.microdata.histogram.coded import code_relation
+from anonymization.microdata.histogram.of_relation import fetch_histogram
 
 ROWS = [[str(v), f"{v // 3}", "*"] for v in range(9)]
 QUESTIONS = {

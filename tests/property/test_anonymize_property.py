@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import Refusal
+from anonymization.microdata.files.request import Request
 from anonymization.microdata.loss import Metric
-from jobs.anonymize_request import Request
 from jobs.verbs.anonymize import anonymize
 
 MANY = examples(60)

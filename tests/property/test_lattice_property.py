@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from anonymization.errors import Refusal
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata import lattice, rollup
 from anonymization.microdata.criteria import (
     Closeness,
     Distance,
@@ -27,9 +26,11 @@ from anonymization.microdata.criteria import (
     Presence,
     RecursiveDiversity,
 )
-from anonymization.microdata.evaluate import HistogramEvaluator, total
-from anonymization.microdata.histogram import count_tuples
-from anonymization.microdata.lattice import search
+from anonymization.microdata.full_domain import rollup
+from anonymization.microdata.full_domain import search as module
+from anonymization.microdata.full_domain.evaluate import HistogramEvaluator, total
+from anonymization.microdata.full_domain.search import search
+from anonymization.microdata.histogram.histogram import count_tuples
 from anonymization.microdata.loss import Domain, Metric, Objective
 
 MANY = examples(60)
@@ -186,7 +187,7 @@ def way(request, monkeypatch):
     if request.param != "dense":
         monkeypatch.setattr(rollup, "_SMALL", 0)
     if request.param == "lazy":
-        monkeypatch.setattr(lattice, "DENSE_LIMIT", 0)
+        monkeypatch.setattr(module, "DENSE_LIMIT", 0)
 
 
 @pytest.mark.parametrize("metric", Metric, ids=lambda metric: metric.value)

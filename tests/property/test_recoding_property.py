@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.recoding import Aggregate, recode_locally
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.local.recoding import Aggregate, recode_locally
 
 MANY = examples(150)
 WORK = 30_000

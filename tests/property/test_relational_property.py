@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 
 from anonymization.errors import InputError, Refusal
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata import lattice, rollup, units
-from anonymization.microdata.coded import code_relation
 from anonymization.microdata.criteria import DistinctDiversity, KAnonymity
-from anonymization.microdata.grouping import fetch_histogram
-from anonymization.microdata.lattice import Budget, search
+from anonymization.microdata.files.published import published_of_histogram, published_of_relation
+from anonymization.microdata.full_domain import rollup
+from anonymization.microdata.full_domain import search as module
+from anonymization.microdata.full_domain.search import Budget, search
+from anonymization.microdata.full_domain.search_in_engine import search_relation
+from anonymization.microdata.histogram import units
+from anonymization.microdata.histogram.coded import code_relation
+from anonymization.microdata.histogram.of_relation import fetch_histogram
 from anonymization.microdata.loss import Metric
-from anonymization.microdata.published import published_of_histogram, published_of_relation
-from anonymization.microdata.relational import search_relation
 
 MANY = examples(12)
 NUMBERS = itertools.count()
@@ -60,7 +62,7 @@ def way(request, monkeypatch):
     if request.param == "no room":
         monkeypatch.setattr(rollup, "_MEMORY", 400)
     if request.param == "lazy":
-        monkeypatch.setattr(lattice, "DENSE_LIMIT", 0)
+        monkeypatch.setattr(module, "DENSE_LIMIT", 0)
     if request.param == "many units":
         monkeypatch.setattr(units, "UNIT_LIMIT", 8)
         monkeypatch.setattr(units, "KEY_LIMIT", 40)

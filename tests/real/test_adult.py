@@ -10,8 +10,8 @@ import pytest
 
 from anonymization.hierarchies.hierarchy import read_hierarchy
 from anonymization.microdata.criteria import KAnonymity
-from anonymization.microdata.histogram import count_tuples
-from anonymization.microdata.lattice import search
+from anonymization.microdata.full_domain.search import search
+from anonymization.microdata.histogram.histogram import count_tuples
 from anonymization.microdata.loss import Metric
 
 pytestmark = [pytest.mark.real]

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from anonymization.hierarchies.hierarchy import read_hierarchy
-from anonymization.microdata.histogram import count_tuples
-from anonymization.microdata.recoding import Aggregate, recode_locally
+from anonymization.microdata.histogram.histogram import count_tuples
+from anonymization.microdata.local.recoding import Aggregate, recode_locally
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real")]
 

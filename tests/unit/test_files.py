@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from anonymization.files import canonical, indented, private_stream, write_private, write_private_once
+from anonymization.files import canonical, indented, private_stream, write_private, write_private_once, write_whole
 
 ROOT = Path(__file__).parents[2]
 WRITES = {"write_text", "write_bytes", "fdopen"}
@@ -55,6 +55,14 @@ def test_what_stood_there_is_replaced_with_its_mode(tmp_path):
     assert mode(path) == 0o666
     write_private(path, "after")
     assert (path.read_text(), mode(path)) == ("after", 0o600)
+
+
+@pytest.mark.parametrize(("mask", "expected"), [(0o022, 0o644), (0o077, 0o600)])
+def test_what_the_user_asked_for_is_for_whom_the_umask_says(tmp_path, mask, expected):
+    os.umask(mask)
+    write_whole(tmp_path / "file", "content")
+    assert ((tmp_path / "file").read_text(), mode(tmp_path / "file")) == ("content", expected)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_of_two_writers_the_first_ones_stands(tmp_path):

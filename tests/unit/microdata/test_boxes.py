@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.microdata.boxes import BoxFrontier
+from anonymization.microdata.full_domain.frontier_boxes import BoxFrontier
 
 
 def inside(low, high):

@@ -19,9 +19,9 @@ from anonymization.microdata.criteria import (
     Presence,
     RecursiveDiversity,
 )
-from anonymization.microdata.histogram import count_tuples
-from anonymization.microdata.kernels import merge_entries
-from anonymization.microdata.rollup import Rollups
+from anonymization.microdata.full_domain.rollup import Rollups
+from anonymization.microdata.histogram.histogram import count_tuples
+from anonymization.microdata.histogram.kernels import merge_entries
 
 TREE = Hierarchy.from_rows("s", [("1", "low", "*"), ("2", "low", "*"), ("3", "high", "*"), ("4", "high", "*")])
 

@@ -10,7 +10,7 @@ import pytest
 
 from anonymization.errors import InputError
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.histogram import Histogram, count_tuples, distinct_rows
+from anonymization.microdata.histogram.histogram import Histogram, count_tuples, distinct_rows
 
 
 def flat(attribute, *values):

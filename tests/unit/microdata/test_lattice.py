@@ -10,11 +10,11 @@ import pytest
 
 from anonymization.errors import InputError, Refusal
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata import rollup
 from anonymization.microdata.criteria import DistinctDiversity, EntropyDiversity, KAnonymity, KMap
-from anonymization.microdata.frontier import DENSE_LIMIT
-from anonymization.microdata.histogram import count_tuples
-from anonymization.microdata.lattice import Budget, search
+from anonymization.microdata.full_domain import rollup
+from anonymization.microdata.full_domain.frontier import DENSE_LIMIT
+from anonymization.microdata.full_domain.search import Budget, search
+from anonymization.microdata.histogram.histogram import count_tuples
 from anonymization.microdata.loss import Metric
 
 CITY = Hierarchy.from_rows("city", [("a", "north", "*"), ("b", "north", "*"), ("c", "south", "*"), ("d", "south", "*")])

@@ -7,9 +7,9 @@ import pytest
 
 from anonymization.errors import InputError
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.nodes import SCALE, space_of, tree_of
-from anonymization.microdata.recoding import Aggregate, recode_locally
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.local.nodes import SCALE, space_of, tree_of
+from anonymization.microdata.local.recoding import Aggregate, recode_locally
 
 COLOUR = Hierarchy.from_rows(
     "colour", [["red", "warm", "*"], ["orange", "warm", "*"], ["blue", "cold", "*"], ["green", "cold", "*"]]

@@ -10,8 +10,6 @@ import pytest
 from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.errors import InputError, Refusal
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata import rollup, units
-from anonymization.microdata.coded import DEFAULT_LIMIT, code_relation, histogram_limit
 from anonymization.microdata.criteria import (
     Closeness,
     DistinctDiversity,
@@ -20,11 +18,14 @@ from anonymization.microdata.criteria import (
     KMap,
     RecursiveDiversity,
 )
-from anonymization.microdata.grouping import fetch_histogram
-from anonymization.microdata.lattice import Budget, search
+from anonymization.microdata.files.published import Groups, Published, published_of_histogram, published_of_relation
+from anonymization.microdata.full_domain import rollup
+from anonymization.microdata.full_domain.search import Budget, search
+from anonymization.microdata.full_domain.search_in_engine import search_relation
+from anonymization.microdata.histogram import units
+from anonymization.microdata.histogram.coded import DEFAULT_LIMIT, code_relation, histogram_limit
+from anonymization.microdata.histogram.of_relation import fetch_histogram
 from anonymization.microdata.loss import Metric, Tally
-from anonymization.microdata.published import Groups, Published, published_of_histogram, published_of_relation
-from anonymization.microdata.relational import search_relation
 
 CITY = Hierarchy.from_rows("city", [("a", "north", "*"), ("b", "north", "*"), ("c", "south", "*"), ("d", "south", "*")])
 SEX = Hierarchy.from_rows("sex", [("f", "*"), ("m", "*")])

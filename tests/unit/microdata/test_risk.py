@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from anonymization.engine.files import TabularEngine
 from anonymization.errors import InputError
 from anonymization.microdata.criteria import Classes, Distance
-from anonymization.microdata.histogram import Sensitive
-from anonymization.microdata.risk import disclosure, published_classes, reidentification
-from anonymization.microdata.rows import SensitiveColumn, as_it_is, flat_hierarchies, read_rows
+from anonymization.microdata.files.risk import disclosure, published_classes, reidentification
+from anonymization.microdata.files.rows import SensitiveColumn, as_it_is, flat_hierarchies, read_rows
+from anonymization.microdata.histogram.histogram import Sensitive
 
 
 def classes(*of, labels="uvw", population=None, ordered=True):

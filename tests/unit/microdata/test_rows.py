@@ -14,12 +14,9 @@ import pytest
 from anonymization.engine.files import TabularEngine
 from anonymization.errors import InputError
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata import rows as module
 from anonymization.microdata.criteria import KAnonymity
-from anonymization.microdata.histogram import count_tuples
-from anonymization.microdata.lattice import search
-from anonymization.microdata.numbering import Numbering
-from anonymization.microdata.rows import (
+from anonymization.microdata.files import rows as module
+from anonymization.microdata.files.rows import (
     SensitiveColumn,
     flat_hierarchies,
     part_name,
@@ -27,6 +24,9 @@ from anonymization.microdata.rows import (
     recoded,
     write_rows,
 )
+from anonymization.microdata.full_domain.search import search
+from anonymization.microdata.histogram.histogram import count_tuples
+from anonymization.microdata.histogram.numbering import Numbering
 
 
 def flat(attribute, *values):

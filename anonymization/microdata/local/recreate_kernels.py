@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from anonymization.compiled import uncounted
-from anonymization.microdata.nodes import Tables
-from anonymization.microdata.recoding_kernels import FAR, climb, join, joined_cost, widen
-from anonymization.microdata.ruin_state import Pool, Rules, Seed, State
+from anonymization.microdata.local.nodes import Tables
+from anonymization.microdata.local.recoding_kernels import FAR, climb, join, joined_cost, widen
+from anonymization.microdata.local.ruin_state import Pool, Rules, Seed, State
 
 
 @uncounted

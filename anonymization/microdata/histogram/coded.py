@@ -21,7 +21,7 @@ from anonymization.engine.base import Engine
 from anonymization.errors import InputError
 from anonymization.hierarchies.file import MISSING
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.units import Unit, keys_of, units_of
+from anonymization.microdata.histogram.units import Unit, keys_of, units_of
 from anonymization.quoting import quoted
 
 DEFAULT_LIMIT = 20_000_000

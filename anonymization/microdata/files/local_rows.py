@@ -11,9 +11,9 @@ import numpy.typing as npt
 from anonymization.compiled import compiled
 from anonymization.errors import InputError
 from anonymization.microdata.criteria import Classes, Criterion
-from anonymization.microdata.histogram import Histogram, Sensitive
-from anonymization.microdata.recoding import LocalSolution
-from anonymization.microdata.rows import SUPPRESSED, Recoding, Rows
+from anonymization.microdata.files.rows import SUPPRESSED, Recoding, Rows
+from anonymization.microdata.histogram.histogram import Histogram, Sensitive
+from anonymization.microdata.local.recoding import LocalSolution
 
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]

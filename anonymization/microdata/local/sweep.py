@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.nodes import Floats, Ints, Longs, Space, Tables
-from anonymization.microdata.recoding_kernels import attach_rest, tighten
-from anonymization.microdata.sweep_kernels import Marks, Scratch, close_groups
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.local.nodes import Floats, Ints, Longs, Space, Tables
+from anonymization.microdata.local.recoding_kernels import attach_rest, tighten
+from anonymization.microdata.local.sweep_kernels import Marks, Scratch, close_groups
 
 Entries = tuple[Ints, Ints, Longs]
 """Who is in which class, in columns: tuple, class (-1: suppressed), persons; by class."""

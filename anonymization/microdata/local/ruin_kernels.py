@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from anonymization.compiled import uncounted
-from anonymization.microdata.nodes import Longs, Tables
-from anonymization.microdata.recoding_kernels import widen
-from anonymization.microdata.recreate_kernels import (
+from anonymization.microdata.local.nodes import Longs, Tables
+from anonymization.microdata.local.recoding_kernels import widen
+from anonymization.microdata.local.recreate_kernels import (
     attach,
     below,
     draw,
@@ -13,7 +13,7 @@ from anonymization.microdata.recreate_kernels import (
     members,
     stand_alone,
 )
-from anonymization.microdata.ruin_state import Pool, Rules, Seed, State
+from anonymization.microdata.local.ruin_state import Pool, Rules, Seed, State
 
 
 @uncounted

@@ -22,11 +22,11 @@ from fractions import Fraction
 import numpy as np
 
 from anonymization.errors import InputError
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.nodes import Floats, Ints, Longs, Space, Tables, space_of
-from anonymization.microdata.repair import Acceptable, merge_unacceptable, suppress
-from anonymization.microdata.ruin import search
-from anonymization.microdata.sweep import Entries, boxes_of, closed, level_losses, sweep
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.local.nodes import Floats, Ints, Longs, Space, Tables, space_of
+from anonymization.microdata.local.repair import Acceptable, merge_unacceptable, suppress
+from anonymization.microdata.local.ruin import search
+from anonymization.microdata.local.sweep import Entries, boxes_of, closed, level_losses, sweep
 
 _EFFORT = 4_000  # work a tuple
 _MOST_WORK = 300_000_000

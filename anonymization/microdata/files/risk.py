@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from anonymization.errors import InputError
 from anonymization.microdata.criteria import Classes, Closeness, Distance
-from anonymization.microdata.histogram import Sensitive, distinct_rows
-from anonymization.microdata.kernels import entropies, heads_and_tails
-from anonymization.microdata.rows import Recoding, Rows, counted
+from anonymization.microdata.files.rows import Recoding, Rows, counted
+from anonymization.microdata.histogram.histogram import Sensitive, distinct_rows
+from anonymization.microdata.histogram.kernels import entropies, heads_and_tails
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.5)
 """Shares above which a record is at risk: classes below 20, 10, 5 and 2 persons."""

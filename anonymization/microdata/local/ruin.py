@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anonymization.microdata.neighbours import neighbours
-from anonymization.microdata.nodes import Ints, Longs, Space, Tables
-from anonymization.microdata.ruin_kernels import anneal
-from anonymization.microdata.ruin_state import Pool, Rules, State
-from anonymization.microdata.sweep import Entries, boxes_of
+from anonymization.microdata.local.neighbours import neighbours
+from anonymization.microdata.local.nodes import Ints, Longs, Space, Tables
+from anonymization.microdata.local.ruin_kernels import anneal
+from anonymization.microdata.local.ruin_state import Pool, Rules, State
+from anonymization.microdata.local.sweep import Entries, boxes_of
 
 _SEED = 88172645463325252
 _COLD = 0.9  # the share of the work after which nothing worse is kept

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 
 from anonymization.compiled import uncounted
-from anonymization.microdata.nodes import Ints, Longs, Space, Tables
-from anonymization.microdata.recoding_kernels import joined_cost
-from anonymization.microdata.sweep import mixed
+from anonymization.microdata.local.nodes import Ints, Longs, Space, Tables
+from anonymization.microdata.local.recoding_kernels import joined_cost
+from anonymization.microdata.local.sweep import mixed
 
 _ORDERS = 8
 _REACH = 4

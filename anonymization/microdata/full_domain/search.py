@@ -23,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.errors import InputError, Refusal
-from anonymization.microdata.boxes import BoxFrontier
 from anonymization.microdata.criteria import Criterion
-from anonymization.microdata.evaluate import Evaluator, HistogramEvaluator
-from anonymization.microdata.frontier import DENSE_LIMIT, DenseFrontier, Frontier
-from anonymization.microdata.histogram import Histogram
+from anonymization.microdata.full_domain.evaluate import Evaluator, HistogramEvaluator
+from anonymization.microdata.full_domain.frontier import DENSE_LIMIT, DenseFrontier, Frontier
+from anonymization.microdata.full_domain.frontier_boxes import BoxFrontier
+from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.loss import Domain, Losses, Metric, Objective, Suppressed, Tally, measure
 
 Levels = tuple[int, ...]

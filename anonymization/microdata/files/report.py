@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.errors import InputError
-from anonymization.files import indented, write_private
+from anonymization.files import indented, write_whole
 from anonymization.hierarchies.file import MISSING
 from anonymization.microdata.criteria import Distance
+from anonymization.microdata.files.request import Request, criteria
+from anonymization.microdata.files.risk import Disclosure, Reidentification
+from anonymization.microdata.files.rows import Rows
 from anonymization.microdata.loss import Losses
-from anonymization.microdata.risk import Disclosure, Reidentification
-from anonymization.microdata.rows import Rows
-from jobs.anonymize_request import Request, criteria
 
 PERSONAL = (
     "k-anonymous rows of persons stay personal information in law: keep them inside the house, under the same rules as "
@@ -125,7 +125,7 @@ def write_report(path: Path, content: Mapping[str, Any]) -> None:
         InputError: it cannot be written.
     """
     try:
-        write_private(path, indented(content, as_given=True))
+        write_whole(path, indented(content, as_given=True))
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.criteria import Classes, Criterion
-from anonymization.microdata.histogram import Histogram, Sensitive
-from anonymization.microdata.kernels import group, merge_entries, sums
+from anonymization.microdata.histogram.histogram import Histogram, Sensitive
+from anonymization.microdata.histogram.kernels import group, merge_entries, sums
 
 _RADIX_LIMIT = 2**62
 _BYTE = 256

@@ -31,12 +31,12 @@ from anonymization.engine.files import (
     texts_of,
 )
 from anonymization.errors import InputError
-from anonymization.files import PRIVATE, sync
+from anonymization.files import sync
 from anonymization.hierarchies.file import MISSING
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.histogram import Histogram, sensitive_of
-from anonymization.microdata.lattice import Solution
-from anonymization.microdata.numbering import Numbering
+from anonymization.microdata.full_domain.search import Solution
+from anonymization.microdata.histogram.histogram import Histogram, sensitive_of
+from anonymization.microdata.histogram.numbering import Numbering
 
 SUPPRESSED = "*"
 """What every quasi-identifier of a suppressed row reads."""
@@ -202,8 +202,8 @@ def as_it_is(rows: Rows) -> Recoding:
 def write_rows(engine: TabularEngine, rows: Rows, recoding: Recoding, out: Path, *, shuffle: bool = False) -> None:
     """Write the rows: quasi-identifiers as recoded, other columns as they are, columns and rows in their order.
 
-    The file is written under another name beside `out` and then renamed: `out` is whole or not there, and 0600. A CSV
-    file has the delimiter of the input.
+    The file is written under another name beside `out` and then renamed: `out` is whole or not there. A CSV file has
+    the delimiter of the input.
 
     Args:
         engine: may read the table and write `out` and its `part_name`.
@@ -226,7 +226,6 @@ def write_rows(engine: TabularEngine, rows: Rows, recoding: Recoding, out: Path,
     part = part_name(out)
     try:
         engine.write(part, schema, everything, rows.table.as_csv)
-        part.chmod(PRIVATE)
         sync(part)
         part.replace(out)
     except OSError as error:

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from anonymization.engine.base import Engine
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.coded import Coded, code_relation
-from anonymization.microdata.histogram import Histogram, distinct_rows, sensitive_of
+from anonymization.microdata.histogram.coded import Coded, code_relation
+from anonymization.microdata.histogram.histogram import Histogram, distinct_rows, sensitive_of
 
 
 def group_relation(

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymization.files import files_of
-from anonymization.microdata.coded import Coded
 from anonymization.microdata.criteria import Criterion
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.lattice import Choice, Solution
-from anonymization.microdata.relational import fails_sql, forget_keys, keyed, ranked
-from anonymization.microdata.units import Key, unpacked
+from anonymization.microdata.full_domain.search import Choice, Solution
+from anonymization.microdata.full_domain.search_in_engine import fails_sql, forget_keys, keyed, ranked
+from anonymization.microdata.histogram.coded import Coded
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.histogram.units import Key, unpacked
 
 PART = 1_048_576
 """Rows at a time."""

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.microdata.criteria import Classes, Criterion
-from anonymization.microdata.histogram import Histogram
-from anonymization.microdata.kernels import marked_leaves
+from anonymization.microdata.full_domain.rollup import Rollup, Rollups, merged
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.histogram.kernels import marked_leaves
 from anonymization.microdata.loss import Objective, Suppressed, Tally
-from anonymization.microdata.rollup import Rollup, Rollups, merged
 
 Levels = tuple[int, ...]
 Bools = npt.NDArray[np.bool_]

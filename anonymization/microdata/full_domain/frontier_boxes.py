@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from anonymization.microdata.frontier import Floats, Frontier, Levels
+from anonymization.microdata.full_domain.frontier import Floats, Frontier, Levels
 
 Ints = npt.NDArray[np.int64]
 

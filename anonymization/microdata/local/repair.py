@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from anonymization.errors import InputError
-from anonymization.microdata.nodes import SCALE, Ints, Longs, Tables
-from anonymization.microdata.recoding_kernels import nearest_class, removal_gains
-from anonymization.microdata.sweep import Entries, boxes_of
+from anonymization.microdata.local.nodes import SCALE, Ints, Longs, Tables
+from anonymization.microdata.local.recoding_kernels import nearest_class, removal_gains
+from anonymization.microdata.local.sweep import Entries, boxes_of
 
 Acceptable = Callable[[Ints, Longs], bool]
 """Whether a class is acceptable: its tuples, and how many persons of each."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from anonymization.microdata.nodes import Ints, Longs
+from anonymization.microdata.local.nodes import Ints, Longs
 
 Seed = npt.NDArray[np.uint64]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.compiled import uncounted
-from anonymization.microdata.nodes import Ints, Longs
+from anonymization.microdata.local.nodes import Ints, Longs
 
 Marks = npt.NDArray[np.uint64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring keys over the table

@@ -21,13 +21,13 @@ import pyarrow as pa
 
 from anonymization.errors import InputError
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.microdata.coded import LIMIT_SETTING, Coded
 from anonymization.microdata.criteria import Criterion, DistinctDiversity, KAnonymity
-from anonymization.microdata.evaluate import Evaluator, Formed
-from anonymization.microdata.lattice import Budget, Choice, Search, may_be_suppressed
+from anonymization.microdata.full_domain.evaluate import Evaluator, Formed
+from anonymization.microdata.full_domain.rollup import RollupPlan
+from anonymization.microdata.full_domain.search import Budget, Choice, Search, may_be_suppressed
+from anonymization.microdata.histogram.coded import LIMIT_SETTING, Coded
+from anonymization.microdata.histogram.units import Key, keys_of
 from anonymization.microdata.loss import Domain, Metric, Objective, Suppressed, Tally
-from anonymization.microdata.rollup import RollupPlan
-from anonymization.microdata.units import Key, keys_of
 
 Levels = tuple[int, ...]
 Ints = npt.NDArray[np.int64]

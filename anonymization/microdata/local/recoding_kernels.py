@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from anonymization.compiled import uncounted
-from anonymization.microdata.nodes import Ints, Longs, Tables
+from anonymization.microdata.local.nodes import Ints, Longs, Tables
 
 NOTHING = -1
 FAR = 1 << 60

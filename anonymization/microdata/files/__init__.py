@@ -1,0 +1,1 @@
+"""Rows in, k-anonymous rows out, and what an attacker finds in rows."""

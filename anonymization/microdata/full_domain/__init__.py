@@ -1,0 +1,1 @@
+"""One level an attribute for everybody: the exact search for the generalization of least loss."""

@@ -1,0 +1,1 @@
+"""How many persons have which quasi-identifiers: counted from rows, or by an engine."""
