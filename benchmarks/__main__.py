@@ -21,15 +21,14 @@ from anonymization.engine import memory_share
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
+from anonymization.release.inputs import find_inputs, opened_events, plan_release
+from anonymization.release.protect import suppressed
+from anonymization.release.setting import policy_folder
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.plan import Plan
 from benchmarks import disclosure, microdata, scale, scheduling, startup
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since
 from benchmarks.spark_by_hand import BY_HAND
-from jobs.events import opened_events
-from jobs.inputs import find_inputs, plan_release
-from jobs.protection import suppressed
-from jobs.setting import policy_folder
 from jobs.synthetic.month import MONTH, generate
 from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake

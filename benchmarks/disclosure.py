@@ -21,11 +21,11 @@ from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Problem
 from anonymization.home import Home
 from anonymization.policy.load import load_policies
+from anonymization.release.setting import policy_folder
 from anonymization.tables.model import CONFIDENTIAL
 from benchmarks import methods, together
 from benchmarks.linked import linked_cells, never_alone
 from benchmarks.measure import ROOT, Cost, apart, now, since
-from jobs.setting import policy_folder
 from jobs.synthetic.month import generate
 from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake

@@ -18,14 +18,13 @@ from anonymization.policy.load import Policies
 from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 from anonymization.policy.releases import MeasureKind
+from anonymization.release.inputs import find_inputs, opened_events
+from anonymization.release.protect import suppressed, with_noise
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.methods.differential_privacy import drawn, require_bounds
 from anonymization.tables.model import FREE, SafeTable, Table
 from anonymization.tables.plan import Plan, resolve
 from benchmarks.measure import Cost, now, since
-from jobs.events import opened_events
-from jobs.inputs import find_inputs
-from jobs.protection import suppressed, with_noise
 from jobs.synthetic.month import MONTH
 
 ROW = "  {:<46}{:>10}{:>9}{:>9}{:>11}{:>9}"

@@ -16,13 +16,12 @@ import pandas as pd
 
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
+from anonymization.release.inputs import find_inputs, opened_events, plan_release
+from anonymization.release.setting import policy_folder
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.model import REST, TOTAL, SafeTable, Table
 from anonymization.tables.plan import Plan
-from jobs.events import opened_events
-from jobs.inputs import find_inputs, plan_release
-from jobs.setting import policy_folder
 from jobs.synthetic.month import MONTH, generate
 from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake

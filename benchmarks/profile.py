@@ -20,11 +20,10 @@ from anonymization.deidentify import intake
 from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
+from anonymization.release.inputs import find_inputs, opened_events, plan_release
+from anonymization.release.protect import suppressed
+from anonymization.release.setting import policy_folder
 from anonymization.tables.counting import tabulate
-from jobs.events import opened_events
-from jobs.inputs import find_inputs, plan_release
-from jobs.protection import suppressed
-from jobs.setting import policy_folder
 from jobs.synthetic.month import MONTH, generate
 from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake

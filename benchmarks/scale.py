@@ -25,14 +25,13 @@ from anonymization.deidentify.taken import known_files
 from anonymization.engine import open_engine
 from anonymization.home import Home
 from anonymization.policy.load import Policies
+from anonymization.release.inputs import find_inputs, opened_events, plan_release
 from anonymization.release.package_writing import write_package
+from anonymization.release.protect import suppressed
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.model import Table
 from benchmarks.measure import Cost, apart, between, show
 from benchmarks.spark_by_hand import BY_HAND
-from jobs.events import opened_events
-from jobs.inputs import find_inputs, plan_release
-from jobs.protection import suppressed
 from jobs.synthetic.month import MONTH
 
 MASTER = "local[2]"

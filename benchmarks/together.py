@@ -9,11 +9,11 @@ from pathlib import Path
 
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
-from anonymization.release.ledger import Ledger
+from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.package import read_package
+from anonymization.release.setting import Setting, policy_folder
 from anonymization.tables.model import TOTAL
 from benchmarks.measure import now, since
-from jobs.setting import Setting, policy_folder
 from jobs.synthetic.month import generate
 from jobs.verbs.audit import attack
 from jobs.verbs.intake import arrivals, run_intake

@@ -56,7 +56,7 @@ def run_step(verb: str, *words: str, once: bool = False, **expected: str) -> dic
         AirflowFailException: refused, wrong input, or a fault of the program; not to be tried again.
         RuntimeError: ended by a signal, or no verdict that says done; may be tried again.
     """
-    from jobs.verdict import read_verdict  # noqa: PLC0415 - pydantic takes a while, and only a running task needs it
+    from jobs.outcome import read_verdict  # noqa: PLC0415 - pydantic takes a while, and only a running task needs it
 
     folder = private_folder(home() / "metrics" / "verdicts")
     attempt = uuid.uuid4()

@@ -7,13 +7,14 @@ from anonymization.errors import GateRefusal
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
 from anonymization.policy.releases import MeasureKind
-from anonymization.release.candidate import Candidate, Request, load_candidate, write_private
+from anonymization.files import write_private
+from anonymization.release.candidate import Candidate, Request, load_candidate
+from anonymization.release.gate.verdict import require_open
+from anonymization.release.inputs import inputs_of, plan_release
 from anonymization.release.package import read_package
+from anonymization.release.setting import Setting
 from anonymization.release.texts import protection_block
-from anonymization.release.verdict import require_open
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable
-from jobs.inputs import inputs_of, plan_release
-from jobs.setting import Setting
 
 SAMPLE = 12
 DOSSIER = "dossier.md"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from anonymization.errors import NorenError
-from anonymization.release.mart import sync
-from anonymization.release.mart_database import mart_place
-from jobs.setting import Setting
+from anonymization.release.mart.database import mart_place
+from anonymization.release.mart.mart import sync
+from anonymization.release.setting import Setting
 
 
 def load_mart(setting: Setting) -> str:

@@ -9,7 +9,7 @@ from anonymization.errors import InputError
 from anonymization.keys import load_private_key
 from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import Decision, Outcome, decide
-from jobs.setting import opened
+from anonymization.release.setting import opened
 
 
 def signed_decision(candidate: str, outcome: Outcome, officer: str, reason: str) -> Decision:

@@ -122,7 +122,7 @@ class _Record:
         """Write how it ended; return what the process must end with, which is no 0 without its verdict."""
         if not self.asked_for:
             return code
-        from jobs.verdict import Outcome, Verdict, write_verdict  # noqa: PLC0415 - only where one is asked for
+        from jobs.outcome import Outcome, Verdict, write_verdict  # noqa: PLC0415 - only where one is asked for
 
         told: dict[str, Any] = {"reasons": reasons or [], **self._ctx.meta.get(TOLD, {})}
         if code == 0:

@@ -14,8 +14,8 @@ from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import optouts
 from anonymization.release.decision import Outcome, decide
 from anonymization.release.publish import Published, publish
+from anonymization.release.setting import DEMO_OFFICERS, Setting, enrol_in_demo
 from jobs.dossier import review
-from jobs.setting import DEMO_OFFICERS, Setting, enrol_in_demo
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.init import initialize

@@ -32,10 +32,10 @@ from anonymization.policy.load import load_policies
 from anonymization.policy.sources import PersonColumn
 from anonymization.release.choices import add_optouts, optouts, read_optouts
 from anonymization.release.decision import Outcome, decide
-from anonymization.release.ledger import Ledger
+from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.publish import publish
+from anonymization.release.setting import Setting
 from anonymization.tables.methods import suppression
-from jobs.setting import Setting
 from jobs.synthetic.month import generate
 from jobs.verbs.gate import gate
 from jobs.verbs.init import initialize

@@ -14,7 +14,7 @@ from anonymization.errors import IntegrityError, PolicyRefusal
 from anonymization.policy.model import PrivacyBudget
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import DifferentialPrivacy
-from anonymization.release.ledger import EntryKind, Spending, Transaction
+from anonymization.release.ledger.ledger import EntryKind, Spending, Transaction
 
 AMOUNTS = ("rho", "delta")
 

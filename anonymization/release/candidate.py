@@ -16,7 +16,7 @@ from anonymization.errors import InputError, IntegrityError
 from anonymization.files import canonical, private_folder, write_private
 from anonymization.home import Home
 from anonymization.policy.protection import Method
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.manifest import check_manifest
 from anonymization.tables.audit.standing import Standing, as_text, from_text
 

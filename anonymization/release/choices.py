@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from anonymization.errors import InputError
 from anonymization.files import PRIVATE, canonical
 from anonymization.home import Home
-from anonymization.release.ledger import EntryKind, Ledger, now
+from anonymization.release.ledger.ledger import EntryKind, Ledger, now
 
 _META = sa.MetaData()
 OPTOUTS = sa.Table(

@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from anonymization.errors import DecisionRefusal
 from anonymization.files import canonical
 from anonymization.keys import public_text, sign, signature_holds
-from anonymization.release.candidate import Candidate, write_private
-from anonymization.release.ledger import EntryKind, Ledger, Transaction
-from anonymization.release.verdict import require_open, verdict_digest
+from anonymization.files import write_private
+from anonymization.release.candidate import Candidate
+from anonymization.release.gate.verdict import require_open, verdict_digest
+from anonymization.release.ledger.ledger import EntryKind, Ledger, Transaction
 
 FILE = "decision.json"
 VALID = timedelta(hours=72)

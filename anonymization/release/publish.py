@@ -20,10 +20,10 @@ from anonymization.home import Home
 from anonymization.keys import public_text, publisher_key, sign
 from anonymization.release.budget import require_left, spend
 from anonymization.release.candidate import Candidate, load_candidate
+from anonymization.release.claims import claim_of, require_one_method
 from anonymization.release.decision import DecisionSource, SignedDecision, SignedFile, check_approval
-from anonymization.release.ledger import Entry, EntryKind, Ledger, Publication, Transaction, now
-from anonymization.release.methods import claim_of, require_one_method
-from anonymization.release.verdict import require_open
+from anonymization.release.gate.verdict import require_open
+from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger, Publication, Transaction, now
 
 ENVELOPE, SIGNATURE = "envelope.json", "SIGNATURE.json"
 Step = Callable[[str], None]

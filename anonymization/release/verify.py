@@ -12,7 +12,7 @@ from anonymization.errors import InputError, IntegrityError
 from anonymization.files import canonical
 from anonymization.home import Home
 from anonymization.keys import public_text, publisher_key, signature_holds
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.package import read_package
 from anonymization.release.publish import ENVELOPE, SIGNATURE
 from anonymization.release.withdraw import WITHDRAWAL

@@ -8,7 +8,7 @@ from anonymization.errors import InputError, Refusal
 from anonymization.files import canonical, indented, write_private
 from anonymization.home import Home
 from anonymization.keys import publisher_key, sign
-from anonymization.release.ledger import EntryKind, Ledger, now
+from anonymization.release.ledger.ledger import EntryKind, Ledger, now
 from anonymization.release.publish import release_folder
 
 WITHDRAWAL, NOTICE = "withdrawal.json", "NOTICE-OF-WITHDRAWAL.txt"

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from anonymization.errors import InputError, NorenError
-from anonymization.release.mart_database import ROLE as READERS
+from anonymization.release.mart.database import ROLE as READERS
 from jobs.services.processes import ServiceError
 
 OWNER, AIRFLOW, NOREN, ANALYST = "postgres", "airflow", "noren", "analyst"

@@ -26,13 +26,13 @@ import requests
 from anonymization.errors import InputError
 from anonymization.files import locked, private_folder, write_private
 from anonymization.home import Home
-from jobs.airflow_answers import PASSWORD_FILE, URL, USER
+from anonymization.release.setting import DEMO_OFFICERS, enrol_in_demo, policy_folder
+from jobs.airflow import PASSWORD_FILE, URL, USER
 from jobs.services.databases import AIRFLOW, NOREN
 from jobs.services.postgres import Postgres
 from jobs.services.processes import LOCAL, Process, ServiceError, end, free_port, start, telling_line
 from jobs.services.roles import DEMO_LOGINS, SERVICE
 from jobs.services.settings import airflow_settings
-from jobs.setting import DEMO_OFFICERS, enrol_in_demo, policy_folder
 from jobs.verbs.init import initialize
 from jobs.walk import open_demo
 

@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from anonymization.files import private_folder
-from jobs.airflow_answers import dag_id
+from anonymization.release.setting import policy_folder
+from jobs.airflow import dag_id
 from jobs.services.secret import kept_secret
-from jobs.setting import policy_folder
 
 OFFICER, PUBLISHER, VIEWER, OPERATOR, ADMIN = "Noren officer", "Noren publisher", "Viewer", "Op", "Admin"
 READ, EDIT, MENU = "can_read", "can_edit", "menu_access"

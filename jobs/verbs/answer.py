@@ -8,9 +8,9 @@ from anonymization.errors import NorenError
 from anonymization.keys import publisher_key
 from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import SignedDecision, witness
-from anonymization.release.ledger import EntryKind
-from jobs.airflow_answers import Airflow, AirflowAnswers, Place
-from jobs.setting import Setting, opened
+from anonymization.release.ledger.ledger import EntryKind
+from anonymization.release.setting import Setting, opened
+from jobs.airflow import Airflow, AirflowAnswers, Place
 from jobs.stage import tell
 
 

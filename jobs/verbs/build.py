@@ -9,18 +9,17 @@ import click
 
 from anonymization.engine.base import Engine
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
+from anonymization.release.inputs import inputs_of, opened_events, plan_release
 from anonymization.release.package_writing import write_package
+from anonymization.release.protect import claimed_by, privacy_of, protected_tables
+from anonymization.release.setting import Setting, opened
 from anonymization.tables.counting.facts import conflicts_sql
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.methods.differential_privacy import require_bounds
 from anonymization.tables.methods.suppression import Protected
 from anonymization.tables.model import CONFIDENTIAL
 from anonymization.tables.plan import Plan
-from jobs.events import opened_events
-from jobs.inputs import inputs_of, plan_release
 from jobs.options import engine_option, master_option, period_option
-from jobs.protection import claimed_by, privacy_of, protected_tables
-from jobs.setting import Setting, opened
 from jobs.stage import tell
 
 

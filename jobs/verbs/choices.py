@@ -10,7 +10,7 @@ import click
 from anonymization.errors import InputError
 from anonymization.home import Home
 from anonymization.release.choices import add_optouts, read_optouts
-from jobs.setting import Setting, opened
+from anonymization.release.setting import Setting, opened
 from jobs.stage import tell
 
 DELIVERED = "optouts-*.csv"

@@ -13,11 +13,11 @@ from anonymization.errors import AlreadyOut
 from anonymization.home import Home
 from anonymization.release.choices import add_optouts, read_optouts
 from anonymization.release.publish import Published
+from anonymization.release.setting import Setting, opened
 from anonymization.release.verify import verify
 from jobs.console import OUT, bar, print_intake
 from jobs.mart import load_mart
 from jobs.options import events_option
-from jobs.setting import Setting, opened
 from jobs.synthetic.month import MONTH, generate
 from jobs.walk import RELEASES, open_demo, release, take_logs_in
 

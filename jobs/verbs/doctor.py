@@ -15,8 +15,8 @@ from anonymization.errors import NorenError
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import load_policies
-from anonymization.release.mart_state import behind
-from jobs.setting import Setting, opened, policy_folder
+from anonymization.release.mart.state import behind
+from anonymization.release.setting import Setting, opened, policy_folder
 
 
 @click.command("doctor", help=__doc__)

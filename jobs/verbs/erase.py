@@ -21,7 +21,7 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.periods import EPOCH, parse_period, period_named
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.erasure import due, record_erasure
-from jobs.setting import Setting, opened
+from anonymization.release.setting import Setting, opened
 from jobs.stage import tell
 
 PATIENCE = 60.0

@@ -6,10 +6,10 @@ import click
 
 from anonymization.engine.portable import render
 from anonymization.policy.load import load_policies
+from anonymization.release.inputs import plan_release
+from anonymization.release.setting import policy_folder
 from anonymization.tables.counting.tabulate import statements
-from jobs.inputs import plan_release
 from jobs.options import engine_option
-from jobs.setting import policy_folder
 
 
 @click.command("explain", help=__doc__)

@@ -7,7 +7,7 @@ import click
 from anonymization.files import PRIVATE
 from anonymization.home import Home
 from anonymization.keys import init_keys
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 
 
 @click.command("init", help=__doc__)

@@ -24,10 +24,10 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.load import Policies
 from anonymization.policy.sources import PersonColumn
 from anonymization.release.choices import optouts
+from anonymization.release.setting import opened
 from expectations.gate import check_days, check_domains, check_intake, reasons
 from jobs.console import OUT, bar, print_intake
 from jobs.options import engine_option, master_option
-from jobs.setting import opened
 from jobs.stage import tell
 
 

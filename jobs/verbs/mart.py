@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from anonymization.release.mart import sync
-from anonymization.release.mart_database import mart_place
-from jobs.setting import opened
+from anonymization.release.mart.database import mart_place
+from anonymization.release.mart.mart import sync
+from anonymization.release.setting import opened
 
 
 @click.command("mart", help=__doc__)

@@ -34,13 +34,12 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.periods import Period, parse_period
+from anonymization.release.inputs import inputs_of, opened_events, require_period
+from anonymization.release.setting import Setting, opened
 from anonymization.tables.counting.persons import profile_sql, profile_statements
 from anonymization.tables.plan import links_among
 from jobs.declared_hierarchies import declared_hierarchy
-from jobs.events import opened_events
-from jobs.inputs import inputs_of, require_period
 from jobs.options import engine_option, master_option, period_option
-from jobs.setting import Setting, opened
 
 RELATION = "profile"
 

@@ -9,7 +9,7 @@ import click
 
 from anonymization.home import Home
 from anonymization.release.choices import add_optouts, optouts, read_optouts
-from jobs.setting import opened
+from anonymization.release.setting import opened
 
 
 @click.group("optout", help=__doc__)

@@ -19,12 +19,11 @@ from anonymization.microdata.full_domain.search import search
 from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.histogram.of_relation import group_relation
 from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.release.inputs import inputs_of, opened_events, plan_release
+from anonymization.release.setting import Setting, opened
 from anonymization.tables.counting.persons import profile_sql, profile_statements
 from jobs.declared_hierarchies import declared_hierarchy
-from jobs.events import opened_events
-from jobs.inputs import inputs_of, plan_release
 from jobs.options import engine_option, master_option, period_option
-from jobs.setting import Setting, opened
 
 PROFILE = "profile"
 DEFAULT_LIMIT = 0.02

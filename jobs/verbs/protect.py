@@ -24,6 +24,7 @@ from anonymization.files import write_whole
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import PeriodKind
+from anonymization.release.protect import with_noise
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
@@ -32,7 +33,6 @@ from anonymization.tables.methods.suppression import Protected, alone, protect
 from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import CONFIDENTIAL
 from jobs.options import FILE, HierarchyFile, Names, Number, Pair
-from jobs.protection import with_noise
 
 
 @click.command("protect", help=__doc__)

@@ -9,8 +9,8 @@ from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import DecisionSource, SignedFile
 from anonymization.release.publish import Published
 from anonymization.release.publish import publish as publish_candidate
+from anonymization.release.setting import Setting, opened
 from jobs.mart import load_mart
-from jobs.setting import Setting, opened
 from jobs.stage import tell
 
 
@@ -54,7 +54,7 @@ def decision_source(setting: Setting, identity: str) -> DecisionSource:
     except DecisionRefusal:  # publication refuses it too, and records the attempt
         return SignedFile()
     if decision.answered_in or decision.officer in setting.airflow_officers:
-        from jobs.airflow_answers import Airflow, AirflowAnswers  # noqa: PLC0415 - only who answers there is asked for
+        from jobs.airflow import Airflow, AirflowAnswers  # noqa: PLC0415 - only who answers there is asked for
 
         return AirflowAnswers(setting, Airflow.from_environment())
     return SignedFile()

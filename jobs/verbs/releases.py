@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from anonymization.release.budget import account_lines
-from anonymization.release.ledger import EntryKind
-from jobs.setting import opened
+from anonymization.release.ledger.ledger import EntryKind
+from anonymization.release.setting import opened
 
 
 @click.command("releases", help=__doc__)

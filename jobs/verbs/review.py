@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from anonymization.release.candidate import load_candidate
+from anonymization.release.setting import opened
 from jobs.console import OUT
 from jobs.dossier import DOSSIER, review
-from jobs.setting import opened
 from jobs.stage import tell
 
 

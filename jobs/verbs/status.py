@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import click
 
 from anonymization.deidentify.taken import known_files
-from anonymization.release.ledger import EntryKind
-from jobs.setting import opened
+from anonymization.release.ledger.ledger import EntryKind
+from anonymization.release.setting import opened
 
 STAGES = {
     EntryKind.REQUEST: "built: waits for its gate",

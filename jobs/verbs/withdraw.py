@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from anonymization.release.setting import opened
 from anonymization.release.withdraw import withdraw
 from jobs.mart import load_mart
-from jobs.setting import opened
 
 
 @click.command("withdraw", help=__doc__)

@@ -8,9 +8,9 @@ import pytest
 from harness.homes import copied
 
 from anonymization.home import Home
-from anonymization.release.ledger import Ledger
+from anonymization.release.ledger.ledger import Ledger
+from anonymization.release.setting import Setting
 from jobs.dossier import review
-from jobs.setting import Setting
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.walk import RELEASES

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-import jobs.attacks
-import jobs.protection
+import anonymization.release.gate.attacks
+import anonymization.release.protect
 from anonymization.errors import AuditUnfinished, IntegrityError
 from anonymization.policy.load import load_policies
 from jobs.verbs.audit import attack
@@ -85,7 +85,7 @@ def test_a_build_that_forgets_what_is_out_is_found_by_the_gate(declared, release
     honest = build(setting, "usage-by-age", PERIOD)
     assert honest.request.figures["cells confidential because of earlier releases alone"] > 0
     assert gate(setting, honest.id).opened
-    monkeypatch.setattr(jobs.protection, "earlier_issues", lambda *_: [])
+    monkeypatch.setattr(anonymization.release.protect, "earlier_issues", lambda *_: [])
     result = gate(setting, build(setting, "usage-by-age", PERIOD).id)
     assert "candidate_together" in failed(result)
     assert any("service-usage 2026-10 v1, usage." in reason for reason in result.reasons)
@@ -102,7 +102,7 @@ def test_an_audit_that_ends_early_closes_the_gate(setting, monkeypatch):
     def endless(*_, **__):
         raise AuditUnfinished("the attack did not finish in its time")
 
-    monkeypatch.setattr(jobs.attacks, "audit", endless)
+    monkeypatch.setattr(anonymization.release.gate.attacks, "audit", endless)
     result = gate(setting, build(setting, "search-trends", PERIOD).id)
     assert not result.opened
     assert result.reasons[0] == "the attack did not finish in its time"

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import jobs.attacks
-import jobs.protection
+import anonymization.release.gate.attacks
+import anonymization.release.protect
 import jobs.verbs.build
 from anonymization.disclosure.suppress.suppress import Pattern
 from anonymization.tables.audit import system_of
@@ -292,7 +292,7 @@ def swapped(*changes):
 
 
 def rules(**changes):
-    return jobs.protection, "rules_of", lambda plan: replace(Rules(plan.minimum_count), **changes)
+    return anonymization.release.protect, "rules_of", lambda plan: replace(Rules(plan.minimum_count), **changes)
 
 
 def primary_alone(problem, **_):

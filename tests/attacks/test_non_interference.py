@@ -13,8 +13,8 @@ from harness.forms import is_long
 
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
-from anonymization.release.ledger import Ledger
-from jobs.setting import Setting
+from anonymization.release.ledger.ledger import Ledger
+from anonymization.release.setting import Setting
 from jobs.synthetic.month import generate
 from jobs.verbs.build import build
 from jobs.verbs.init import initialize

@@ -11,9 +11,9 @@ from faker import Faker
 import anonymization.deidentify.keywords
 from anonymization.deidentify.keywords import normalized, personal_data
 from anonymization.home import Home
-from anonymization.release.ledger import Ledger
+from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.package import read_package
-from jobs.setting import Setting
+from anonymization.release.setting import Setting
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.init import initialize

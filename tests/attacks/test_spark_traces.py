@@ -15,7 +15,7 @@ import pytest
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.release.choices import add_optouts
-from anonymization.release.ledger import Ledger
+from anonymization.release.ledger.ledger import Ledger
 from jobs.synthetic.month import generate
 from jobs.verbs.init import initialize
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from anonymization.release.inputs import plan_release
 from anonymization.release.package import read_package, table_csv
 from anonymization.release.package_writing import write_package
 from anonymization.tables.model import CONFIDENTIAL
-from jobs.inputs import plan_release
 from jobs.walk import RELEASES
 
 PERIOD = "2026-10"

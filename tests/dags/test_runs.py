@@ -12,7 +12,7 @@ from harness.forms import long_only
 from anonymization.home import Home
 from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import optouts
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 from jobs.synthetic.month import generate
 from jobs.verbs.build import build
 from jobs.walk import open_demo

@@ -14,7 +14,7 @@ import anonymization.release
 from anonymization.errors import IntegrityError, PolicyRefusal, Refusal
 from anonymization.home import Home
 from anonymization.release.budget import account_lines, require_left, spend
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.init import initialize
@@ -147,7 +147,9 @@ def test_an_older_ledger_is_brought_up_and_keeps_its_entries(tmp_path):
     home = Home(tmp_path / "home").create()
     engine = sa.create_engine(home.database_url)
     config = Config()
-    config.set_main_option("script_location", str(Path(anonymization.release.__file__).parent / "migrations"))
+    config.set_main_option(
+        "script_location", str(Path(anonymization.release.__file__).parent / "ledger" / "migrations")
+    )
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")

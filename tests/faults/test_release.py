@@ -25,7 +25,7 @@ from anonymization.keys import public_text
 from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import add_optouts, optouts
 from anonymization.release.decision import Outcome
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
 from jobs.dossier import review
@@ -234,7 +234,7 @@ def test_of_two_publishers_one_wins(setting, approved, race_to_publish):
 
 
 def test_a_locked_database_is_a_clear_error(setting, approved, monkeypatch, publish_it):
-    monkeypatch.setattr("anonymization.release.ledger.PATIENCE", 0.1)
+    monkeypatch.setattr("anonymization.release.ledger.ledger.PATIENCE", 0.1)
     with (
         contextlib.closing(sqlite3.connect(setting.home.root / "noren.db", isolation_level=None)) as holder,
         contextlib.closing(Ledger.of(setting.home)) as ledger,

@@ -11,8 +11,8 @@ from harness.homes import copied
 from anonymization.keys import load_private_key
 from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import Outcome, decide
-from anonymization.release.ledger import Ledger
-from jobs.setting import Setting
+from anonymization.release.ledger.ledger import Ledger
+from anonymization.release.setting import Setting
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.walk import OFFICER

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.verdict import read_verdict
+from jobs.outcome import read_verdict
 
 pytestmark = pytest.mark.spark
 DOOR = Path(__file__).parents[2] / "jobs" / "__main__.py"

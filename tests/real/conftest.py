@@ -9,8 +9,8 @@ import yaml
 
 from anonymization.home import Home
 from anonymization.policy.load import load_policies
-from anonymization.release.ledger import Ledger
-from jobs.setting import Setting
+from anonymization.release.ledger.ledger import Ledger
+from anonymization.release.setting import Setting
 from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake
 

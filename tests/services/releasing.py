@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 
 WITHIN = 120
 ENDED = ("success", "failed")

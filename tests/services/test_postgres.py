@@ -17,17 +17,17 @@ import sqlalchemy as sa
 from harness.homes import copied
 
 from anonymization.errors import IntegrityError, NorenError, Refusal
-from anonymization.release import ledger as ledgers
 from anonymization.release.candidate import load_candidate
-from anonymization.release.ledger import EntryKind, Ledger
-from anonymization.release.mart import sync
+from anonymization.release.ledger import ledger as ledgers
+from anonymization.release.ledger.ledger import EntryKind, Ledger
+from anonymization.release.mart.mart import sync
+from anonymization.release.setting import Setting
 from anonymization.release.verify import verify
 from anonymization.release.withdraw import withdraw
 from jobs.mart import load_mart
 from jobs.services import postgres as postgres_server
 from jobs.services.databases import AIRFLOW, ANALYST, NOREN, OWNER
 from jobs.services.processes import LOCAL
-from jobs.setting import Setting
 from jobs.verbs.build import build
 from jobs.walk import OFFICER
 
@@ -110,7 +110,7 @@ def test_transactions_at_the_same_time_wait_for_each_other(address, ledger, at_o
 
 KILLED = """
 import sys, time
-from anonymization.release.ledger import EntryKind, Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 with Ledger(sys.argv[1]).transaction() as transaction:
     transaction.next_request("0" * 64)
     transaction.append(EntryKind.REQUEST, "killed", {})
@@ -131,7 +131,7 @@ def test_a_process_that_is_killed_within_a_transaction_leaves_nothing_of_it(addr
 MIGRATING = """
 import sys, time
 from alembic import command
-from anonymization.release.ledger import Ledger
+from anonymization.release.ledger.ledger import Ledger
 upgrade = command.upgrade
 def slow(*words):
     upgrade(*words)
@@ -403,7 +403,7 @@ def test_nobody_gets_in_without_the_password(postgres, role, password):
 
 
 def test_an_analyst_who_holds_a_view_does_not_hold_the_publisher_up_for_ever(loaded, moved, monkeypatch):
-    monkeypatch.setattr("anonymization.release.mart_postgres.PATIENCE", 1)
+    monkeypatch.setattr("anonymization.release.mart.postgres.PATIENCE", 1)
     setting = moved[0]
     withdraw(setting.home, setting.ledger, NAME, 1, "x", contact="desk@x.example")
     with loaded.connect(ANALYST, autocommit=False) as connection:

@@ -11,9 +11,9 @@ import pytest
 from releasing import ENDED, Run, waited
 
 from anonymization.home import Home
-from anonymization.release.ledger import EntryKind
+from anonymization.release.ledger.ledger import EntryKind
+from anonymization.release.setting import enrol_in_demo
 from jobs.services.local import DEMO_OFFICER
-from jobs.setting import enrol_in_demo
 
 pytestmark = pytest.mark.slow
 

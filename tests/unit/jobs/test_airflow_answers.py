@@ -13,11 +13,11 @@ import pytest
 
 from anonymization.errors import AlreadyOut, DecisionRefusal, GateRefusal, InputError
 from anonymization.release.decision import FILE, Outcome
-from anonymization.release.ledger import EntryKind
+from anonymization.release.ledger.ledger import EntryKind
+from anonymization.release.setting import enrol_in_demo
 from anonymization.release.verify import verify
-from jobs.airflow_answers import PASSWORD_FILE, URL, USER, Place
+from jobs.airflow import PASSWORD_FILE, URL, USER, Place
 from jobs.dossier import review
-from jobs.setting import enrol_in_demo
 from jobs.verbs.answer import record_answer
 from jobs.verbs.publish import publish
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-import jobs.protection
+import anonymization.release.protect
+import jobs.verbs.build
 from anonymization.errors import DeclarationError
 from anonymization.release.package import read_package
 from anonymization.release.verify import verify
@@ -97,7 +98,7 @@ def plant(monkeypatch, change):
         safe = perturbed(tables, protection, withheld=withheld)
         return tuple(replace(s, frame=change(s.frame.copy(), t.frame)) for s, t in zip(safe, tables, strict=True))
 
-    monkeypatch.setattr(jobs.protection, "perturbed", leaky)
+    monkeypatch.setattr(anonymization.release.protect, "perturbed", leaky)
 
 
 def shown_small(frame, true):
@@ -128,7 +129,9 @@ def test_a_planted_fault_closes_the_gate(noisy, monkeypatch, change):
 
 def test_exact_figures_under_the_name_of_cell_keys_close_the_gate(noisy, monkeypatch):
     monkeypatch.setattr(
-        jobs.protection, "with_noise", lambda tables, protection, *_, **__: withhold(tables, protection.minimum_count)
+        anonymization.release.protect,
+        "with_noise",
+        lambda tables, protection, *_, **__: withhold(tables, protection.minimum_count),
     )
     assert not gate(noisy, build(noisy, NAME, PERIOD).id).opened
 

@@ -7,11 +7,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-import jobs.protection
+import anonymization.release.protect
 import jobs.verbs.build
 from anonymization.errors import DeclarationError, InputError, IntegrityError, PolicyRefusal
 from anonymization.policy.load import load_policies
-from anonymization.release.ledger import EntryKind
+from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.package import read_package
 from anonymization.release.verify import verify
 from anonymization.tables.model import FREE, TOTAL
@@ -81,7 +81,7 @@ def test_a_draw_is_drawn_once(noisy, monkeypatch):
     first = build(noisy, NAME, PERIOD)
     (draw,) = noisy.home.draws.iterdir()
     assert draw.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(jobs.protection, "drawn", None)  # whoever draws again fails
+    monkeypatch.setattr(anonymization.release.protect, "drawn", None)  # whoever draws again fails
     assert build(noisy, NAME, PERIOD).request.digest == first.request.digest
 
 
@@ -161,14 +161,16 @@ def test_a_draw_that_was_changed_or_lost_closes_the_gate(noisy):
 )
 def test_figures_that_noise_does_not_explain_close_the_gate(noisy, monkeypatch, changes, column):
     def wrong(tables, protection):
-        made = jobs.protection._drawn_rightly(tables, protection)
+        made = anonymization.release.protect._drawn_rightly(tables, protection)
         frame = made[0].frame
         at = (frame[made[0].keys] == TOTAL).all(axis=1)
         frame.loc[at, column] += changes[column]
         return made
 
-    monkeypatch.setattr(jobs.protection, "_drawn_rightly", jobs.protection.drawn, raising=False)
-    monkeypatch.setattr(jobs.protection, "drawn", wrong)
+    monkeypatch.setattr(
+        anonymization.release.protect, "_drawn_rightly", anonymization.release.protect.drawn, raising=False
+    )
+    monkeypatch.setattr(anonymization.release.protect, "drawn", wrong)
     result = gate(noisy, build(noisy, NAME, PERIOD).id)
     assert {r.name for r in result.results if not r.success} == {"candidate_cells"}
 

@@ -20,8 +20,8 @@ from anonymization.deidentify.taken import known_files, logs_held
 from anonymization.errors import Refusal
 from anonymization.keys import PeriodKeys
 from anonymization.release.erasure import due, kept_from, record_erasure
-from anonymization.release.ledger import EntryKind, Ledger
-from jobs.setting import Setting
+from anonymization.release.ledger.ledger import EntryKind, Ledger
+from anonymization.release.setting import Setting
 from jobs.verbs.build import build
 from jobs.verbs.erase import Erased, erase
 from jobs.verbs.intake import arrivals, run_intake

@@ -8,8 +8,8 @@ import pytest
 
 from anonymization.errors import IntegrityError
 from anonymization.release.candidate import NEEDS
+from anonymization.release.earlier import earlier_issues
 from anonymization.release.package import read_package
-from jobs.history import earlier_issues
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anonymization.errors import PolicyRefusal
-from anonymization.release.ledger import EntryKind
+from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.withdraw import withdraw
 from jobs.verbs.build import build
 

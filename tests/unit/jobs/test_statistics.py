@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from anonymization.home import Home
-from anonymization.release.ledger import Ledger
+from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.package import read_package
-from jobs.setting import Setting
+from anonymization.release.setting import Setting
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.init import initialize

@@ -19,8 +19,8 @@ import jobs
 from anonymization.deidentify.taken import IntakeRun, Taken
 from anonymization.errors import EngineError, Refusal
 from jobs.__main__ import main
+from jobs.outcome import Outcome, Verdict, read_verdict, write_verdict
 from jobs.stage import tell
-from jobs.verdict import Outcome, Verdict, read_verdict, write_verdict
 
 JOBS = Path(jobs.__file__).parent
 SECRET = "Tanaka-4711"  # noqa: S105 - what must not be told

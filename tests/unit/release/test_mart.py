@@ -15,14 +15,14 @@ import pytest
 
 from anonymization.errors import InputError, IntegrityError, NorenError
 from anonymization.home import Home
-from anonymization.release import mart
-from anonymization.release.ledger import EntryKind, Ledger, Publication
-from anonymization.release.mart_database import ROLE, mart_place, open_mart
+from anonymization.release.inputs import plan_release
+from anonymization.release.ledger.ledger import EntryKind, Ledger, Publication
+from anonymization.release.mart import mart
+from anonymization.release.mart.database import ROLE, mart_place, open_mart
 from anonymization.release.package_writing import write_package
+from anonymization.release.setting import Setting
 from anonymization.tables.model import SafeTable
-from jobs.inputs import plan_release
 from jobs.mart import load_mart
-from jobs.setting import Setting
 from jobs.verbs.doctor import check_mart
 from jobs.verbs.init import initialize
 

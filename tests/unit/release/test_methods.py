@@ -8,8 +8,8 @@ from anonymization.errors import PolicyRefusal
 from anonymization.keys import PeriodKeys
 from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import CellKey
-from anonymization.release.ledger import EntryKind, Ledger
-from anonymization.release.methods import claim, require_one_method
+from anonymization.release.claims import claim, require_one_method
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 
 DAYS = {"first_day": 100, "past_day": 131}
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from anonymization.deidentify.events import event_schema
 from anonymization.deidentify.taken import Taken, known_files, touches
+from anonymization.engine import open_engine
+from anonymization.engine.base import Engine
 from anonymization.errors import InputError, PolicyRefusal, Refusal
 from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period, one_key_period, parse_period
+from anonymization.release.setting import Setting
 from anonymization.tables.plan import Plan, resolve
-from jobs.setting import Setting
 
 
 @dataclass(frozen=True)
@@ -85,3 +89,18 @@ def require_period(policies: Policies, what: str, versions: Sequence[date], peri
         raise PolicyRefusal(
             f"{period.name} crosses a key period (a calendar month): persons cannot be told across months"
         )
+
+
+@contextmanager
+def opened_events(
+    home: Home, policies: Policies, inputs: Inputs, *, engine: str, master: str | None = None
+) -> Iterator[tuple[Engine, dict[str, str]]]:
+    """Open an engine with the events of every source; yields it and the relation of each source."""
+    linked = {link.source for link in policies.links}
+    with open_engine(engine, temporary=home.temporary, folders=[home.events], master=master) as opened:
+        relations = {}
+        for source, paths in inputs.files.items():
+            schema = event_schema(policies.sources[source], linked=source in linked)
+            opened.open_events(f"events_{source}", paths, schema)
+            relations[source] = f"events_{source}"
+        yield opened, relations

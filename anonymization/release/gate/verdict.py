@@ -9,8 +9,9 @@ from typing import Any
 
 from anonymization.errors import GateRefusal
 from anonymization.files import canonical
-from anonymization.release.candidate import Candidate, write_private
-from anonymization.release.ledger import Entry, EntryKind, Ledger, now
+from anonymization.files import write_private
+from anonymization.release.candidate import Candidate
+from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger, now
 
 FILE = "verdict.json"
 

@@ -9,8 +9,10 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Suppression
 from anonymization.release.budget import price, require_left
+from anonymization.release.claims import claim, require_one_method
 from anonymization.release.draws import draw_digest, store_draw, stored_draw
-from anonymization.release.methods import claim, require_one_method
+from anonymization.release.earlier import earlier_issues
+from anonymization.release.setting import Setting
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.methods.cell_key import perturbed
 from anonymization.tables.methods.cell_key_attack import unpinned
@@ -20,8 +22,6 @@ from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.plan import Plan
-from jobs.history import earlier_issues
-from jobs.setting import Setting
 
 CANDIDATE = "this candidate"
 """What messages call the release that is being built or gated."""

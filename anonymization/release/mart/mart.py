@@ -22,9 +22,9 @@ import pyarrow as pa
 from anonymization.errors import IntegrityError
 from anonymization.home import Home
 from anonymization.quoting import quoted
-from anonymization.release.ledger import Ledger, Publication
-from anonymization.release.mart_database import SCHEMA, MartDatabase, open_mart
-from anonymization.release.mart_state import loaded, published
+from anonymization.release.ledger.ledger import Ledger, Publication
+from anonymization.release.mart.database import SCHEMA, MartDatabase, open_mart
+from anonymization.release.mart.state import loaded, published
 from anonymization.release.package import codelist_rows, read_package
 from anonymization.tables.model import SafeTable
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from anonymization.errors import NorenError
 from anonymization.quoting import quoted
-from anonymization.release.mart_database import COLUMNS, ROLE, SCHEMA, TABLES
+from anonymization.release.mart.database import COLUMNS, ROLE, SCHEMA, TABLES
 
 PATIENCE = 30
 """Seconds that the mart waits for whoever holds a relation of it, such as an analyst with an open transaction."""

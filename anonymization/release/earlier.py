@@ -8,12 +8,12 @@ from dataclasses import replace
 from anonymization.errors import InputError, IntegrityError
 from anonymization.release.candidate import load_candidate, read_standing
 from anonymization.release.issues import issue_of
-from anonymization.release.ledger import Entry, EntryKind
+from anonymization.release.ledger.ledger import Entry, EntryKind
 from anonymization.release.package import read_package
 from anonymization.release.publish import shares_persons
+from anonymization.release.setting import Setting
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.standing import Standing
-from jobs.setting import Setting
 
 
 def earlier_issues(setting: Setting, sources: Sequence[str], first_day: int, past_day: int) -> list[Issue]:

@@ -22,8 +22,8 @@ import requests
 from anonymization.errors import DecisionRefusal, InputError
 from anonymization.release.candidate import Candidate
 from anonymization.release.decision import VALID, DecisionSource, Given, Outcome, SignedDecision, SignedFile
+from anonymization.release.setting import Setting
 from jobs.dossier import review
-from jobs.setting import Setting
 
 URL, USER, PASSWORD_FILE = "NOREN_AIRFLOW_URL", "NOREN_AIRFLOW_USER", "NOREN_AIRFLOW_PASSWORD_FILE"
 TASK = "approve"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from anonymization.home import Home
-from anonymization.release.ledger import EntryKind, Ledger, Publication
-from anonymization.release.mart_database import SCHEMA, MartDatabase, mart_exists, open_mart
+from anonymization.release.ledger.ledger import EntryKind, Ledger, Publication
+from anonymization.release.mart.database import SCHEMA, MartDatabase, mart_exists, open_mart
 
 
 def behind(home: Home, ledger: Ledger) -> int:

@@ -16,7 +16,7 @@ from anonymization.keys import public_text, publisher_key
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.model import Officer, Officers
 from anonymization.release.erasure import kept_from
-from anonymization.release.ledger import Ledger
+from anonymization.release.ledger.ledger import Ledger
 
 DEMO_OFFICERS = "demo-officers.json"
 """In a demo's home only: officers who do not stand in the policy folder."""
@@ -81,7 +81,7 @@ def enrol_in_demo(home: Home, name: str, **how: str) -> None:
 def policy_folder() -> Path:
     """Return the policy folder: `NOREN_POLICIES`, else `policies/` of the checkout."""
     named = os.environ.get("NOREN_POLICIES")
-    return Path(named) if named is not None else Path(__file__).parent.parent / "policies"
+    return Path(named) if named is not None else Path(__file__).parents[2] / "policies"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from anonymization.errors import GateRefusal
 from anonymization.policy.protection import CellKey, Method
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package
+from anonymization.release.protect import CANDIDATE, rules_of
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
@@ -19,7 +20,6 @@ from anonymization.tables.methods.cell_key_attack import pinned
 from anonymization.tables.methods.suppression_attack import unmet_needs
 from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.plan import Plan
-from jobs.protection import CANDIDATE, rules_of
 
 COLUMNS = ["release", "table", "measure", "cell", "low", "high", "derived_from"]
 

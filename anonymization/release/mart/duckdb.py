@@ -14,7 +14,7 @@ import pyarrow as pa
 from anonymization.errors import NorenError
 from anonymization.files import PRIVATE, locked
 from anonymization.quoting import quoted
-from anonymization.release.mart_database import COLUMNS, SCHEMA, TABLES
+from anonymization.release.mart.database import COLUMNS, SCHEMA, TABLES
 
 
 class _DuckDB:

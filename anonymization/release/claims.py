@@ -18,7 +18,7 @@ from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, Method
 from anonymization.policy.releases import Release
 from anonymization.release.candidate import Request
-from anonymization.release.ledger import EntryKind, Transaction
+from anonymization.release.ledger.ledger import EntryKind, Transaction
 
 
 def claim(release: Release, period: Period, recipient: Recipient, keys: PeriodKeys) -> dict[str, Any]:

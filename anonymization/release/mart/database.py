@@ -69,12 +69,12 @@ def open_mart(home: Home, *, read_only: bool = False) -> Iterator[MartDatabase]:
     """
     url = _url(home)
     if url is None:
-        from anonymization.release.mart_duckdb import open_file  # noqa: PLC0415 - the driver that is needed alone
+        from anonymization.release.mart.duckdb import open_file  # noqa: PLC0415 - the driver that is needed alone
 
         with open_file(_file(home), read_only=read_only) as file:
             yield file
     else:
-        from anonymization.release.mart_postgres import open_database  # noqa: PLC0415
+        from anonymization.release.mart.postgres import open_database  # noqa: PLC0415
 
         with open_database(url, read_only=read_only) as database:
             yield database

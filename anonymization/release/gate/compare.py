@@ -1,0 +1,141 @@
+"""A candidate's figures against those of the events, counted again; whether what is not there may be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from anonymization.errors import IntegrityError
+from anonymization.policy.periods import parse_period
+from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.release.candidate import Candidate
+from anonymization.release.inputs import Inputs, inputs_of, opened_events
+from anonymization.release.package import Package
+from anonymization.release.setting import Setting
+from anonymization.tables.counting.recount import recount
+from anonymization.tables.counting.recount_rests import must_be_listed
+from anonymization.tables.methods.cell_key import expected
+from anonymization.tables.methods.unlisted import closure
+from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
+from anonymization.tables.plan import Plan, resolve, with_codes
+
+
+def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
+    """Return the plan of a candidate and the events that it was built of.
+
+    Raises:
+        IntegrityError: other logs were taken in since.
+    """
+    release = setting.policies.release(candidate.request.release)
+    plan = resolve(setting.policies, release, parse_period(release.period, candidate.request.period))
+    inputs = inputs_of(setting, release.sources, plan.period)
+    now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
+    if now != candidate.request.inputs:
+        raise IntegrityError(
+            "logs were taken in since the build: its figures are no longer those of the events; build again"
+        )
+    return plan, inputs
+
+
+def count_again(setting: Setting, plan: Plan, inputs: Inputs, package: Package) -> pd.DataFrame:
+    """Count again, on DuckDB always: also a candidate that Spark built is checked by the other engine."""
+    with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
+        return expected(plan, recount(engine, plan, events, package.tables))
+
+
+def against_recount(
+    plan: Plan, tables: Sequence[SafeTable], recounted: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Compare every published figure with the recount; look for classes that are neither listed nor withheld."""
+    cells, complete, covering = [], [], []
+    for table in tables:
+        persons_frame = recounted[recounted["table"] == table.name]
+        for measure in table.measures:
+            persons = table.persons_of(measure)
+            counts = _counts(table, persons_frame, persons.name).rename(columns={"recounted": "_persons"})
+            counts = counts.drop(columns="expected")
+            values = _counts(table, persons_frame, measure.name)
+            columns = [*table.keys, measure.name, f"{measure.name}_status"]
+            frame = (
+                table.frame[columns].merge(counts, on=table.keys, how="left").merge(values, on=table.keys, how="left")
+            )
+            frame[["_persons", "expected"]] = frame[["_persons", "expected"]].fillna(0).astype("int64")
+            free = frame[f"{measure.name}_status"] == FREE
+            value = frame[measure.name]
+            cells.append(
+                pd.DataFrame(
+                    {
+                        "table": table.name,
+                        "measure": measure.name,
+                        "status": frame[f"{measure.name}_status"],
+                        "empty_where_hidden": (value.isna() == ~free).astype(bool),
+                        "enough_persons": ~free | (frame["_persons"] == 0) | (frame["_persons"] >= plan.minimum_count),
+                        "equals_recount": (~free | (value.fillna(-1) == frame["expected"])).astype(bool),
+                    }
+                )
+            )
+            listed = values.merge(table.frame[table.keys].assign(listed=True), on=table.keys, how="left")
+            present = listed["listed"].fillna(False).astype(bool) | table.withheld  # noqa: FBT003 - pandas
+            if measure is persons:
+                present &= listed["listed"].notna() | ~must_be_listed(table, listed)
+            present |= _rightly_unlisted(table, listed)
+            complete.append(pd.DataFrame({"table": table.name, "measure": measure.name, "listed": present}))
+            merged = any(dimension.merged for dimension in table.dimensions)  # what is unlisted is in a rest
+            if measure is persons and table.withheld and not merged:
+                covering.append(_covering_unlisted(table, measure.name, values))
+    covering.append(pd.DataFrame(columns=["table", "measure", "cell"]))
+    return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]
+
+
+def levels(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
+    """Whether the pinned levels of person dimensions still fit; no row where the release declares no limit.
+
+    Persons add up over person dimensions, so a class of the finest levels is counted by its row of the recount.
+    """
+    limit, rows = plan.release.protection.suppression_limit, []
+    for table in plan.tables if limit is not None else ():
+        people = [d for d in table.dimensions if d.kind is DimensionKind.PERSON]
+        finest = (recounted["table"] == table.name) & pd.Series(bool(people), index=recounted.index)
+        for dimension in table.dimensions:
+            codes = recounted[dimension.name]
+            of_level = codes.map(dimension.level_of) == dimension.levels[0] if dimension in people else codes == TOTAL
+            finest &= of_level
+        for measure in table.measures:
+            counts = recounted.loc[finest & (recounted["measure"] == measure.name), "recounted"]
+            if people and measure.kind is MeasureKind.PERSONS:
+                few = int(counts[counts < plan.minimum_count].sum())
+                rows.append((table.name, measure.name, few <= (limit or 0) * counts.sum()))
+    return pd.DataFrame(rows, columns=["table", "measure", "within_limit"])
+
+
+def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
+    """Whether a class has a code of an open dimension that too few persons have in all."""
+    unlisted = pd.Series(False, index=counts.index)  # noqa: FBT003 - pandas
+    for dimension in table.dimensions:
+        if dimension.open:
+            others = [key for key in table.keys if key != dimension.name]
+            margin = counts[(counts[others] == TOTAL).all(axis=1)].set_index(dimension.name)["recounted"]
+            unlisted |= counts[dimension.name].map(margin).fillna(0) < table.minimum_count
+    return unlisted
+
+
+def _counts(table: SafeTable, recounted: pd.DataFrame, measure: str) -> pd.DataFrame:
+    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted", "expected"]]
+
+
+def _covering_unlisted(table: SafeTable, measure: str, counts: pd.DataFrame) -> pd.DataFrame:
+    """Published cells that cover a class of too few persons, whether that class is listed or not."""
+    few = counts[counts["recounted"].between(1, table.minimum_count - 1)]
+    names = sorted(table.keys)
+    dimensions = sorted(table.dimensions, key=lambda dimension: dimension.name)
+    parents = [
+        with_codes(replace(d, complete=not d.extends(few[d.name])), {*d.parents, *few[d.name]}) for d in dimensions
+    ]
+    above = closure(parents, few[names].astype(object))
+    published = table.frame.loc[table.frame[f"{measure}_status"] != CONFIDENTIAL]
+    published = published[published[measure].fillna(0) > 0]
+    at = pd.MultiIndex.from_frame(published[names].astype(object)).isin(pd.MultiIndex.from_frame(above[names]))
+    rows = [(table.name, measure, cell_text(table.keys, row)) for row in published.loc[at, table.keys].to_numpy()]
+    return pd.DataFrame(rows, columns=["table", "measure", "cell"])

@@ -1,0 +1,59 @@
+"""Whether a package is what its release declares: columns, texts, and what the policy says now."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from anonymization.errors import PolicyRefusal
+from anonymization.policy.crosscheck import check_release
+from anonymization.policy.periods import one_key_period
+from anonymization.release.candidate import Candidate
+from anonymization.release.setting import Setting
+from anonymization.tables.model import SafeTable
+from anonymization.tables.plan import Plan
+
+
+def schema(plan: Plan, tables: Sequence[SafeTable]) -> pd.DataFrame:
+    """Whether each table has exactly the columns that the release declares, of their types."""
+    rows = []
+    declared = {table.name: table for table in plan.tables}
+    for table in tables:
+        spec = declared[table.name]
+        expected = [d.name for d in spec.dimensions]
+        expected += [name for m in spec.measures for name in (m.name, f"{m.name}_status")]
+        expected += ["days"] if spec.days else []
+        rows += [(table.name, column, column in table.frame.columns) for column in expected]
+        rows += [(table.name, column, column in expected) for column in table.frame.columns]
+        rows += [(table.name, m.name, pd.api.types.is_integer_dtype(table.frame[m.name])) for m in table.measures]
+    rows += [(name, "", name in {table.name for table in tables}) for name in declared]
+    return pd.DataFrame(rows, columns=["table", "column", "as_described"])
+
+
+def texts(package: Path) -> pd.DataFrame:
+    """Return every text of a package but its manifest's digests: lines of texts, and distinct fields of tables."""
+    rows: set[tuple[str, str]] = set()
+    for path in sorted(package.rglob("*")):
+        name = path.relative_to(package).as_posix()
+        if path.suffix == ".csv":
+            content = path.read_text(encoding="utf-8")
+            rows |= {(name, field) for row in csv.reader(io.StringIO(content)) for field in row if field}
+        elif path.suffix in (".md", ".json") and path.name != "MANIFEST.json":
+            rows |= {(name, line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
+    return pd.DataFrame(sorted(rows), columns=["file", "text"])
+
+
+def policy(setting: Setting, candidate: Candidate, plan: Plan) -> pd.DataFrame:
+    """Whether the policy allows the release, of one key period, and is the one that it was built under."""
+    policies, request = setting.policies, candidate.request
+    try:
+        check_release(plan.release, policies.policy, policies.sources, policies.links, policies.recipients)
+        permitted = True
+    except PolicyRefusal:
+        permitted = False
+    row = (permitted, one_key_period(plan.period), request.policy_digest == policies.digest)
+    return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged"])

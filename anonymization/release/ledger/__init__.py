@@ -1,0 +1,1 @@
+"""The append-only record of what was requested, decided and published, in its database."""

@@ -1,0 +1,1 @@
+"""The published figures as tables that analysts query."""
