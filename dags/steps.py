@@ -109,7 +109,7 @@ def _command(verb: str, *words: str) -> tuple[list[str], dict[str, str]]:
 
 def _submitted(verb: str, *words: str) -> tuple[list[str], dict[str, str]]:
     """A step by `spark-submit`, with the Python that Noren is installed in, and a Java that Spark can use."""
-    from anonymization.engine.java import java_home  # noqa: PLC0415 - only here
+    from anonymization.engine.spark.java import java_home  # noqa: PLC0415 - only here
 
     script = Path(jobs.__path__[0]) / "__main__.py"
     beside = Path(sys.executable).parent / "spark-submit"  # where pip puts it

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from anonymization.deidentify.taken import totals
 from anonymization.errors import GateRefusal
+from anonymization.files import write_private
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
 from anonymization.policy.releases import MeasureKind
-from anonymization.files import write_private
 from anonymization.release.candidate import Candidate, Request, load_candidate
 from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_of, plan_release

@@ -43,7 +43,7 @@ def open_engine(
         limit = memory_limit or memory_share()
         return DuckDBEngine(temporary=temporary, folders=folders, memory_limit=limit, threads=threads)
     if name == "spark":
-        from anonymization.engine.spark import SparkEngine  # noqa: PLC0415 - seconds to import, and an extra
+        from anonymization.engine.spark.engine import SparkEngine  # noqa: PLC0415 - seconds to import, and an extra
 
         return SparkEngine(temporary=temporary, master=master)
     raise InputError(f"unknown engine {name!r}; known: {', '.join(ENGINES)}")

@@ -18,9 +18,8 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from anonymization.errors import DecisionRefusal
-from anonymization.files import canonical
+from anonymization.files import canonical, write_private
 from anonymization.keys import public_text, sign, signature_holds
-from anonymization.files import write_private
 from anonymization.release.candidate import Candidate
 from anonymization.release.gate.verdict import require_open, verdict_digest
 from anonymization.release.ledger.ledger import EntryKind, Ledger, Transaction

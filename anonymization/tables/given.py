@@ -93,11 +93,12 @@ def _read(path: Path, columns: Sequence[str], *, codes: Sequence[str]) -> pd.Dat
         parts = list(engine.rest(table, columns))
     if not sum(map(len, parts)):
         raise InputError(f"{path} holds no rows")
-    frame = pa.Table.from_batches(parts).to_pandas()
+    frame: pd.DataFrame = pa.Table.from_batches(parts).to_pandas()
     texts = {column: str for column in frame.columns if not pd.api.types.is_numeric_dtype(frame[column])}
     if table.is_text:
         frame = frame.fillna("")
-    return frame.astype(texts | dict.fromkeys(codes, str))
+    typed: pd.DataFrame = frame.astype(texts | dict.fromkeys(codes, str))
+    return typed
 
 
 def _whole(figures: pd.Series, path: Path, count: str) -> tuple[np.ndarray, int]:

@@ -77,7 +77,7 @@ def _run_duckdb(home: Home) -> None:
 
 def _look_for_spark() -> None:
     if importlib.util.find_spec("pyspark") is not None:
-        from anonymization.engine.java import find_java  # noqa: PLC0415 - only where Spark is
+        from anonymization.engine.spark.java import find_java  # noqa: PLC0415 - only where Spark is
 
         find_java()
 

@@ -9,9 +9,8 @@ import pandas as pd
 
 from anonymization.deidentify.frames import intake_frames
 from anonymization.errors import Refusal
-from anonymization.files import indented
+from anonymization.files import indented, write_private
 from anonymization.policy.protection import Method
-from anonymization.files import write_private
 from anonymization.release.candidate import Candidate, load_candidate, read_standing
 from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.earlier import earlier_issues

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.spark
 MONTH, OPTED = "2026-10", "c0ffee1234567890a"
 TALKATIVE = """
 import sys
-import anonymization.engine.spark_session as session
+import anonymization.engine.spark.session as session
 session.ALWAYS |= {
     "spark.eventLog.enabled": "true", "spark.eventLog.compress": "false", "spark.eventLog.rolling.enabled": "false",
     "spark.eventLog.dir": f"file:{sys.argv.pop(1)}",
@@ -31,7 +31,7 @@ session.ALWAYS |= {
 """
 """Noren with what it forbids Spark: events with every plan, from which the page is drawn, are written to a file."""
 LEAKY = """
-from anonymization.engine.spark import SparkEngine
+from anonymization.engine.spark.engine import SparkEngine
 honest = SparkEngine.register
 def literal(value):
     return "NULL" if value is None else f"X'{value.hex()}'" if isinstance(value, bytes) else repr(value)
@@ -100,7 +100,7 @@ def test_plans_and_events(landed, tmp_path, policies, leak, found):
 
 EXCHANGED = """
 import pathlib, sys, pyarrow as pa
-import anonymization.engine.spark_session as session
+import anonymization.engine.spark.session as session
 from anonymization.engine import open_engine
 session.ALWAYS |= {"spark.shuffle.compress": "false"}
 CHANGE

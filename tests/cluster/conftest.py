@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from anonymization.engine.java import java_home
+from anonymization.engine.spark.java import java_home
 
 WITHIN = 60.0
 SHORT = "-XX:TieredStopAtLevel=1"

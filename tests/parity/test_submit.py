@@ -29,7 +29,7 @@ MODULE = [sys.executable, "-m", "jobs", "build"]
 @pytest.fixture
 def started(setting, tmp_path):
     """Runs the build as a process of its own; gives its exit code, its last line and its verdict file."""
-    from anonymization.engine.java import java_home
+    from anonymization.engine.spark.java import java_home
 
     python = dict.fromkeys(("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"), sys.executable)
     java = {"JAVA_HOME": str(java_home(tmp_path / "java")), "SPARK_LOCAL_IP": "127.0.0.1"}

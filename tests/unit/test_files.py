@@ -19,8 +19,8 @@ OTHERS = {
     "anonymization/files.py": "the writer",
     "anonymization/keys.py": "random bytes over a key that is thrown away",
     "anonymization/deidentify/screening.py": "readable lines, in temporary/, for the engine",
-    "anonymization/engine/java.py": "a program, in temporary/",
-    "anonymization/engine/spark_session.py": "a setting of Spark's, in temporary/",
+    "anonymization/engine/spark/java.py": "a program, in temporary/",
+    "anonymization/engine/spark/session.py": "a setting of Spark's, in temporary/",
     "dags/steps.py": "what a step prints, while it prints it",
     "jobs/services/postgres.py": "what initdb printed, and files of PostgreSQL's own account",
 }

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from anonymization.errors import GateRefusal
-from anonymization.files import canonical
-from anonymization.files import write_private
+from anonymization.files import canonical, write_private
 from anonymization.release.candidate import Candidate
 from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger, now
 

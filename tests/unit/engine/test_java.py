@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from anonymization.engine.java import find_java, java_home
+from anonymization.engine.spark.java import find_java, java_home
 from anonymization.errors import EngineError
 
 SAID = {

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from anonymization.engine.spark_errors import guarded
-from anonymization.engine.spark_session import check_master
-from anonymization.engine.spark_workers import NAMED_BY, check_workers, patience
+from anonymization.engine.spark.errors import guarded
+from anonymization.engine.spark.session import check_master
+from anonymization.engine.spark.workers import NAMED_BY, check_workers, patience
 from anonymization.errors import EngineError, InputError
 
 CANARY = "taro@example.org"

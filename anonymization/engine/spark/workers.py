@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 import anonymization
-from anonymization.engine.spark_errors import guarded
+from anonymization.engine.spark.errors import guarded
 from anonymization.errors import EngineError, InputError
 
 PATIENCE, NAMED_BY = 120.0, "NOREN_EXECUTORS_WITHIN"

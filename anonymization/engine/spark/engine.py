@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from anonymization.engine.base import Work, normalized, private_folder_of_this_run, wiped
 from anonymization.engine.portable import render
-from anonymization.engine.spark_errors import guarded
-from anonymization.engine.spark_session import Context
+from anonymization.engine.spark.errors import guarded
+from anonymization.engine.spark.session import Context
 from anonymization.errors import SourceError
 from anonymization.files import PRIVATE, files_of
 

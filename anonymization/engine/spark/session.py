@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.engine.base import private_folder_of_this_run, wiped
-from anonymization.engine.java import java_home
-from anonymization.engine.spark_errors import cause_of
-from anonymization.engine.spark_workers import Watch, await_executors, check_workers
+from anonymization.engine.spark.errors import cause_of
+from anonymization.engine.spark.java import java_home
+from anonymization.engine.spark.workers import Watch, await_executors, check_workers
 from anonymization.errors import EngineError, InputError
 
 MASTER = re.compile(r"local(\[(\*|[1-9][0-9]*)(,[0-9]+)?\])?|local-cluster\[.+\]|spark://.+|yarn|k8s://.+")
