@@ -41,7 +41,7 @@ from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import OFFICER, open_demo
 
-pytest_plugins = ["harness.costs", "harness.forms", "harness.once"]
+pytest_plugins = ["harness.costs", "harness.forms", "harness.groups", "harness.once"]
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 EVENTS, SEED = 150_000, 3

@@ -139,6 +139,7 @@ def test_a_release_that_cannot_be_built_ends_at_once(run, setting):
 
 
 @pytest.mark.spark
+@pytest.mark.long("engines")  # in short, tests/parity submits a build
 def test_on_spark_by_a_variable_the_package_is_the_same(run, setting):
     own = load_candidate(setting.home, setting.ledger, build(setting, "service-usage", "2026-10").id)
     done = run(

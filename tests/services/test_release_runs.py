@@ -64,6 +64,14 @@ def test_nothing_forged_counts(release, nothing_out):
     # the publication itself marked a success
     assert run.mark("engineer", "publish").ok
     assert run.states()["publish"] == "success"
+    assert [entry for entry in release.entries(EntryKind.DECISION) if entry.subject == candidate] == []
+
+
+@pytest.mark.long("faults")
+def test_what_is_built_anew_is_not_what_was_asked_about(release, nothing_out):
+    run = release.start()
+    candidate = run.asked_for()
+    assert run.mark("engineer", "approve", "failed").ok
     run.ended()
     # built anew in the same run, it is another candidate: Airflow would still show the first one's dossier
     assert run.clear("engineer", "build").ok
