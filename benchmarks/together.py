@@ -70,7 +70,7 @@ def released(home: Home, policies: Policies, events: int, names: Mapping[str, Se
 
 
 def corrected(setting: Setting) -> Path:
-    """Take in late visits of a month whose web-audience is out, and release its corrected version; return the folder."""
+    """Take in late visits of a month whose web-audience is out; return the folder of its corrected version."""
     home = setting.home
     late_visits(home, home.releases / "web-audience" / CORRECTED / "v1")
     run_intake(home, setting.policies, arrivals(home, setting.policies, "analytics"), optouts=[])
