@@ -9,7 +9,7 @@ AIRFLOW_FOR := $(if $(filter file,$(origin NOREN_HOME)),noren-airflow,$(NOREN_HO
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help demo airflow airflow-stop test faults fuzz attacks check bench profile format lock clean
+.PHONY: help demo airflow airflow-stop test faults fuzz attacks engines check bench profile format lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -30,7 +30,8 @@ test: .venv/dev.done ## every test, on DuckDB and on Spark; what is exhaustive o
 faults: ## the long form of kills, crashes and forgeries, Airflow and clusters among them (RUN=7: that run again)
 fuzz: ## the long form of properties: more examples, others in each run
 attacks: ## the long form of the attacks on what was released
-faults fuzz attacks: .venv/dev.done
+engines: ## every case of every table on Spark, of which `make test` takes the first where each costs seconds
+faults fuzz attacks engines: .venv/dev.done
 	@$(PYTEST) --long $@ $(if $(RUN),--run $(RUN))
 
 check: .venv/dev.done ## lint, format, types and the floors

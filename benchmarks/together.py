@@ -64,11 +64,17 @@ def released(home: Home, policies: Policies, events: int, names: Mapping[str, Se
             generate(home, events, seed, month=month)
             run_intake(home, policies, arrivals(home, policies), optouts=[])
             folders += [release(setting, name, month).folder for name in names[month]]
-        late_visits(home, home.releases / "web-audience" / CORRECTED / "v1")
-        run_intake(home, policies, arrivals(home, policies), optouts=[])
-        return [*folders, release(setting, "web-audience", CORRECTED).folder]
+        return [*folders, corrected(setting)]
     finally:
         ledger.close()
+
+
+def corrected(setting: Setting) -> Path:
+    """Take in late visits of a month whose web-audience is out; return the folder of its corrected version."""
+    home = setting.home
+    late_visits(home, home.releases / "web-audience" / CORRECTED / "v1")
+    run_intake(home, setting.policies, arrivals(home, setting.policies, "analytics"), optouts=[])
+    return release(setting, "web-audience", CORRECTED).folder
 
 
 def show(events: int) -> None:

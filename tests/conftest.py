@@ -14,6 +14,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -26,8 +27,11 @@ from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.errors import NorenError
 from anonymization.files import files_of
+from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys, load_private_key
+from anonymization.microdata.histogram.histogram import Histogram
+from anonymization.microdata.local.recoding import recode_locally
 from anonymization.policy.load import load_policies
 from anonymization.policy.sources import PersonColumn
 from anonymization.release.choices import add_optouts, optouts, read_optouts
@@ -42,7 +46,7 @@ from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import OFFICER, open_demo
 
-pytest_plugins = ["harness.costs", "harness.forms", "harness.once"]
+pytest_plugins = ["harness.costs", "harness.forms", "harness.groups", "harness.once"]
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 EVENTS, SEED = 150_000, 3
@@ -157,6 +161,18 @@ class World:
     home: Home
     generated: object
     run: object
+
+
+@pytest.fixture(scope="session")
+def kernels(once):
+    """Kernels of local recoding, compiled by one worker for all: where nothing is kept, that takes half a minute."""
+
+    def make(_):
+        colours = Hierarchy.from_rows("colour", [("red", "*"), ("blue", "*")])
+        rows = Histogram((colours,), np.array([[0], [1]], np.int32), np.array([3, 1]))
+        return recode_locally(rows, 2).min_class
+
+    return once("kernels", make)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
 
 from anonymization.errors import InputError
 from anonymization.files import PRIVATE, canonical
@@ -95,6 +96,7 @@ def read_optouts(path: Path) -> list[tuple[str, str]]:
 def _open(home: Home) -> sa.Engine:
     path = home.choices / "choices.db"
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-    _META.create_all(engine)
+    with engine.begin() as connection:  # another process may just be making it
+        connection.execute(CreateTable(OPTOUTS, if_not_exists=True))
     path.chmod(PRIVATE)
     return engine

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from anonymization.errors import InputError
+from anonymization.files import locked
 from anonymization.home import Home
 from anonymization.release.choices import add_optouts, read_optouts
 from anonymization.release.setting import Setting, opened
@@ -51,8 +52,14 @@ def delivered(home: Home) -> list[Path]:
 def record_delivered(setting: Setting) -> Recorded:
     """Record every delivered list of opt-outs, and remove it once it is recorded; a wrong one stops no other.
 
-    A run that was ended is taken up by the next one: to record a person again changes nothing.
+    A run that was ended is taken up by the next one: to record a person again changes nothing. Of two runs at once, a
+    scheduled one and one that makes up for a day, the second waits and finds what is left.
     """
+    with locked(setting.home.temporary / "choices.lock"):
+        return _record_delivered(setting)
+
+
+def _record_delivered(setting: Setting) -> Recorded:
     lists = new = known = 0
     failures: list[tuple[str, str]] = []
     for path in delivered(setting.home):

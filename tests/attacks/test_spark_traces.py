@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from harness.forms import long_only
 
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
@@ -75,7 +76,7 @@ def landed(tmp_path):
     ("leak", "found"),
     [
         pytest.param("", set(), id="as it is"),
-        pytest.param(LEAKY, {"inner pad", "outer pad", "opted out"}, id="planted"),
+        long_only("attacks", LEAKY, {"inner pad", "outer pad", "opted out"}, id="planted"),
     ],
 )
 def test_plans_and_events(landed, tmp_path, policies, leak, found):
@@ -118,7 +119,7 @@ print(len(held) > 0, any(one.encode() in held for one in ids))
     ("change", "found"),
     [
         pytest.param("", "True False", id="as it is"),
-        pytest.param('session.ALWAYS["spark.io.encryption.enabled"] = "false"', "True True", id="planted"),
+        long_only("attacks", 'session.ALWAYS["spark.io.encryption.enabled"] = "false"', "True True", id="planted"),
     ],
 )
 def test_what_is_exchanged_on_disk(tmp_path, change, found):

@@ -1,4 +1,7 @@
-"""A real Spark cluster of processes on this machine: a standalone master, and workers that a test may kill."""
+"""A real Spark cluster of processes on this machine: a standalone master, and workers that a test may kill.
+
+All tests here have the same master, and each has workers of its own, so one of pytest's workers runs them all.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,18 @@ import pytest
 
 from anonymization.engine.spark.java import java_home
 
+HERE = Path(__file__).parent
 WITHIN = 60.0
 SHORT = "-XX:TieredStopAtLevel=1"
 """Java's option of processes that do little, as in tests/conftest.py."""
 MASTER, WORKER = (f"org.apache.spark.deploy.{name}" for name in ("master.Master", "worker.Worker"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 class Cluster:
@@ -81,9 +92,9 @@ class Cluster:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def close(self) -> None:
-        """End what is running."""
-        for name in list(self._running):
+    def close(self, *, but: str | None = None) -> None:
+        """End what is running, the master too unless it is named."""
+        for name in [name for name in self._running if name != but]:
             self.kill(name)
 
     def logs(self) -> dict[str, bytes]:
@@ -120,12 +131,20 @@ def _await(happens, what: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def cluster(tmp_path_factory):
-    """A master without workers."""
+@pytest.fixture(scope="session")
+def master(tmp_path_factory):
     started = Cluster(tmp_path_factory.mktemp("cluster"))
     yield started
     started.close()
+
+
+@pytest.fixture
+def cluster(master):
+    """A master without workers, with the settings that all start with."""
+    settings = master.defaults.read_text()
+    yield master
+    master.close(but="master")
+    master.defaults.write_text(settings)
 
 
 class Stage:

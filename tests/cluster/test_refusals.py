@@ -52,13 +52,18 @@ def build_on(setting, start):
     return build_on
 
 
-def test_no_worker_or_none_with_enough_memory(cluster, build_on):
+def test_no_worker(cluster, build_on):
     said = "no executor came within 3 s (NOREN_EXECUTORS_WITHIN) at spark://127.0.0.1"
     assert said in build_on(NOREN_EXECUTORS_WITHIN="3")
+
+
+@pytest.mark.long("faults")
+def test_no_worker_with_enough_memory(cluster, build_on):
     cluster.add_worker("small", memory=SMALL)
     assert "as much free memory as spark.executor.memory says" in build_on(NOREN_EXECUTORS_WITHIN="3")
 
 
+@pytest.mark.long("faults")
 def test_workers_that_cannot_run_noren(cluster, build_on, tmp_path):
     cluster.add_worker("one")
     assert "does not have the Python that the driver names" in build_on(PYSPARK_PYTHON=str(tmp_path / "none"))
@@ -91,6 +96,7 @@ with open_engine("spark", temporary=pathlib.Path(sys.argv[1]), master=sys.argv[2
 """
 
 
+@pytest.mark.long("faults")
 def test_an_executor_runs_out_of_memory(cluster, tmp_path):
     cluster.add_worker("one")
     with cluster.defaults.open("a") as file:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.detection import is_hypothesis_test
 
 KINDS = {
+    "engines": "every case of every table on Spark",
     "faults": "kills and crashes at every step, on every engine, and on a scheduler of Airflow",
     "fuzz": "properties with many examples",
     "attacks": "large and many attacks on what was released",
@@ -54,6 +55,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", f"long(kind): stands in the long form alone, one of {', '.join(KINDS)}")
     config.addinivalue_line("markers", "both(kind): has a short form and a long one")
+    config.addinivalue_line(
+        "markers", "once_on_spark: DuckDB takes every case; Spark, where each costs seconds, in short one"
+    )
     Chosen.kind = config.getoption("long")
     settings.register_profile("by form", deadline=None, max_examples=_by_form(settings.default.max_examples))
     settings.load_profile("by form")
@@ -73,6 +77,15 @@ def _next(config):
     return number
 
 
+def _cases_again_on_spark(items):
+    """Of tables of which Spark takes one case in short, all cases on Spark but the first by name."""
+    tables = {}
+    for item in items:
+        if item.get_closest_marker("once_on_spark") and item.callspec.params["engine"] == "spark":
+            tables.setdefault((item.path, item.originalname), []).append(item.nodeid)
+    return {case for cases in tables.values() for case in sorted(cases)[1:]}
+
+
 def pytest_report_header():
     if Chosen.kind is None:
         return f"short forms; long ones: {', '.join(f'make {kind}' for kind in KINDS)}"
@@ -81,8 +94,11 @@ def pytest_report_header():
 
 def pytest_collection_modifyitems(config, items):
     kept, left = [], []
+    again = _cases_again_on_spark(items)
     for item in items:
         only = {mark.args[0] for mark in item.iter_markers("long")}
+        if item.nodeid in again:
+            only.add("engines")
         kinds = only | {mark.args[0] for mark in item.iter_markers("both")}
         if is_hypothesis_test(getattr(item, "obj", None)):
             kinds.add("fuzz")

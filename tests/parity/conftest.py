@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from harness.forms import is_long
 from harness.homes import copied
 
 from anonymization.home import Home
@@ -56,7 +57,10 @@ def _unpacked(path):
 
 @pytest.fixture(scope="session")
 def taken_again(world, policies, once):
-    """A home with the world's keys and choices, into which Spark took the repacked logs, in many small parts."""
+    """A home with the world's keys and choices, into which Spark took the repacked logs, in many small parts.
+
+    In short those that a release reads.
+    """
 
     def make(folder):
         home = Home(folder / "home")
@@ -64,6 +68,10 @@ def taken_again(world, policies, once):
         shutil.copytree(world.home.root, home.root, ignore=left_out)
         home.create()
         repack(world.home.landing, home.landing)
+        needed = {source for release in policies.releases for source in policies.release(release).sources}
+        for source in home.landing.iterdir():
+            if not is_long("engines") and source.name.removeprefix("source=") not in needed:
+                shutil.rmtree(source)
         settings = home.root / "conf" / "spark-defaults.conf"
         settings.parent.mkdir()
         settings.write_text(SETTINGS)

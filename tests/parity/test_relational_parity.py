@@ -23,6 +23,7 @@ QUESTIONS = {
 }
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(("criteria", "limit", "sensitive"), QUESTIONS.values(), ids=QUESTIONS)
 def test_equal_to_the_search_in_memory(engine, tmp_path_factory, monkeypatch, criteria, limit, sensitive):
     monkeypatch.setattr(rollup, "_SMALL", 20)

@@ -17,6 +17,8 @@ from anonymization.microdata.files.request import Request
 from anonymization.microdata.loss import Metric
 from jobs.verbs.anonymize import anonymize
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 MANY = examples(60)
 LABELS = st.text(st.sampled_from("ab;,\"' *é改\t"), min_size=1, max_size=4).map(str.strip).filter(bool)
 

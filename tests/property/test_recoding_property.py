@@ -15,6 +15,8 @@ from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.local.recoding import Aggregate, recode_locally
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 MANY = examples(150)
 WORK = 30_000
 

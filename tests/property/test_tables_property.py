@@ -117,6 +117,7 @@ def test_audience_equals_a_naive_count(duckdb_engine, policies, given_clicks, gi
 
 
 @pytest.mark.spark
+@pytest.mark.long("fuzz")  # in short, tests/parity counts a whole month of it on both engines
 @FEW
 @given(given_clicks=clicks, given_links=links, given_subscribers=subscribers)
 def test_audience_on_spark(engines, policies, given_clicks, given_links, given_subscribers):

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib.util
-import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -87,20 +85,14 @@ def released(airflow):
         yield get
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """One worker begins with all that ask Airflow, so that it runs once and ends early; releases come first.
-
-    pytest-xdist 3.8 writes the group where pytest 9.2 no longer reads it.
-    """
+    """One worker begins with all that ask Airflow, so that it runs once and ends early; releases come first."""
     asking = [item for item in items if _asks_airflow(item)]
     asking.sort(key=lambda item: "released" not in item.fixturenames)
+    for item in asking:
+        item.add_marker(pytest.mark.xdist_group("airflow"))
     items[:] = asking + [item for item in items if not _asks_airflow(item)]
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        for item in asking:
-            *above, name = item._id.names
-            given = "" if item._id.params is None else f"[{item._id.params}]"
-            item._id = replace(item._id, names=(*above, f"{name}{given}@airflow"), params=None)
 
 
 def _asks_airflow(item):

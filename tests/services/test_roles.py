@@ -9,7 +9,6 @@ import secrets
 import pytest
 import requests
 
-pytestmark = pytest.mark.xdist_group("roles")
 DAG, RUN, TASK = "release__search-trends", "rights", "approve"
 AT = f"/api/v2/dags/{DAG}"
 TASKS = f"{AT}/dagRuns/{RUN}/taskInstances"

@@ -13,6 +13,7 @@ from harness.forms import KINDS
 
 TESTS = Path(__file__).parent.parent
 LONG = {
+    "engines": ("unit/deidentify/test_formats.py", "test_a_byte_order_mark_is_no_content[spark-TSV]"),
     "faults": ("dags/test_runs.py", "test_a_release_is_not_published[nobody answers in time"),
     "fuzz": ("property/test_places_property.py", "test_the_decision_is_that_of_a_naive_merging"),
     "attacks": ("attacks/test_non_interference.py", "test_with_or_without_an_opted_out_person"),
@@ -30,18 +31,30 @@ def ran(folder, *words):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_long_form_is_found_and_its_runs_count_up(kind, tmp_path):
+def test_a_long_form_is_found(kind, tmp_path):
     file, name = LONG[kind]
-    words = [TESTS / file, "--collect-only", "-q", "-o", "addopts="]
+    code, said = ran(tmp_path, TESTS / file, "--collect-only", "-qv", "-o", "addopts=", "--long", kind)
+    assert code == 0, said
+    assert name in said
+
+
+def test_its_runs_count_up(tmp_path):
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["harness.forms"]\n')
+    (tmp_path / "test_long.py").write_text(ALONE)
     for number in (1, 2):
-        code, said = ran(tmp_path, *words, "-v", "--long", kind)
-        assert code == 0, said
-        assert f"run {number}, again with RUN={number}" in said
-        assert name in said
-    code, said = ran(tmp_path, *words, "-v", "--long", kind, "--run", "7")
-    assert (code, "run 7, again with RUN=7" in said) == (0, True)
+        code, said = ran(tmp_path, tmp_path, "--rootdir", tmp_path, "--long", "faults")
+        assert (code, f"run {number}, again with RUN={number}" in said) == (0, True), said
+    code, said = ran(tmp_path, tmp_path, "--rootdir", tmp_path, "--long", "faults", "--run", "7")
+    assert (code, "run 7, again with RUN=7" in said) == (0, True), said
 
 
+ALONE = """
+import pytest
+
+@pytest.mark.long("faults")
+def test_alone():
+    pass
+"""
 SEEDED = """
 from hypothesis import core, given, strategies as st
 

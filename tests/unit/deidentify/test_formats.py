@@ -61,19 +61,26 @@ FORMATS = {
 }  # fmt: skip
 
 
-PACKED = [(name, False) for name in FORMATS] + [(name, True) for name in FORMATS if name != "Parquet"]
-
-
-@pytest.mark.parametrize(("name", "packed"), [pytest.param(*p, id=f"{p[0]}{', gzip' * p[1]}") for p in PACKED])
-def test_a_row_of_each_format_becomes_an_event(intake, name, packed):
-    source, content, extension, expected = FORMATS[name]
-    taken = intake.take(source, gzip.compress(content) if packed else content, f"a.{extension}" + ".gz" * packed)
-    (event,) = intake.events(taken)
+def check_event(taken, events, source, expected):
+    (event,) = events(taken)
     assert {column: event[column] for column in expected} == expected
     if source != "subscribers":
         assert (event["day"], event["hour"]) == (20_729, 13)
 
 
+@pytest.mark.parametrize(("source", "content", "extension", "expected"), FORMATS.values(), ids=FORMATS)
+def test_a_row_of_each_format_becomes_an_event(intake, source, content, extension, expected):
+    check_event(intake.take(source, content, f"a.{extension}"), intake.events, source, expected)
+
+
+@pytest.mark.once_on_spark
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "Parquet"])
+def test_a_packed_row_of_each_format_becomes_an_event(intake, name):
+    source, content, extension, expected = FORMATS[name]
+    check_event(intake.take(source, gzip.compress(content), f"a.{extension}.gz"), intake.events, source, expected)
+
+
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize("name", [n for n in FORMATS if n not in ("Parquet", "combined log")])
 def test_a_byte_order_mark_is_no_content(intake, name):
     source, content, extension, _ = FORMATS[name]
@@ -86,6 +93,7 @@ def test_the_voice_itself_is_never_read(intake):
     assert "SECRET" not in str(event)
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -140,6 +148,7 @@ def test_a_file_in_another_encoding_is_refused_with_a_hint(intake, source, conte
         intake.take(source, content, name)
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(
     ("time", "reason"),
     [
@@ -157,6 +166,7 @@ def test_clocks(intake, time, reason):
 BEACON = {"cookie_id": "c1", "page": "/a", "ip_address": None, "user_agent": MAC}
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(
     ("zone", "time", "expected"),
     [
@@ -179,6 +189,7 @@ def test_a_wall_clock_is_read_as_it_hung(intake, policies, zone, time, expected)
         assert (event["day"], event["hour"]) == expected
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize("secret", ["taro.yamada@example.com", "490154203237518", "4111111111111111"])
 def test_what_a_user_agent_carries_is_in_no_event(intake, secret):
     agent = f"Mozilla/5.0 (Linux; Android 14; SH-54D Build/{secret}; IMEI/{secret}) Chrome/120.0 {secret}"
@@ -188,6 +199,7 @@ def test_what_a_user_agent_carries_is_in_no_event(intake, secret):
     assert event["os"] == "Android"
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(
     ("length", "reason"),
     [
@@ -204,6 +216,7 @@ def test_a_keyword_without_end_is_set_aside(intake, length, reason):
     assert taken.read == 2
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize("name", ["_a.tsv", "a b.tsv", "a[1].tsv", "a*.tsv", "a?{b,c}.tsv", "a%20b.tsv", "時.tsv.gz"])
 def test_a_file_is_read_whatever_its_name(intake, name):
     """Names that mean something else to an engine: hidden ones to Spark, wildcards to both."""
@@ -211,6 +224,7 @@ def test_a_file_is_read_whatever_its_name(intake, name):
     assert intake.take("analytics", gzip.compress(content) if name.endswith("gz") else content, name).accepted == 1
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize("name", ["_a.parquet", "a[1].parquet", "a*.parquet"])
 def test_a_parquet_file_is_read_whatever_its_name(intake, name):
     assert intake.take("service_usage", usage(), name).accepted == 1

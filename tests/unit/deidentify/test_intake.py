@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 
@@ -86,39 +87,39 @@ def test_a_row_of_a_month_that_was_erased_is_dropped_without_its_key(intake):
     assert [event["day"] for event in intake.events(taken)] == [20_727]
 
 
+ROWS = [
+    pytest.param(b'{"time": "2026-10-03T12\n', {"line: not a JSON object": 1}, {}, id="cut JSON"),
+    pytest.param(b'["a"]\n', {"line: not a JSON object": 1}, {}, id="not an object"),
+    pytest.param(lines(changed(time=None)), {"time: missing": 1}, {}, id="no time"),
+    pytest.param(lines(changed(time="2026-10-03T12:34:56")), {"time: no zone or offset": 1}, {}, id="no zone"),
+    pytest.param(lines(changed(time="2026-10-03")), {"time: no zone or offset": 1}, {}, id="date without zone"),
+    pytest.param(
+        lines(changed(time="2026-02-30T12:34:56Z")),
+        {"time: not a time of the declared encoding": 1},
+        {},
+        id="Feb 30",
+    ),
+    pytest.param(lines(changed(time="2026-12-03T12:34:56Z")), {"time: after its arrival": 1}, {}, id="future"),
+    pytest.param(lines(changed(service="xyz")), {"service: not a code of the list 'service'": 1}, {}, id="bad code"),
+    pytest.param(lines(changed(service=None)), {"service: missing": 1}, {}, id="no code"),
+    pytest.param(lines(changed(url="nonsense")), {"url: not a URL or a path": 1}, {}, id="no URL"),
+    pytest.param(lines(changed(cookie_id="x" * 257)), {"cookie_id: longer than 256 characters": 1}, {}, id="long id"),
+    pytest.param(b"\xff\xfe\n", {"line: not UTF-8": 1}, {}, id="bad UTF-8"),
+    pytest.param(b"a\0b\n", {"line: holds a NUL byte": 1}, {}, id="NUL"),
+    pytest.param(lines(changed(cookie_id=None)), {}, {"no identifier": 1}, id="null person"),
+    pytest.param(lines(changed(cookie_id="")), {}, {"no identifier": 1}, id="empty person"),
+    pytest.param(lines(changed(cookie_id="opted")), {}, {"opted out": 1}, id="opted out"),
+    pytest.param(
+        lines(changed(time="2018-01-31T23:59:59+09:00")), {}, {"before the policy's first version": 1}, id="too old"
+    ),
+    pytest.param(b"\n\r\n", {}, {"blank line": 2}, id="blank lines"),
+]
+
+
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(
     ("content", "quarantined", "dropped"),
-    [
-        pytest.param(b'{"time": "2026-10-03T12\n', {"line: not a JSON object": 1}, {}, id="cut JSON"),
-        pytest.param(b'["a"]\n', {"line: not a JSON object": 1}, {}, id="not an object"),
-        pytest.param(lines(changed(time=None)), {"time: missing": 1}, {}, id="no time"),
-        pytest.param(lines(changed(time="2026-10-03T12:34:56")), {"time: no zone or offset": 1}, {}, id="no zone"),
-        pytest.param(lines(changed(time="2026-10-03")), {"time: no zone or offset": 1}, {}, id="date without zone"),
-        pytest.param(
-            lines(changed(time="2026-02-30T12:34:56Z")),
-            {"time: not a time of the declared encoding": 1},
-            {},
-            id="Feb 30",
-        ),
-        pytest.param(lines(changed(time="2026-12-03T12:34:56Z")), {"time: after its arrival": 1}, {}, id="future"),
-        pytest.param(
-            lines(changed(service="xyz")), {"service: not a code of the list 'service'": 1}, {}, id="bad code"
-        ),
-        pytest.param(lines(changed(service=None)), {"service: missing": 1}, {}, id="no code"),
-        pytest.param(lines(changed(url="nonsense")), {"url: not a URL or a path": 1}, {}, id="no URL"),
-        pytest.param(
-            lines(changed(cookie_id="x" * 257)), {"cookie_id: longer than 256 characters": 1}, {}, id="long id"
-        ),
-        pytest.param(b"\xff\xfe\n", {"line: not UTF-8": 1}, {}, id="bad UTF-8"),
-        pytest.param(b"a\0b\n", {"line: holds a NUL byte": 1}, {}, id="NUL"),
-        pytest.param(lines(changed(cookie_id=None)), {}, {"no identifier": 1}, id="null person"),
-        pytest.param(lines(changed(cookie_id="")), {}, {"no identifier": 1}, id="empty person"),
-        pytest.param(lines(changed(cookie_id="opted")), {}, {"opted out": 1}, id="opted out"),
-        pytest.param(
-            lines(changed(time="2018-01-31T23:59:59+09:00")), {}, {"before the policy's first version": 1}, id="too old"
-        ),
-        pytest.param(b"\n\r\n", {}, {"blank line": 2}, id="blank lines"),
-    ],
+    ROWS,
 )
 def test_each_row_is_accounted_for(intake, content, quarantined, dropped):
     taken = intake.take("clicks", lines(CLICK) + content, "a.jsonl")
@@ -126,6 +127,15 @@ def test_each_row_is_accounted_for(intake, content, quarantined, dropped):
     assert taken.read == 1 + sum(quarantined.values()) + sum(dropped.values())
 
 
+def test_all_of_them_in_one_file(intake):
+    contents, quarantined, dropped = zip(*(case.values for case in ROWS), strict=True)
+    taken = intake.take("clicks", lines(CLICK) + b"".join(contents), "a.jsonl")
+    assert (taken.quarantined, taken.dropped) == tuple(
+        dict(sum(map(Counter, all_of), Counter())) for all_of in (quarantined, dropped)
+    )
+
+
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -143,6 +153,7 @@ def test_broken_subscribers_are_quarantined(intake, row, reason):
     assert (taken.accepted, taken.quarantined) == (1, {reason: 1})
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(
     "column", [{"latitude": [999.0]}, {"longitude": [-0.1]}, {"latitude": [float("nan")]}], ids=str
 )

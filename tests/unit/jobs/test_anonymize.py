@@ -15,6 +15,8 @@ from click.testing import CliRunner
 
 from jobs.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 AGES = [
     (str(a), f"{a // 10 * 10}-{a // 10 * 10 + 9}", f"{a // 20 * 20}-{a // 20 * 20 + 19}", "*") for a in range(20, 60)
 ]

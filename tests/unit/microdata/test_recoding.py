@@ -11,6 +11,8 @@ from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.local.nodes import SCALE, space_of, tree_of
 from anonymization.microdata.local.recoding import Aggregate, recode_locally
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 COLOUR = Hierarchy.from_rows(
     "colour", [["red", "warm", "*"], ["orange", "warm", "*"], ["blue", "cold", "*"], ["green", "cold", "*"]]
 )
