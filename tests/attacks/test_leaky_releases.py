@@ -15,7 +15,7 @@ import anonymization.release.gate.attacks
 import anonymization.release.protect
 import jobs.verbs.build
 from anonymization.disclosure.suppress.suppress import Pattern
-from anonymization.tables.audit.audit import system_of
+from anonymization.tables.audit import system_of
 from anonymization.tables.audit.cube import Cube
 from anonymization.tables.counting import merged_places
 from anonymization.tables.methods import suppression
