@@ -22,9 +22,9 @@ from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
 from anonymization.release.inputs import find_inputs, opened_events, plan_release
-from anonymization.release.protect import suppressed
 from anonymization.release.setting import policy_folder
 from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.suppression import suppressed
 from anonymization.tables.plan import Plan
 from benchmarks import disclosure, microdata, scale, scheduling, startup
 from benchmarks.measure import ROW, Cost, apart, connected, now, show, since

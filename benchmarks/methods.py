@@ -19,9 +19,10 @@ from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection
 from anonymization.policy.releases import MeasureKind
 from anonymization.release.inputs import find_inputs, opened_events
-from anonymization.release.protect import suppressed, with_noise
 from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.cell_key import with_noise
 from anonymization.tables.methods.differential_privacy import drawn, require_bounds
+from anonymization.tables.methods.suppression import suppressed
 from anonymization.tables.model import FREE, SafeTable, Table
 from anonymization.tables.plan import Plan, resolve
 from benchmarks.measure import Cost, now, since

@@ -21,9 +21,9 @@ from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.home import Home
 from anonymization.policy.load import Policies, load_policies
 from anonymization.release.inputs import find_inputs, opened_events, plan_release
-from anonymization.release.protect import suppressed
 from anonymization.release.setting import policy_folder
 from anonymization.tables.counting import tabulate
+from anonymization.tables.methods.suppression import suppressed
 from jobs.synthetic.month import MONTH, generate
 from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake

@@ -27,8 +27,8 @@ from anonymization.home import Home
 from anonymization.policy.load import Policies
 from anonymization.release.inputs import find_inputs, opened_events, plan_release
 from anonymization.release.package_writing import write_package
-from anonymization.release.protect import suppressed
 from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.methods.suppression import suppressed
 from anonymization.tables.model import Table
 from benchmarks.measure import Cost, apart, between, show
 from benchmarks.spark_by_hand import BY_HAND

@@ -6,14 +6,13 @@ from anonymization.deidentify.taken import totals
 from anonymization.errors import GateRefusal
 from anonymization.files import write_private
 from anonymization.policy.crosscheck import check_release
-from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
 from anonymization.policy.releases import MeasureKind
 from anonymization.release.candidate import Candidate, Request, load_candidate
 from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_of, plan_release
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
-from anonymization.release.texts import protection_block
+from anonymization.tables.method import method_of
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable
 
 SAMPLE = 12
@@ -40,6 +39,7 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
     release = policies.release(request.release)
     recipient = policies.recipients[request.recipient]
     clauses = check_release(release, policies.policy, policies.sources, policies.links, policies.recipients)
+    told = method_of(release.protection.method).told(release.protection)
     joined = ", ".join(link.source for link in policies.links if link.source in request.sources)
     return [
         f"# {release.title.en}, {request.period}: for decision",
@@ -50,27 +50,12 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
         f"- **To whom.** {recipient.title.en} ({recipient.recipient_class}), contract {recipient.contract}.",
         f"- **For what.** {policies.policy.purposes[request.purpose].text}",
         f"- **Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
-        f"- **Protection.** {_protection(release.protection)}{_for_earlier(request)}",
+        f"- **Protection.** {told.dossier}{_for_earlier(request)}",
         "",
         "Allowed by:",
         *(f"- {clause}" for clause in clauses),
         "",
     ]
-
-
-def _protection(protection: Protection) -> str:
-    if isinstance(protection, DifferentialPrivacy):
-        block = protection_block(protection)
-        stated = ", ".join(f"{name} {block[name]}" for name in block if name not in ("method", "mechanism"))
-        return f"Differential privacy ({protection.mechanism} noise): {stated}."
-    nothing = f"othing about 1 to {protection.minimum_count - 1} persons is published"
-    if isinstance(protection, CellKey):
-        return f"Cell keys: n{nothing}; all other figures carry noise."
-    if protection.merge is not None:
-        return f"N{nothing}: so few are counted in the rest of the {protection.merge} above."
-    if protection.zeros is Zeros.WITHHELD:
-        return f"N{nothing}: such classes are not listed, nor any sum over them."
-    return f"N{nothing}, no total that two persons dominate, and no figures from which either follows."
 
 
 def _for_earlier(request: Request) -> str:

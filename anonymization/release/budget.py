@@ -13,13 +13,13 @@ from decimal import Decimal
 from anonymization.errors import IntegrityError, PolicyRefusal
 from anonymization.policy.model import PrivacyBudget
 from anonymization.policy.periods import Period
-from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.release.ledger.ledger import EntryKind, Spending, Transaction
+from anonymization.tables.method import Cost
 
 AMOUNTS = ("rho", "delta")
 
 
-def price(protection: DifferentialPrivacy, budget: PrivacyBudget, period: Period, draw: str) -> dict[str, str]:
+def price(cost: Cost, budget: PrivacyBudget, period: Period, draw: str) -> dict[str, str]:
     """Return what a release spends, as its request holds it: exact decimals as text.
 
     Keys: `month`, `draw`, `rho`, `delta`, and what may be spent in all, `budget_rho` and `budget_delta`.
@@ -27,8 +27,8 @@ def price(protection: DifferentialPrivacy, budget: PrivacyBudget, period: Period
     return {
         "month": f"{period.first_date:%Y-%m}",
         "draw": draw,
-        "rho": f"{protection.cost:f}",
-        "delta": f"{protection.delta or Decimal(0):f}",
+        "rho": f"{cost.rho:f}",
+        "delta": f"{cost.delta:f}",
         "budget_rho": f"{budget.rho:f}",
         "budget_delta": f"{budget.delta:f}",
     }

@@ -15,10 +15,11 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.decide import OUTSIDE
 from anonymization.policy.model import Recipient
 from anonymization.policy.periods import Period
-from anonymization.policy.protection import CellKey, Method
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import Release
 from anonymization.release.candidate import Request
 from anonymization.release.ledger.ledger import EntryKind, Transaction
+from anonymization.tables.method import method_of
 
 
 def claim(release: Release, period: Period, recipient: Recipient, keys: PeriodKeys) -> dict[str, Any]:
@@ -27,9 +28,10 @@ def claim(release: Release, period: Period, recipient: Recipient, keys: PeriodKe
     Keys: `method`; `parameters`, equal exactly where cell keys have equal parameters, and telling nothing of them;
     `populations`, each a `source` and a `filter` of coded columns; `outside`, whether the recipient is.
     """
-    protection, parameters = release.protection, ""
-    if isinstance(protection, CellKey):
-        parameters = keys.commitment(f"{period.first_date:%Y-%m}", protection.parameters)
+    protection = release.protection
+    parameters = method_of(protection.method).parameters(protection)
+    if parameters:
+        parameters = keys.commitment(f"{period.first_date:%Y-%m}", parameters)
     found: list[dict[str, Any]] = []
     for table in release.tables.values():
         for measure in table.measures.values():

@@ -22,7 +22,8 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.releases import MeasureKind
 from anonymization.release.manifest import MANIFEST
 from anonymization.release.package import codelist_rows, spreadsheet_safe, table_csv
-from anonymization.release.texts import notice, protection_block, readme
+from anonymization.release.texts import notice, readme
+from anonymization.tables.method import method_of
 from anonymization.tables.model import REST, TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.plan import Plan
 
@@ -114,7 +115,7 @@ def _descriptor(plan: Plan, tables: Sequence[SafeTable]) -> dict[str, Any]:
                 "first_day": plan.period.first_date.isoformat(),
                 "last_day": plan.period.last_date.isoformat(),
             },
-            "protection": protection_block(release.protection),
+            "protection": method_of(plan.method).described(release.protection),
             "tables": {table.name: _audit_block(table) for table in tables},
         },
     }

@@ -17,8 +17,7 @@ from anonymization.engine.files import TabularEngine
 from anonymization.errors import InputError
 from anonymization.hierarchies.hierarchy import Hierarchy, read_hierarchy
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.methods.cell_key import key_column
-from anonymization.tables.methods.cell_key_noise import KEYS
+from anonymization.tables.counting.record_keys import KEYS, key_column
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 
 MOST_DECIMALS = 6

@@ -15,8 +15,7 @@ from anonymization.release.protect import claimed_by, privacy_of, protected_tabl
 from anonymization.release.setting import Setting, opened
 from anonymization.tables.counting.facts import conflicts_sql
 from anonymization.tables.counting.tabulate import tabulate
-from anonymization.tables.methods.differential_privacy import require_bounds
-from anonymization.tables.methods.suppression import Protected
+from anonymization.tables.method import Protected, method_of
 from anonymization.tables.model import CONFIDENTIAL
 from anonymization.tables.plan import Plan
 from jobs.options import engine_option, master_option, period_option
@@ -51,7 +50,7 @@ def build(
     """
     started = time.perf_counter()
     plan, clauses = plan_release(setting.policies, name, period_text)
-    require_bounds(plan)
+    method_of(plan.method).require(plan, plan.release.protection)
     claimed = claimed_by(setting, plan)
     inputs = inputs_of(setting, plan.release.sources, plan.period)
     logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}

@@ -10,7 +10,6 @@ import pandas as pd
 from anonymization.deidentify.frames import intake_frames
 from anonymization.errors import Refusal
 from anonymization.files import indented, write_private
-from anonymization.policy.protection import Method
 from anonymization.release.candidate import Candidate, load_candidate, read_standing
 from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.earlier import earlier_issues
@@ -21,9 +20,10 @@ from anonymization.release.gate.declared import policy, schema, texts
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
-from anonymization.release.protect import CANDIDATE
 from anonymization.release.setting import Setting, opened
 from anonymization.tables.audit.audit import margins
+from anonymization.tables.audit.sheets import CANDIDATE
+from anonymization.tables.method import method_of
 from anonymization.tables.plan import Plan
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
@@ -98,7 +98,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
 def _frames(
     setting: Setting, candidate: Candidate, plan: Plan, package: Package, recounted: pd.DataFrame, attacked: Attacked
 ) -> CandidateFrames:
-    if plan.method is Method.DIFFERENTIAL_PRIVACY:
+    if method_of(plan.method).drawn:
         stored = stored_draw(setting.home, plan, draw_digest(plan, candidate.request.inputs))
         cells, complete = against_draw(plan, package.tables, stored, recounted)
         covering = pd.DataFrame(columns=["table", "measure", "cell"])

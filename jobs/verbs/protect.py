@@ -24,12 +24,13 @@ from anonymization.files import write_whole
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import PeriodKind
-from anonymization.release.protect import with_noise
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.given import GivenTable, read_given
-from anonymization.tables.methods.suppression import Protected, alone, protect
+from anonymization.tables.method import Protected, alone
+from anonymization.tables.methods.cell_key import with_noise
+from anonymization.tables.methods.suppression import protect
 from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import CONFIDENTIAL
 from jobs.options import FILE, HierarchyFile, Names, Number, Pair

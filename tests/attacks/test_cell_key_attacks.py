@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from anonymization.tables.methods.cell_key_noise import KEYS, perturbation
+from anonymization.tables.counting.record_keys import KEYS
+from anonymization.tables.methods.cell_key_noise import perturbation
 
 DEVIATION, VARIANCE = 5, Decimal(2)
 TABLE = perturbation(DEVIATION, VARIANCE)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.tables.methods.cell_key import bounds, key_column, perturbed
-from anonymization.tables.methods.cell_key_noise import KEYS, perturbation
+from anonymization.tables.counting.record_keys import KEYS, key_column
+from anonymization.tables.methods.cell_key import bounds, perturbed
+from anonymization.tables.methods.cell_key_noise import perturbation
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, Table
 
 SLOW = examples(40)

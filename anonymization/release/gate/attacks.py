@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from anonymization.errors import GateRefusal
-from anonymization.policy.protection import CellKey, Method
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package
-from anonymization.release.protect import CANDIDATE, rules_of
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.findings import Finding
-from anonymization.tables.audit.sheets import Issue
-from anonymization.tables.methods.cell_key_attack import pinned
-from anonymization.tables.methods.suppression_attack import unmet_needs
+from anonymization.tables.audit.sheets import CANDIDATE, Issue
+from anonymization.tables.method import method_of
 from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.plan import Plan
 
@@ -62,19 +59,13 @@ def attack_candidate(plan: Plan, package: Package, recounted: pd.DataFrame, earl
         if earlier:
             known = set(attacked.alone)
             attacked.together = tuple(f for f in audit([issue, *earlier]) if f not in known)
-        if not plan.withheld and plan.method is not Method.DIFFERENTIAL_PRIVACY:
+        method = method_of(plan.method)
+        if not plan.withheld and not method.drawn:
             true = [with_true_figures(table, recounted) for table in package.tables]
-            attacked.inside = _inside(plan, issue, true, earlier)
+            attacked.inside = method.attack(issue, true, plan, plan.release.protection, earlier)
     except GateRefusal as error:  # contradictory or endless: closed, and the other checks tell more
         attacked.unsettled.append(str(error))
     return attacked
-
-
-def _inside(plan: Plan, issue: Issue, true: Sequence[Table], earlier: Sequence[Issue]) -> tuple[Finding, ...]:
-    protection = plan.release.protection
-    if isinstance(protection, CellKey):
-        return pinned(replace(issue, noise=protection), true)
-    return unmet_needs(issue, true, rules_of(plan), earlier)
 
 
 def as_frame(findings: Sequence[Finding]) -> pd.DataFrame:

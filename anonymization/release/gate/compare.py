@@ -16,7 +16,7 @@ from anonymization.release.package import Package
 from anonymization.release.setting import Setting
 from anonymization.tables.counting.recount import recount
 from anonymization.tables.counting.recount_rests import must_be_listed
-from anonymization.tables.methods.cell_key import expected
+from anonymization.tables.method import method_of
 from anonymization.tables.methods.unlisted import closure
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
 from anonymization.tables.plan import Plan, resolve, with_codes
@@ -42,7 +42,8 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
 def count_again(setting: Setting, plan: Plan, inputs: Inputs, package: Package) -> pd.DataFrame:
     """Count again, on DuckDB always: also a candidate that Spark built is checked by the other engine."""
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
-        return expected(plan, recount(engine, plan, events, package.tables))
+        counted = recount(engine, plan, events, package.tables)
+    return counted.assign(expected=method_of(plan.method).expected(counted, plan.release.protection))
 
 
 def against_recount(

@@ -9,10 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from anonymization.policy.periods import Period
-from anonymization.policy.protection import CellKey, Method
+from anonymization.policy.protection import CellKey
 from anonymization.tables.audit.standing import Standing
-from anonymization.tables.methods.cell_key import bounds
-from anonymization.tables.model import FREE, Dimension, Measure, SafeTable, Table, cell_text
+from anonymization.tables.method import Reading, method_of
+from anonymization.tables.model import Dimension, Measure, SafeTable, Table, cell_text
+
+CANDIDATE = "this candidate"
+"""What messages call the release that is being built or gated."""
 
 
 @dataclass(frozen=True)
@@ -72,31 +75,31 @@ def sheets_of(issue: Issue) -> list[Sheet]:
 
     Noisy figures do not add up; where the noise is known, each is a span around the true one.
     """
-    return [
-        _sheet(issue, table, measure)
-        for table in issue.tables
-        if isinstance(table, Table) or table.method is Method.SUPPRESSION or _spans(issue, table)
-        for measure in table.measures
-    ]
+    found = []
+    for table in issue.tables:
+        for measure in table.measures:
+            reading = _read(issue, table, measure)
+            if reading is not None:
+                found.append(_sheet(issue, table, measure, reading))
+    return found
 
 
-def _spans(issue: Issue, table: SafeTable) -> bool:
-    return table.method is Method.CELL_KEY and issue.noise is not None
-
-
-def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure) -> Sheet:
-    value = np.asarray(table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan))
-    low = high = None
-    shown = ~np.isnan(value)
-    withheld, zeros_shown = False, True
+def _read(issue: Issue, table: Table | SafeTable, measure: Measure) -> Reading | None:
     if isinstance(table, SafeTable):
-        withheld, zeros_shown = table.withheld, table.zeros_shown
-        value = np.where(table.frame[f"{measure.name}_status"] == FREE, value, np.nan)
-        if issue.noise is not None and table.method is Method.CELL_KEY:
-            low, high = bounds(table, measure, issue.noise)
-            value = np.where(value == 0, 0.0, np.nan) if issue.noise.deviation < issue.minimum_count else value * np.nan
+        return method_of(table.method).read(table, measure, issue.noise)
+    return Reading(_figures(table, measure))
+
+
+def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure, reading: Reading) -> Sheet:
+    shown = ~np.isnan(_figures(table, measure))
+    withheld, zeros_shown = (table.withheld, table.zeros_shown) if isinstance(table, SafeTable) else (False, True)
     standing = tuple(n for n in issue.standing if (n.table, n.measure) == (table.name, measure.name))
     return Sheet(
-        issue.name, table.name, measure, table.dimensions, table.frame[table.keys], np.asarray(value, dtype=np.float64),
-        shown, issue.period, issue.minimum_count, withheld, zeros_shown, low=low, high=high, standing=standing,
+        issue.name, table.name, measure, table.dimensions, table.frame[table.keys], reading.value,
+        shown, issue.period, issue.minimum_count, withheld, zeros_shown,
+        low=reading.low, high=reading.high, standing=standing,
     )  # fmt: skip
+
+
+def _figures(table: Table | SafeTable, measure: Measure) -> npt.NDArray[np.float64]:
+    return np.asarray(table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan))

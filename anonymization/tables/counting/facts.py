@@ -6,22 +6,21 @@ bits counted. Links are applied here, where all links of the period are known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from anonymization.policy.crosscheck import DAY_TYPE, MESH, WEEK
 from anonymization.policy.periods import Period
-from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.quoting import literal
+from anonymization.tables.method import method_of
 from anonymization.tables.model import Dimension, Measure
 from anonymization.tables.plan import Plan
 
 LINKS = "link_map"
 DAYS_BEFORE_MONDAY = 3
 UNKNOWN = "unknown"
-SEPARATOR = "\x1f"
 MESH_DIVISORS = {"mesh4": 1, "mesh3": 10, "mesh2": 1000}
 """From the half mesh that events hold to each level of JIS X 0410."""
 
@@ -155,7 +154,7 @@ def facts_statement(
 ) -> Statement:
     """Return one population's facts: p, a column `d<i>` an event dimension, `days`, and `m<i>` a total.
 
-    With differential privacy a person's contributions are bounded here (`bounded`), and nowhere else.
+    Where the method bounds what a person contributes, it is bounded here, and nowhere else.
     """
     person, source = person_of(plan, measures[0].source, events)
     values = [event_value(plan, dimension) for dimension in event_dimensions(dimensions)]
@@ -170,28 +169,4 @@ def facts_statement(
         f"SELECT {person} AS p{columns}, {mask} AS days{totals} FROM {source}"
         f" WHERE {in_period(plan)}{where_clause(measures[0])} GROUP BY {', '.join([person, *values])}"
     )
-    protection = plan.release.protection
-    return Statement(
-        name, bounded(sql, len(values), protection, measures) if isinstance(protection, DifferentialPrivacy) else sql
-    )
-
-
-def bounded(facts: str, dimensions: int, protection: DifferentialPrivacy, measures: Sequence[Measure]) -> str:
-    """Return facts in which each person has at most `max_cells` rows, and at most `max_per_cell` in each total of one.
-
-    Which rows a person keeps is decided by a hash of the person's pseudonym and the cell: equal on every engine and
-    in every run, even over a person's cells, and keyed, because the pseudonym is an HMAC under the period's key. It
-    depends on the person's own rows alone, as the sensitivity of the tables asks for.
-    """
-    cells = [f"d{i}" for i in range(dimensions)]
-    text = "".join(f" || '{SEPARATOR}' || COALESCE(CAST({cell} AS VARCHAR), '')" for cell in cells)
-    order = ", ".join([f"TEXT_HASH(CAST(p AS VARCHAR){text})", *cells])
-    most = protection.max_per_cell
-    totals = "".join(
-        f", CASE WHEN m{i} > {most} THEN {most} WHEN m{i} > 0 THEN m{i} ELSE 0 END AS m{i}"
-        for i, measure in enumerate(measures)
-        if measure.kind is MeasureKind.TOTAL
-    )
-    ranked = f"SELECT f.*, row_number() OVER (PARTITION BY p ORDER BY {order}) AS place FROM ({facts}) AS f"
-    kept = ", ".join(["p", *cells, "days"])
-    return f"SELECT {kept}{totals} FROM ({ranked}) AS ranked WHERE place <= {protection.max_cells}"
+    return Statement(name, method_of(plan.method).bound(sql, len(values), measures, plan.release.protection))

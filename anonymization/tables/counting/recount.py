@@ -13,12 +13,11 @@ import pandas as pd
 
 from anonymization.engine.base import Engine
 from anonymization.policy.crosscheck import BY_DAY, MESH
-from anonymization.policy.protection import Method
 from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
 from anonymization.quoting import literal
+from anonymization.tables.counting.record_keys import KEYS, RECORD_KEYS, record_key
 from anonymization.tables.counting.recount_rests import LISTED, rest_margins
-from anonymization.tables.methods.cell_key import RECORD_KEYS, record_key
-from anonymization.tables.methods.cell_key_noise import KEYS
+from anonymization.tables.method import method_of
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.plan import Plan
 
@@ -56,7 +55,7 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Se
     for table in plan.tables:
         for measure in table.measures:
             engine.create("recount_rows", _rows(plan, table.dimensions, measure, events))
-            keyed = plan.method is Method.CELL_KEY
+            keyed = method_of(plan.method).record_keys
             for levels, sql in _margins(table.dimensions, measure, keyed=keyed):
                 frame = engine.fetch(sql).to_pandas()
                 frame = frame.assign(**{d.name: TOTAL for d in table.dimensions if d.name not in levels})
@@ -65,7 +64,7 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Se
             engine.drop("recount_rows")
     for name in made:
         engine.drop(name)
-    keys = [RECORD_KEYS] if plan.method is Method.CELL_KEY else []
+    keys = [RECORD_KEYS] if method_of(plan.method).record_keys else []
     counted: pd.DataFrame = pd.concat(frames, ignore_index=True).reindex(columns=[*_columns(plan), *keys])
     return counted.astype(dict.fromkeys(CONTRIBUTIONS, "Int64"))
 

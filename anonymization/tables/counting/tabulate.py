@@ -15,7 +15,6 @@ import pandas as pd
 
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
-from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.counting import merged_places_sql
 from anonymization.tables.counting.codes import denominators, texts
@@ -31,7 +30,8 @@ from anonymization.tables.counting.facts import (
 )
 from anonymization.tables.counting.largest import LARGEST, first_of, largest_of_unions, second_of, taken_out
 from anonymization.tables.counting.merged_places import tabulate_merged
-from anonymization.tables.methods.cell_key import key_column, record_key
+from anonymization.tables.counting.record_keys import key_column, record_key
+from anonymization.tables.method import method_of
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 from anonymization.tables.plan import Plan, TablePlan, with_codes
 
@@ -99,7 +99,7 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
         engine.drop(facts.name)
         cells = _coded(plan, table.dimensions, raw)
         names = _value_names(plan, measures)
-        if plan.method is Method.CELL_KEY:
+        if method_of(plan.method).record_keys:
             names |= {f"v{i}_key": key_column(measure) for i, measure in enumerate(measures)}
         frames.append(_roll_up(table.dimensions, cells, list(names)).rename(columns=names).set_index(keys))
     frame = pd.concat(frames, axis=1).fillna(0).astype("int64").reset_index()
@@ -121,7 +121,7 @@ def _value_names(plan: Plan, measures: Sequence[Measure]) -> dict[str, str]:
 
 def _judged(plan: Plan, measures: Sequence[Measure]) -> list[int]:
     """Positions of the totals of which the largest contributions are asked for."""
-    if plan.method is not Method.SUPPRESSION:
+    if not method_of(plan.method).largest:
         return []
     return [i for i, measure in enumerate(measures) if measure.kind is MeasureKind.TOTAL]
 
@@ -159,7 +159,7 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
         MeasureKind.PERSON_DAYS: "CAST(sum(BIT_COUNT(g.days)) AS BIGINT)",
     }
     measured = [f"{values.get(m.kind, f'CAST(sum(g.m{i}) AS BIGINT)')} AS v{i}" for i, m in enumerate(measures)]
-    if plan.method is Method.CELL_KEY:
+    if method_of(plan.method).record_keys:
         measured += [f"CAST(sum({record_key('g.p')}) AS BIGINT) AS v{i}_key" for i in range(len(measures))]
     measured += [
         f"CAST(COALESCE(LIST_ITEM(LARGEST_TWO(g.m{i}), {place}), 0) AS BIGINT) AS {name}{i}"

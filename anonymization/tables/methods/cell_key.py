@@ -1,36 +1,41 @@
 """Tables protected by cell keys: the threshold on true counts, and noise that the same persons always bring with them.
 
-A person's record key is the last 32 bits of the person's pseudonym, which is an HMAC under the period's key: it is
-uniform, the same in every table and on every engine within the period, and another in the next.
+Whose figures they are is told by cell keys, sums of the persons' record keys (`counting/record_keys.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from anonymization.errors import IntegrityError
+from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, Method
-from anonymization.tables.methods.cell_key_noise import KEYS, Perturbation, perturbation
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.sheets import CANDIDATE, Issue
+from anonymization.tables.counting.record_keys import RECORD_KEYS, key_column
+from anonymization.tables.method import (
+    Beside,
+    Protected,
+    ProtectionMethod,
+    Reading,
+    Told,
+    alone,
+    exact,
+    held,
+    nothing_about_few,
+    thresholded,
+)
+from anonymization.tables.methods.cell_key_attack import pinned, unpinned
+from anonymization.tables.methods.cell_key_noise import Perturbation, perturbation
 from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table
 from anonymization.tables.plan import Plan, with_codes
 
 Floats = npt.NDArray[np.float64]
-RECORD_KEYS = "cell_key"
-"""The recount's column of cell keys."""
-
-
-def record_key(person: str) -> str:
-    """Return the SQL of a person's record key: below 2**32; sums of up to 2**31 persons fit a BIGINT."""
-    return f"{person} % {KEYS}"
-
-
-def key_column(measure: Measure) -> str:
-    """Return the column of a true table that holds a measure's sums of record keys; no declared name has a space."""
-    return f"{measure.name} key"
 
 
 def table_of(protection: CellKey) -> Perturbation:
@@ -75,18 +80,12 @@ def _perturbed(table: Table, protection: CellKey, *, withheld: bool) -> SafeTabl
     )  # fmt: skip
 
 
-def expected(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
-    """Return a recount with the column `expected`: what a published figure of each class must be.
-
-    Without cell keys that is the recounted figure itself; with them it is what the recount's own cell key leads to.
-    """
-    protection = plan.release.protection
-    if not isinstance(protection, CellKey):
-        return recounted.assign(expected=recounted["recounted"])
-    if RECORD_KEYS not in recounted.columns:
-        raise IntegrityError("the recount brought no cell keys")
-    counts, keys = (recounted[name].to_numpy(dtype=np.int64) for name in ("recounted", RECORD_KEYS))
-    return recounted.assign(expected=table_of(protection).perturbed(counts, keys))
+def with_noise(
+    true: tuple[Table, ...], protection: CellKey, period: Period, *, name: str = CANDIDATE, withheld: bool = False
+) -> tuple[SafeTable, ...]:
+    """Return the tables with the noise of cell keys; what is hidden stays uncertain before who knows the noise."""
+    noisy = perturbed(true, protection, withheld=withheld)
+    return noisy if withheld else unpinned(Issue(name, period, noisy, protection.minimum_count, protection), true)
 
 
 def bounds(table: SafeTable, measure: Measure, protection: CellKey) -> tuple[Floats, Floats]:
@@ -101,3 +100,68 @@ def bounds(table: SafeTable, measure: Measure, protection: CellKey) -> tuple[Flo
     low = np.where(figure == 0, 0.0, np.maximum(least, figure - deviation))
     high = np.where((figure == 0) & (deviation < least), 0.0, figure + deviation)
     return np.where(hidden, float(table.zeros_shown), low), np.where(hidden, np.inf, high)
+
+
+class _CellKey:
+    """See `tables/method.py`."""
+
+    record_keys, largest, drawn = True, False, False
+
+    def require(self, plan: Plan, protection: CellKey) -> None:
+        """Any release can be protected so."""
+
+    def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: CellKey) -> str:
+        """A person contributes what the person did."""
+        return facts
+
+    def protect(
+        self, plan: Plan, protection: CellKey, tables: Callable[[], tuple[Table, ...]], beside: Beside
+    ) -> Protected:
+        """The same persons bring the same noise everywhere, so nothing depends on what is out."""
+        return alone(with_noise(tables(), protection, plan.period, withheld=plan.withheld))
+
+    def expected(self, recounted: pd.DataFrame, protection: CellKey) -> pd.Series:
+        """What the recount's own cell key leads to."""
+        if RECORD_KEYS not in recounted.columns:
+            raise IntegrityError("the recount brought no cell keys")
+        counts, keys = (recounted[name].to_numpy(dtype=np.int64) for name in ("recounted", RECORD_KEYS))
+        return pd.Series(table_of(protection).perturbed(counts, keys), index=recounted.index)
+
+    def attack(
+        self, issue: Issue, true: Sequence[Table], plan: Plan, protection: CellKey, earlier: Sequence[Issue]
+    ) -> tuple[Finding, ...]:
+        """Hidden numbers of few persons that are pinned before who knows the noise."""
+        return pinned(replace(issue, noise=protection), true)
+
+    def read(self, table: SafeTable, measure: Measure, noise: CellKey | None) -> Reading | None:
+        """Where the noise is known each figure is a span; a zero is exact where noise cannot bring N down to it."""
+        if noise is None:
+            return None
+        low, high = bounds(table, measure, noise)
+        nobody = (exact(table, measure) == 0) & (noise.deviation < noise.minimum_count)
+        return Reading(np.where(nobody, 0.0, np.nan), low, high)
+
+    def described(self, protection: CellKey) -> dict[str, object]:
+        """The noise's own parameters are secret."""
+        return thresholded(protection)
+
+    def told(self, protection: CellKey) -> Told:
+        """Figures with noise, of which few persons' are hidden."""
+        return Told(
+            notice=held(protection.minimum_count)
+            + "\nA figure was changed by a little, at random but always in the same way for the same persons; so"
+            " figures do not add up.",
+            zeros=True,
+            reading=("Figures carry a small noise: read small differences as none, and do not add figures up.",),
+            dossier=f"Cell keys: n{nothing_about_few(protection.minimum_count)}; all other figures carry noise.",
+        )
+
+    def parameters(self, protection: CellKey) -> str:
+        """D, V and the forbidden figures: two noises of one figure would narrow each other."""
+        return protection.parameters
+
+    def cost(self, protection: CellKey) -> None:
+        """Nothing."""
+
+
+METHOD: ProtectionMethod = _CellKey()

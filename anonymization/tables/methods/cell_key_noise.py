@@ -22,10 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymization.errors import InputError
+from anonymization.tables.counting.record_keys import KEYS
 
 Integers = npt.NDArray[np.int64]
-KEYS = 1 << 32
-"""Record keys and cell keys are below this."""
 PRECISION = Context(prec=50)
 """Decimal arithmetic rounds correctly on every machine, so that the thresholds are the same everywhere."""
 CLOSE = Decimal(10) ** -12

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Protocol
@@ -29,6 +29,9 @@ import pandas as pd
 from anonymization.errors import InputError, PolicyRefusal
 from anonymization.policy.protection import DifferentialPrivacy, Mechanism, Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.method import Beside, Cost, Protected, ProtectionMethod, Told, alone
 from anonymization.tables.methods.cell_key_noise import PRECISION
 from anonymization.tables.methods.mechanisms import Kind, Sensitivity, noised, scale_of, selected, threshold_of
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
@@ -37,6 +40,11 @@ from anonymization.tables.plan import Plan, with_codes
 Integers = npt.NDArray[np.int64]
 Levels = tuple[str, ...]
 """A margin: a level of each dimension, or the total."""
+
+
+SEPARATOR = "\x1f"
+UNIT = "a person in a calendar month"
+"""What is protected: everything that one person did in it."""
 
 
 class Shape(Protocol):
@@ -239,3 +247,104 @@ def published(shape: Shape, frame: pd.DataFrame) -> SafeTable:
         shape.name, shape.title, dimensions, shape.measures, frame, DifferentialPrivacy.minimum_count,
         withheld=any(not d.complete for d in dimensions), method=Method.DIFFERENTIAL_PRIVACY,
     )  # fmt: skip
+
+
+def bounded(facts: str, dimensions: int, protection: DifferentialPrivacy, measures: Sequence[Measure]) -> str:
+    """Return facts in which each person has at most `max_cells` rows, and at most `max_per_cell` in each total of one.
+
+    Which rows a person keeps is decided by a hash of the person's pseudonym and the cell: equal on every engine and
+    in every run, even over a person's cells, and keyed, because the pseudonym is an HMAC under the period's key. It
+    depends on the person's own rows alone, as the sensitivity of the tables asks for.
+    """
+    cells = [f"d{i}" for i in range(dimensions)]
+    text = "".join(f" || '{SEPARATOR}' || COALESCE(CAST({cell} AS VARCHAR), '')" for cell in cells)
+    order = ", ".join([f"TEXT_HASH(CAST(p AS VARCHAR){text})", *cells])
+    most = protection.max_per_cell
+    totals = "".join(
+        f", CASE WHEN m{i} > {most} THEN {most} WHEN m{i} > 0 THEN m{i} ELSE 0 END AS m{i}"
+        for i, measure in enumerate(measures)
+        if measure.kind is MeasureKind.TOTAL
+    )
+    ranked = f"SELECT f.*, row_number() OVER (PARTITION BY p ORDER BY {order}) AS place FROM ({facts}) AS f"
+    kept = ", ".join(["p", *cells, "days"])
+    return f"SELECT {kept}{totals} FROM ({ranked}) AS ranked WHERE place <= {protection.max_cells}"
+
+
+class _DifferentialPrivacy:
+    """See `tables/method.py`."""
+
+    record_keys, largest, drawn = False, False, True
+
+    def require(self, plan: Plan, protection: DifferentialPrivacy) -> None:
+        """Persons stand apart, and a delta is declared where classes are selected."""
+        require_bounds(plan)
+
+    def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: DifferentialPrivacy) -> str:
+        """At most `max_cells` rows a person, and `max_per_cell` in each total of one."""
+        return bounded(facts, dimensions, protection, measures)
+
+    def protect(
+        self, plan: Plan, protection: DifferentialPrivacy, tables: Callable[[], tuple[Table, ...]], beside: Beside
+    ) -> Protected:
+        """Noise that was drawn before is not drawn again: then the tables are not even counted."""
+        return alone(beside.stored() or beside.store(drawn(tables(), protection)))
+
+    def expected(self, recounted: pd.DataFrame, protection: DifferentialPrivacy) -> pd.Series:
+        """The figure before its noise."""
+        return recounted["recounted"]
+
+    def attack(
+        self,
+        issue: Issue,
+        true: Sequence[Table],
+        plan: Plan,
+        protection: DifferentialPrivacy,
+        earlier: Sequence[Issue],
+    ) -> tuple[Finding, ...]:
+        """Nothing is to be found: no true figure is hidden, as none is published."""
+        return ()
+
+    def read(self, table: SafeTable, measure: Measure, noise: object) -> None:
+        """Figures do not add up with any others."""
+
+    def described(self, protection: DifferentialPrivacy) -> dict[str, object]:
+        """Everything is public."""
+        spent = {"rho": protection.rho, "epsilon": protection.epsilon, "delta": protection.delta}
+        bounds = {"max_cells": protection.max_cells, "max_per_cell": protection.max_per_cell}
+        return {
+            "method": protection.method,
+            "mechanism": protection.mechanism.value,
+            "unit": UNIT,
+            **{name: f"{amount:f}" for name, amount in spent.items() if amount is not None},
+            **{name: bound for name, bound in bounds.items() if bound is not None},
+        }
+
+    def told(self, protection: DifferentialPrivacy) -> Told:
+        """Figures with random noise."""
+        block = self.described(protection)
+        stated = ", ".join(f"{name} {block[name]}" for name in block if name not in ("method", "mechanism"))
+        return Told(
+            notice=(
+                "It holds no information about an\nindividual: every figure carries random noise, so that it would be"
+                " about as likely if any one person were left out\n(differential privacy; `datapackage.json` says how"
+                " much)."
+            ),
+            zeros=False,
+            reading=(
+                "Figures carry random noise, and may be negative: they are right on average, also in sums, so do not cut",  # noqa: E501 - a line of the text
+                "them off at zero before adding. A combination that is not listed has few persons, or none. Each person",  # noqa: E501
+                f"counts in at most {protection.max_cells} of the finest cells of a table.",
+            ),
+            dossier=f"Differential privacy ({protection.mechanism} noise): {stated}.",
+        )
+
+    def parameters(self, protection: DifferentialPrivacy) -> str:
+        """None: what several releases tell together is what they cost together."""
+        return ""
+
+    def cost(self, protection: DifferentialPrivacy) -> Cost:
+        """What the declaration says."""
+        return Cost(protection.cost, protection.delta or Decimal(0))
+
+
+METHOD: ProtectionMethod = _DifferentialPrivacy()

@@ -9,45 +9,42 @@ What is out already stays as it is: only figures of this release can be hidden.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
+import pandas as pd
 
 from anonymization.disclosure.attack.needs import one_each
 from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Integers, Problem
 from anonymization.errors import ProtectionError
+from anonymization.policy.protection import Suppression, Zeros
 from anonymization.tables.audit.audit import SECONDS, exposures
 from anonymization.tables.audit.corrections import hidden_by, of_one_state
+from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import both, figures_of, public_needs
-from anonymization.tables.audit.sheets import Issue
-from anonymization.tables.audit.standing import Standing
+from anonymization.tables.audit.sheets import CANDIDATE, Issue
 from anonymization.tables.audit.standing_needs import standing_needs, standing_of
 from anonymization.tables.audit.system_of import Linked, link
+from anonymization.tables.method import (
+    Beside,
+    Protected,
+    ProtectionMethod,
+    Reading,
+    Told,
+    alone,
+    exact,
+    held,
+    nothing_about_few,
+    thresholded,
+)
+from anonymization.tables.methods.suppression_attack import unmet_needs
+from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.methods.unsafe import Rules, Unsafe, unsafe_cells
-from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable, Table
-
-
-@dataclass(frozen=True)
-class Protected:
-    """What may be published, and what it cost.
-
-    Attributes:
-        tables: the protected tables.
-        unsafe: cells that are unsafe by themselves.
-        hidden: cells that are hidden, those among them.
-        for_earlier: of them, cells that are hidden only because of what was published earlier.
-        optimal: whether no pattern costs less.
-        standing: what the unsafe cells need from now on.
-    """
-
-    tables: tuple[SafeTable, ...]
-    unsafe: int
-    hidden: int
-    for_earlier: int
-    optimal: bool
-    standing: tuple[Standing, ...] = ()
+from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table
+from anonymization.tables.plan import Plan
 
 
 def protect(
@@ -90,12 +87,6 @@ class _Hidden:
     cells: Booleans
     unsafe: Unsafe
     optimal: bool
-
-
-def alone(tables: tuple[SafeTable, ...]) -> Protected:
-    """Return tables that another method protected: cells stand for themselves, whatever else is published."""
-    hidden = sum(int((t.frame[f"{m.name}_status"] == CONFIDENTIAL).sum()) for t in tables for m in t.measures)
-    return Protected(tables, hidden, hidden, 0, optimal=False)
 
 
 def _sheets(tables: Sequence[Table]) -> int:
@@ -205,3 +196,76 @@ def _safe_tables(tables: Sequence[Table], linked: Linked, hidden: Booleans, rule
         safe = SafeTable(table.name, table.title, table.dimensions, table.measures, frame, rules.minimum_count)
         found.append(replace(safe, days=table.days, zeros_shown=shown))
     return tuple(found)
+
+
+def rules_of(plan: Plan) -> Rules:
+    """Return what makes a cell of a release unsafe."""
+    protection = cast("Suppression", plan.release.protection)
+    dominance = (protection.dominance.persons, protection.dominance.percent)
+    return Rules(plan.minimum_count, dominance, protection.p_percent, frozenset(protection.sensitive))
+
+
+def suppressed(plan: Plan, true: tuple[Table, ...], earlier: Sequence[Issue] = ()) -> Protected:
+    """Return the tables with unsafe figures hidden or, if the release withholds zeros, not listed."""
+    if plan.withheld:
+        return alone(withhold(true, plan.minimum_count))
+    return protect(true, Issue(CANDIDATE, plan.period, true, plan.minimum_count), rules_of(plan), earlier)
+
+
+class _Suppression:
+    """See `tables/method.py`."""
+
+    record_keys, largest, drawn = False, True, False
+
+    def require(self, plan: Plan, protection: Suppression) -> None:
+        """Any release can be protected so."""
+
+    def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: Suppression) -> str:
+        """A person contributes what the person did."""
+        return facts
+
+    def protect(
+        self, plan: Plan, protection: Suppression, tables: Callable[[], tuple[Table, ...]], beside: Beside
+    ) -> Protected:
+        """Unsafe figures are hidden or, if the release withholds zeros, not listed."""
+        earlier = () if plan.withheld else beside.earlier()
+        return suppressed(plan, tables(), earlier)
+
+    def expected(self, recounted: pd.DataFrame, protection: Suppression) -> pd.Series:
+        """The recounted figure itself."""
+        return recounted["recounted"]
+
+    def attack(
+        self, issue: Issue, true: Sequence[Table], plan: Plan, protection: Suppression, earlier: Sequence[Issue]
+    ) -> tuple[Finding, ...]:
+        """Unsafe cells whose interval is narrower than they need."""
+        return unmet_needs(issue, true, rules_of(plan), earlier)
+
+    def read(self, table: SafeTable, measure: Measure, noise: object) -> Reading:
+        """Figures are exact."""
+        return Reading(exact(table, measure))
+
+    def described(self, protection: Suppression) -> dict[str, object]:
+        """The threshold; what hides a total is nobody's affair."""
+        return thresholded(protection)
+
+    def told(self, protection: Suppression) -> Told:
+        """Exact figures, of which some are hidden, merged or not listed."""
+        nothing = f"N{nothing_about_few(protection.minimum_count)}"
+        if protection.merge is not None:
+            dossier = f"{nothing}: so few are counted in the rest of the {protection.merge} above."
+        elif protection.zeros is Zeros.WITHHELD:
+            dossier = f"{nothing}: such classes are not listed, nor any sum over them."
+        else:
+            dossier = f"{nothing}, no total that two persons dominate, and no figures from which either follows."
+        return Told(held(protection.minimum_count), zeros=True, reading=(), dossier=dossier)
+
+    def parameters(self, protection: Suppression) -> str:
+        """None: exact figures are the same, whatever hides some of them."""
+        return ""
+
+    def cost(self, protection: Suppression) -> None:
+        """Nothing."""
+
+
+METHOD: ProtectionMethod = _Suppression()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from anonymization.errors import InputError
-from anonymization.tables.methods.cell_key_noise import KEYS, perturbation
+from anonymization.tables.counting.record_keys import KEYS
+from anonymization.tables.methods.cell_key_noise import perturbation
 
 DEFAULT = (5, Decimal(2), ())
 

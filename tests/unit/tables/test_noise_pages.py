@@ -11,7 +11,8 @@ import pytest
 
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
-from anonymization.tables.methods.cell_key_noise import KEYS, perturbation
+from anonymization.tables.counting.record_keys import KEYS
+from anonymization.tables.methods.cell_key_noise import perturbation
 from anonymization.tables.methods.differential_privacy import scales, sensitivity
 from anonymization.tables.model import TOTAL
 from anonymization.tables.plan import resolve

@@ -1,0 +1,24 @@
+"""Record keys: 32 bits of each person that a count brings along, summed over the persons of a figure.
+
+A person's record key is the last 32 bits of the person's pseudonym, which is an HMAC under the period's key: it is
+uniform, the same in every table and on every engine within the period, and another in the next.
+"""
+
+from __future__ import annotations
+
+from anonymization.tables.model import Measure
+
+KEYS = 2**32
+"""Record keys, and cell keys, are whole numbers from 0 up to this."""
+RECORD_KEYS = "cell_key"
+"""The recount's column of cell keys."""
+
+
+def record_key(person: str) -> str:
+    """Return the SQL of a person's record key: below 2**32; sums of up to 2**31 persons fit a BIGINT."""
+    return f"{person} % {KEYS}"
+
+
+def key_column(measure: Measure) -> str:
+    """Return the column of a true table that holds a measure's sums of record keys; no declared name has a space."""
+    return f"{measure.name} key"

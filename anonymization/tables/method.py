@@ -1,0 +1,227 @@
+"""What a protection method is: everything that Noren asks of one, in the order of a release's way.
+
+A method is a module of `methods/` with a `METHOD`, and its declaration in `policy/protection.py`; `METHODS` says which
+module. Nothing else branches on the method: whoever needs to know asks it here. A method that is unknown, or that lacks
+an answer, is an error wherever it is asked, and never taken for another one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from anonymization.errors import ProtectionError
+from anonymization.policy.protection import CellKey, Method, Suppression
+from anonymization.tables.model import CONFIDENTIAL, Measure, SafeTable, Table
+
+if TYPE_CHECKING:
+    from anonymization.tables.audit.findings import Finding
+    from anonymization.tables.audit.sheets import Issue
+    from anonymization.tables.audit.standing import Standing
+    from anonymization.tables.plan import Plan
+
+METHODS: dict[str, str] = {
+    Method.SUPPRESSION: "anonymization.tables.methods.suppression",
+    Method.CELL_KEY: "anonymization.tables.methods.cell_key",
+    Method.DIFFERENTIAL_PRIVACY: "anonymization.tables.methods.differential_privacy",
+}
+"""The module of each method; it is imported when the method is first asked."""
+
+
+@dataclass(frozen=True)
+class Protected:
+    """What may be published, and what it cost.
+
+    Attributes:
+        tables: the protected tables.
+        unsafe: cells that are unsafe by themselves.
+        hidden: cells that are hidden, those among them.
+        for_earlier: of them, cells that are hidden only because of what was published earlier.
+        optimal: whether no pattern costs less.
+        standing: what the unsafe cells need from now on.
+    """
+
+    tables: tuple[SafeTable, ...]
+    unsafe: int
+    hidden: int
+    for_earlier: int
+    optimal: bool
+    standing: tuple[Standing, ...] = ()
+
+
+def alone(tables: tuple[SafeTable, ...]) -> Protected:
+    """Return tables whose cells stand for themselves, whatever else is published."""
+    hidden = sum(int((t.frame[f"{m.name}_status"] == CONFIDENTIAL).sum()) for t in tables for m in t.measures)
+    return Protected(tables, hidden, hidden, 0, optimal=False)
+
+
+class Beside(Protocol):
+    """What a release is protected beside: whatever is out, and noise that was drawn before."""
+
+    def earlier(self) -> Sequence[Issue]:
+        """Return the releases that share persons and are out."""
+
+    def stored(self) -> tuple[SafeTable, ...] | None:
+        """Return the tables of an earlier draw of the same figures, if there is one."""
+
+    def store(self, tables: tuple[SafeTable, ...]) -> tuple[SafeTable, ...]:
+        """Store a draw, and return what stands: of two, the first one."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader knows of the figures of one measure of a published table, row by row.
+
+    Attributes:
+        value: exact figures; NaN where there is none.
+        low, high: what a noisy figure, or its being hidden, says of the true one; null for exact figures.
+    """
+
+    value: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64] | None = None
+    high: npt.NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What people are told of a method.
+
+    Attributes:
+        notice: for the recipient, in NOTICE.md: what no figure tells.
+        zeros: whether a zero that is published says that nobody is there.
+        reading: lines of the package's README.md on how to read figures; none where they are exact.
+        dossier: for the officer who decides.
+    """
+
+    notice: str
+    zeros: bool
+    reading: tuple[str, ...]
+    dossier: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a release spends of the privacy budget: rho of zero-concentrated differential privacy, and delta."""
+
+    rho: Decimal
+    delta: Decimal
+
+
+class ProtectionMethod(Protocol):
+    """A method. `protection` is its own declaration; `plan.release.protection` is one, too."""
+
+    record_keys: bool
+    """Whether the count brings, of each figure, the sum of its persons' record keys."""
+    largest: bool
+    """Whether the count brings, of each total, the two largest contributions of single persons."""
+    drawn: bool
+    """Whether noise is drawn at random: once, and stored. Figures are then compared with the draw."""
+
+    def require(self, plan: Plan, protection: Any) -> None:
+        """Refuse a release that the method cannot protect.
+
+        Raises:
+            InputError: the declaration lacks something for one of the tables.
+            PolicyRefusal: persons of a source are not apart from each other as the method needs it.
+        """
+
+    def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: Any) -> str:
+        """Return SQL of facts in which each person contributes no more than the method allows; see `facts`."""
+
+    def protect(
+        self, plan: Plan, protection: Any, tables: Callable[[], tuple[Table, ...]], beside: Beside
+    ) -> Protected:
+        """Return the tables as they may be published; they are counted only if they are asked for.
+
+        Raises:
+            ProtectionError: they cannot be protected beside what is out.
+        """
+
+    def expected(self, recounted: pd.DataFrame, protection: Any) -> pd.Series:
+        """Return what a published figure of each class of a recount must be.
+
+        Raises:
+            IntegrityError: the recount lacks what that follows from.
+        """
+
+    def attack(
+        self, issue: Issue, true: Sequence[Table], plan: Plan, protection: Any, earlier: Sequence[Issue]
+    ) -> tuple[Finding, ...]:
+        """Return what somebody inside finds, who knows the true figures: cells less uncertain than they must be.
+
+        Raises:
+            GateRefusal: figures contradict each other, or the attack does not come to an end.
+        """
+
+    def read(self, table: SafeTable, measure: Measure, noise: Any) -> Reading | None:
+        """Return what a reader knows of the figures; None if they do not add up with any others.
+
+        Args:
+            table: as it is published.
+            measure: one of its measures.
+            noise: the declaration, if the reader knows it.
+        """
+
+    def described(self, protection: Any) -> dict[str, object]:
+        """Return what a package says of its protection: what an auditor needs, and nothing that helps an attacker."""
+
+    def told(self, protection: Any) -> Told:
+        """Return what people are told."""
+
+    def parameters(self, protection: Any) -> str:
+        """Return, as text, what must be equal over all releases of a source and period, beside the method itself."""
+
+    def cost(self, protection: Any) -> Cost | None:
+        """Return what a release spends of the privacy budget; None if it spends nothing."""
+
+
+HOOKS = tuple(name for name in (*ProtectionMethod.__annotations__, *vars(ProtectionMethod)) if not name.startswith("_"))
+
+
+@cache
+def method_of(name: str) -> ProtectionMethod:
+    """Return a protection method.
+
+    Raises:
+        ProtectionError: there is none of that name, or it does not answer everything that is asked of one.
+    """
+    module = METHODS.get(name)
+    if module is None:
+        raise ProtectionError(f"unknown protection method {str(name)!r}; known: {', '.join(sorted(METHODS))}")
+    method: ProtectionMethod = importlib.import_module(module).METHOD
+    if missing := [hook for hook in HOOKS if not hasattr(method, hook)]:
+        raise ProtectionError(f"protection method {str(name)!r} does not say {', '.join(missing)}")
+    return method
+
+
+def exact(table: SafeTable, measure: Measure) -> npt.NDArray[np.float64]:
+    """Return a measure's figures, NaN where they are hidden."""
+    figures = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    hidden = (table.frame[f"{measure.name}_status"] == CONFIDENTIAL).to_numpy()
+    return np.asarray(np.where(hidden, np.nan, figures), dtype=np.float64)
+
+
+def held(minimum_count: int) -> str:
+    """Return the words of a method with a rule on true counts, for NOTICE.md."""
+    return (
+        "It holds no information about an\nindividual: every figure counts at least"
+        f" {minimum_count} distinct persons, or is zero, or is withheld."
+    )
+
+
+def nothing_about_few(minimum_count: int) -> str:
+    """Return the words of such a method for the dossier, without their first letter."""
+    return f"othing about 1 to {minimum_count - 1} persons is published"
+
+
+def thresholded(protection: Suppression | CellKey) -> dict[str, object]:
+    """Return what a package says of such a method."""
+    return {"method": str(protection.method), "minimum_publishable_count": protection.minimum_count}

@@ -1,0 +1,85 @@
+"""The contract of a protection method: which there are, what each must say, and that an unknown one is never another."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from anonymization.errors import ProtectionError
+from anonymization.policy.periods import parse_period
+from anonymization.policy.protection import Method
+from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
+from anonymization.tables import method as contract
+from anonymization.tables.audit.audit import audit
+from anonymization.tables.audit.sheets import Issue, sheets_of
+from anonymization.tables.method import HOOKS, METHODS, method_of
+from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable
+
+DIMENSION = Dimension(
+    name="d", title={}, kind=DimensionKind.PERSON, levels=("code",), parents={"a": TOTAL}, level_of={"a": "code"},
+    labels={}, complete=True, concept="d",
+)  # fmt: skip
+MEASURE = Measure("persons", {}, MeasureKind.PERSONS, "clicks", {})
+FRAME = pd.DataFrame({"d": ["a", TOTAL], "persons": pd.array([12, 12], "Int64"), "persons_status": [FREE, FREE]})
+
+
+@pytest.fixture
+def dummy(monkeypatch):
+    """A fourth method, without the hooks that are named."""
+
+    def dummy(*without):
+        hooks = {hook: lambda *_, **__: None for hook in HOOKS if hook not in without}
+        module = ModuleType("a_dummy_method")
+        module.METHOD = SimpleNamespace(**hooks)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(METHODS, "dummy", module.__name__)
+        method_of.cache_clear()
+        return method_of("dummy")
+
+    yield dummy
+    method_of.cache_clear()
+
+
+@pytest.mark.parametrize("name", Method)
+def test_every_method_that_can_be_declared_says_everything(name):
+    assert set(METHODS) == set(Method)
+    assert all(hasattr(method_of(name), hook) for hook in HOOKS)
+
+
+def test_the_contract_is_of_fields_and_of_what_a_method_does():
+    assert {"record_keys", "drawn", "bound", "protect", "expected", "attack", "read", "told", "parameters"} < set(HOOKS)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_method_is_refused_until_every_hook_is_there(dummy, hook):
+    with pytest.raises(ProtectionError, match=f"'dummy' does not say {hook}"):
+        dummy(hook)
+
+
+def test_a_method_with_every_hook_is_one(dummy):
+    assert dummy() is method_of("dummy")
+
+
+UNKNOWN = {
+    "asked by its name": lambda _: method_of("rounding"),
+    "the sheets of a table": sheets_of,
+    "the audit of a table": lambda issue: audit([issue]),
+}
+
+
+@pytest.mark.parametrize("ask", UNKNOWN.values(), ids=UNKNOWN)
+def test_an_unknown_method_is_an_error_wherever_it_is_asked(ask):
+    table = SafeTable("t", {}, (DIMENSION,), (MEASURE,), FRAME, 10, method="rounding")
+    issue = Issue("r", parse_period(PeriodKind.MONTH, "2026-10"), (table,), 10)
+    known = replace(issue, tables=(replace(table, method=Method.SUPPRESSION),))
+    assert audit([known]) == ()
+    with pytest.raises(ProtectionError, match="unknown protection method 'rounding'; known: cell_key, differential"):
+        ask(issue)
+
+
+def test_nothing_else_says_which_module_a_method_is():
+    assert {module.rpartition(".")[0] for module in contract.METHODS.values()} == {"anonymization.tables.methods"}
