@@ -6,7 +6,6 @@ from anonymization.deidentify.taken import totals
 from anonymization.errors import GateRefusal
 from anonymization.files import write_private
 from anonymization.policy.crosscheck import check_release
-from anonymization.policy.releases import MeasureKind
 from anonymization.release.candidate import Candidate, Request, load_candidate
 from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_of, plan_release
@@ -94,7 +93,7 @@ def _tables(candidate: Candidate) -> list[str]:
     lines = ["## What would leave", ""]
     for table in read_package(candidate.package).tables:
         lines += [f"### {table.title['en']}", "", *_kept(table), "", f"The {SAMPLE} largest published cells:", ""]
-        first = next(m for m in table.measures if m.kind is MeasureKind.PERSONS)
+        first = next(m for m in table.measures if m.how.persons)
         largest = table.frame.sort_values(first.name, ascending=False, kind="stable", na_position="last").head(SAMPLE)
         shown = largest[[*table.keys, *(m.name for m in table.measures)]].astype(object)
         lines += ["| " + " | ".join(shown.columns) + " |", "|" + "---|" * len(shown.columns)]

@@ -19,12 +19,11 @@ import pyarrow.parquet as pq
 
 from anonymization.files import indented, private_folder, write_private
 from anonymization.policy.decide import Clause
-from anonymization.policy.releases import MeasureKind
 from anonymization.release.manifest import MANIFEST
 from anonymization.release.package import codelist_rows, spreadsheet_safe, table_csv
 from anonymization.release.texts import notice, readme
 from anonymization.tables.method import method_of
-from anonymization.tables.model import REST, TOTAL, Dimension, Measure, SafeTable
+from anonymization.tables.model import REST, TOTAL, Dimension, SafeTable
 from anonymization.tables.plan import Plan
 
 
@@ -81,20 +80,14 @@ def _dictionary(tables: Sequence[SafeTable]) -> bytes:
             meaning = f"{dimension.title['en']}; codes in codelists/{dimension.name}.csv; {TOTAL} is the total"
             writer.writerow((table.name, dimension.name, meaning, dimension.title["ja"]))
         for measure in table.measures:
-            writer.writerow((table.name, measure.name, _meaning(measure), measure.title["ja"]))
+            writer.writerow(
+                (table.name, measure.name, f"{measure.title['en']}: {measure.how.meaning}", measure.title["ja"])
+            )
             status = "F: free. C: confidential, the figure is empty"
             writer.writerow((table.name, f"{measure.name}_status", status, "F: 公表、C: 秘匿"))
         if table.days:
             writer.writerow((table.name, "days", "Days of this day type in the period (a denominator)", "期間内の日数"))
     return buffer.getvalue().encode()
-
-
-def _meaning(measure: Measure) -> str:
-    return {
-        MeasureKind.PERSONS: f"{measure.title['en']}: distinct persons",
-        MeasureKind.PERSON_DAYS: f"{measure.title['en']}: distinct pairs of person and day; by days, the daily mean",
-        MeasureKind.TOTAL: f"{measure.title['en']}: total",
-    }[measure.kind]
 
 
 def _descriptor(plan: Plan, tables: Sequence[SafeTable]) -> dict[str, Any]:
@@ -176,7 +169,7 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
                     "links": m.links,
                 },
                 **({"column": m.column} if m.column is not None else {}),
-                **({} if m.kind is MeasureKind.PERSONS else {"contributions_of": table.persons_of(m).name}),
+                **({} if m.how.persons else {"contributions_of": table.persons_of(m).name}),
             }
             for m in table.measures
         },

@@ -198,7 +198,7 @@ def _table(
     if "record_key" in spread:
         frame[key_column(measure)] = spread.groupby(keys, sort=True)["record_key"].sum().to_numpy() % KEYS
     largest, contributors = {}, {}
-    if measure.kind is MeasureKind.TOTAL:
+    if measure.how.sums:
         ordered = spread.sort_values("value", ascending=False, kind="stable")
         rank = ordered.groupby(keys, sort=False).cumcount()
         wanted = pd.MultiIndex.from_frame(frame[keys])

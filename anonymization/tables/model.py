@@ -12,6 +12,7 @@ import pandas as pd
 
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.tables.measures import KINDS, Kind
 
 TOTAL = "_T"
 """The code of a total, as in SDMX."""
@@ -96,13 +97,10 @@ class Measure:
         filters = ";".join(f"{column}={'|'.join(codes)}" for column, codes in sorted(self.where.items()))
         return f"{self.source}{f' by {self.links}' if self.links else ''}[{filters}]"
 
-    def additive_over(self, dimension: Dimension) -> bool:
-        """Whether the measure of a code is the sum over its children."""
-        return (
-            self.kind is MeasureKind.TOTAL
-            or dimension.kind is DimensionKind.PERSON
-            or (self.kind is MeasureKind.PERSON_DAYS and dimension.by_day)
-        )
+    @property
+    def how(self) -> Kind:
+        """What a measure of its kind is."""
+        return KINDS[self.kind]
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ class SafeTable:
 
     def persons_of(self, measure: Measure) -> Measure:
         """Return the measure that counts the persons of a measure's population."""
-        return next(m for m in self.measures if m.population == measure.population and m.kind is MeasureKind.PERSONS)
+        return next(m for m in self.measures if m.population == measure.population and m.how.persons)
 
 
 def cell_text(keys: Sequence[str], codes: Iterable[object]) -> str:

@@ -18,7 +18,7 @@ from anonymization.microdata.criteria import KAnonymity
 from anonymization.microdata.full_domain.search import search
 from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.histogram.of_relation import group_relation
-from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.policy.releases import DimensionKind
 from anonymization.release.inputs import inputs_of, opened_events, plan_release
 from anonymization.release.setting import Setting, opened
 from anonymization.tables.counting.persons import profile_sql, profile_statements
@@ -109,7 +109,7 @@ def propose(
     specs = {n: s for n, s in plan.release.dimensions.items() if s.kind is DimensionKind.PERSON}
     if not specs:
         raise InputError(f"release {name!r} has no person dimension: there are no levels to propose")
-    measured = [m for table in plan.tables for m in table.measures if m.kind is MeasureKind.PERSONS]
+    measured = [m for table in plan.tables for m in table.measures if m.how.persons]
     population = sorted({measure.source for measure in measured})
     inputs = inputs_of(setting, plan.release.sources, plan.period)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from anonymization.errors import IntegrityError
 from anonymization.policy.protection import DifferentialPrivacy
-from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.policy.releases import DimensionKind
 from anonymization.tables.methods.differential_privacy import Levels, every_cell, kind_of, margins, scales, whole
 from anonymization.tables.methods.mechanisms import farthest
 from anonymization.tables.model import FREE, TOTAL, Measure, SafeTable
@@ -65,7 +65,7 @@ def _cells(
     same &= len(table.frame) == len(draw.frame)
     count = frame["recounted"].fillna(0).to_numpy(dtype=float)
     reach = _reach(table, scale, protection, len(frame) + len(true))
-    unbounded = _without_events(table) & (measure.kind is MeasureKind.PERSONS)
+    unbounded = _without_events(table) & measure.how.persons
     likely = ~free | ((value <= count + reach) & (value >= np.where(unbounded, count, 0.0) - reach))
     return pd.DataFrame(
         {

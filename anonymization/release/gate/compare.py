@@ -9,7 +9,7 @@ import pandas as pd
 
 from anonymization.errors import IntegrityError
 from anonymization.policy.periods import parse_period
-from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Candidate
 from anonymization.release.inputs import Inputs, inputs_of, opened_events
 from anonymization.release.package import Package
@@ -105,7 +105,7 @@ def levels(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
             finest &= of_level
         for measure in table.measures:
             counts = recounted.loc[finest & (recounted["measure"] == measure.name), "recounted"]
-            if people and measure.kind is MeasureKind.PERSONS:
+            if people and measure.how.persons:
                 few = int(counts[counts < plan.minimum_count].sum())
                 rows.append((table.name, measure.name, few <= (limit or 0) * counts.sum()))
     return pd.DataFrame(rows, columns=["table", "measure", "within_limit"])

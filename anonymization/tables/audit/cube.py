@@ -13,6 +13,7 @@ from anonymization.errors import GateRefusal
 from anonymization.policy.releases import MeasureKind
 from anonymization.tables.audit.axes import CODES, TIME, Axis, Tree, days_of, is_person, merged, set_code, tree_of
 from anonymization.tables.audit.sheets import Sheet
+from anonymization.tables.measures import KINDS
 from anonymization.tables.model import TOTAL, Dimension
 
 MOST_KEYS = 2**62
@@ -117,7 +118,7 @@ class Cube:
         leftover = np.isin(number, [axis.codes[code] for code in tree.rests])
         child, group = child[~(leftover & closed[group])], group[~(leftover & closed[group])]
         child, parents = child + family.first, parents + family.first
-        if _additive(family.kind, axis):
+        if KINDS[family.kind].adds_up(person=axis.person, by_day=axis.by_time):
             yield sums(cells, parents, group, child)
         else:
             yield at_most(cells, child, parents[group])
@@ -158,10 +159,6 @@ class Cube:
             if code != TOTAL:
                 parts.append(f"{axis.name.removeprefix('column ')}={code}")
         return ", ".join(parts) or "everybody"
-
-
-def _additive(kind: MeasureKind, axis: Axis) -> bool:
-    return kind is MeasureKind.TOTAL or axis.person or (kind is MeasureKind.PERSON_DAYS and axis.by_time)
 
 
 def _pairs(keys: Integers, axis: Axis, stride: int, tree: Tree) -> tuple[Integers, Integers]:

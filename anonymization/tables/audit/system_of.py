@@ -20,9 +20,9 @@ import numpy as np
 
 from anonymization.disclosure.system import Booleans, Floats, Integers, Relations, at_most, joined
 from anonymization.errors import GateRefusal
-from anonymization.policy.releases import MeasureKind
 from anonymization.tables.audit.cube import Cube, Family
 from anonymization.tables.audit.sheets import Issue, Sheet, sheets_of
+from anonymization.tables.measures import AT_MOST, KINDS, PERSON_DAYS, PERSONS
 from anonymization.tables.model import Table
 
 
@@ -150,9 +150,9 @@ def _filled(
         least = min(sheets[number].minimum_count for number in cube.places)
         for family in cube.families:
             at = np.arange(family.first, family.past)
-            persons[at] = family.kind is MeasureKind.PERSONS
+            persons[at] = KINDS[family.kind].persons
             minimum[at] = np.where(minimum[at] == unlimited, least, minimum[at])
-            people = cube.find(MeasureKind.PERSONS)
+            people = cube.find(PERSONS)
             if people is not None:
                 counted[at] = people.locate(family.keys)
     return Linked(
@@ -175,10 +175,9 @@ def _filled(
 
 def _between_measures(cube: Cube, cells: int) -> list[Relations]:
     """Persons <= person-days <= events, persons <= events, person-days <= persons x days."""
-    persons, days = cube.find(MeasureKind.PERSONS), cube.find(MeasureKind.PERSON_DAYS)
-    events = cube.find(MeasureKind.TOTAL)
+    persons, days = cube.find(PERSONS), cube.find(PERSON_DAYS)
     found = []
-    for smaller, larger in ((persons, days), (persons, events), (days, events)):
+    for smaller, larger in ((cube.find(one), cube.find(other)) for one, other in AT_MOST):
         if smaller is not None and larger is not None:
             here, there = _common(smaller, larger)
             found.append(at_most(cells, here, there))

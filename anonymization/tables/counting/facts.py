@@ -12,7 +12,7 @@ from typing import Protocol
 
 from anonymization.policy.crosscheck import DAY_TYPE, MESH, WEEK
 from anonymization.policy.periods import Period
-from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
+from anonymization.policy.releases import Attribute, DimensionKind, Resolution
 from anonymization.quoting import literal
 from anonymization.tables.method import method_of
 from anonymization.tables.model import Dimension, Measure
@@ -162,7 +162,7 @@ def facts_statement(
     totals = "".join(
         f", {'count(*)' if m.column is None else f'sum(e.{m.column})'} AS m{i}"
         for i, m in enumerate(measures)
-        if m.kind is MeasureKind.TOTAL
+        if m.how.sums
     )
     mask = f"BIT_OR_AGG(SHIFT_LEFT(1, e.day - {plan.period.first}))"
     sql = (

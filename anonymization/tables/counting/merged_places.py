@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
-from anonymization.policy.releases import MeasureKind
 from anonymization.tables.audit.knowledge import WIDTH
 from anonymization.tables.counting import merged_places_sql
 from anonymization.tables.counting.codes import denominators, texts
@@ -223,7 +222,7 @@ def _table(of: Merging, counted: _Counted, decision: Decision, persons: Integers
     for number, name in enumerate(partitions):
         columns[name] = np.array([codes[number] for codes in of.kinds], dtype=object)[kind]
     for measure in of.table.measures:
-        columns[measure.name] = (persons if measure.kind is MeasureKind.PERSONS else days)[row, kind]
+        columns[measure.name] = (persons if measure.how.persons else days)[row, kind]
     keys = [dimension.name for dimension in of.table.dimensions]
     frame = pd.DataFrame(columns)[[*keys, *(measure.name for measure in of.table.measures)]]
     frame = frame.sort_values(keys, kind="stable", ignore_index=True)

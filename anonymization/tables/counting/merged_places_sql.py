@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from anonymization.policy.releases import MeasureKind
 from anonymization.tables.counting.codes import days_of_codes
 from anonymization.tables.counting.facts import Statement, coarser, facts_statement
 from anonymization.tables.model import Dimension
@@ -60,7 +59,7 @@ class Merging:
     @property
     def counts_days(self) -> bool:
         """Whether person-days are counted beside persons."""
-        return any(measure.kind is MeasureKind.PERSON_DAYS for measure in self.table.measures)
+        return any(measure.how.days for measure in self.table.measures)
 
     @property
     def total(self) -> int:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from anonymization.engine.base import Engine
 from anonymization.policy.crosscheck import BY_DAY, MESH
-from anonymization.policy.releases import Attribute, DimensionKind, MeasureKind, Resolution
+from anonymization.policy.releases import Attribute, DimensionKind, Resolution
 from anonymization.quoting import literal
 from anonymization.tables.counting.record_keys import KEYS, RECORD_KEYS, record_key
 from anonymization.tables.counting.recount_rests import LISTED, rest_margins
@@ -22,18 +22,6 @@ from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.plan import Plan
 
 CONTRIBUTIONS = ("first", "second")
-PAIR = 64
-"""Days of a period fit below this, so that person and day make one text apart from any other pair."""
-
-COUNTED = {
-    MeasureKind.PERSONS: "count(DISTINCT person) AS recounted",
-    MeasureKind.PERSON_DAYS: f"count(DISTINCT CAST(person AS VARCHAR) || ' ' || CAST(day + {PAIR} AS VARCHAR))"
-    " AS recounted",
-    MeasureKind.TOTAL: "CAST(sum(q.amount) AS BIGINT) AS recounted,"
-    " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 1), 0) AS BIGINT) AS first,"
-    " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 2), 0) AS BIGINT) AS second",
-}
-"""How each kind of measure is counted over the rows of a class."""
 
 
 def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Sequence[SafeTable] = ()) -> pd.DataFrame:
@@ -72,7 +60,7 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Se
 def _rests(engine: Engine, measure: Measure, tables: Sequence[SafeTable]) -> Iterator[pd.DataFrame]:
     for table in tables:
         if any(dimension.merged for dimension in table.dimensions):
-            for listed, kept, sql in rest_margins(table, COUNTED[measure.kind]):
+            for listed, kept, sql in rest_margins(table, measure.how.recounted):
                 engine.register(LISTED, listed)
                 frame = engine.fetch(sql).to_pandas()
                 engine.drop(LISTED)
@@ -135,7 +123,7 @@ def _attribute(plan: Plan, attribute: Attribute, events: Mapping[str, str]) -> s
 def _rows(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, events: Mapping[str, str]) -> str:
     """Events of the population: person, day, and for each dimension and level its code as text."""
     columns, joins = ["q.person AS person", f"q.day - {plan.period.first} AS day"], ""
-    if measure.kind is MeasureKind.TOTAL:
+    if measure.how.sums:
         columns.append("1 AS amount" if measure.column is None else f'q."{measure.column}" AS amount')
     for number, dimension in enumerate(dimensions):
         if dimension.kind is DimensionKind.PERSON:
@@ -193,7 +181,7 @@ def _recoded(plan: Plan, dimension: Dimension, value: str) -> str:
 
 def _margins(dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool) -> Iterator[tuple[list[str], str]]:
     """Yield each margin: the dimensions that it keeps, and its SQL."""
-    counted = COUNTED[measure.kind]
+    counted = measure.how.recounted
     keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
     choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
     for chosen in itertools.product(*choices):
@@ -207,7 +195,7 @@ def _margins(dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool
         if keyed:  # each person once: two persons may have equal record keys
             rows = f"(SELECT DISTINCT {', '.join([*(column for _, column in kept), 'person'])} FROM recount_rows) AS d"
         groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
-        if measure.kind is MeasureKind.TOTAL:
+        if measure.how.sums:
             rows = _ranked([column for _, column in kept])
         yield [name for name, _ in kept], f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
-from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.policy.releases import DimensionKind
 from anonymization.tables.counting import merged_places_sql
 from anonymization.tables.counting.codes import denominators, texts
 from anonymization.tables.counting.facts import (
@@ -123,7 +123,7 @@ def _judged(plan: Plan, measures: Sequence[Measure]) -> list[int]:
     """Positions of the totals of which the largest contributions are asked for."""
     if not method_of(plan.method).largest:
         return []
-    return [i for i, measure in enumerate(measures) if measure.kind is MeasureKind.TOTAL]
+    return [i for i, measure in enumerate(measures) if measure.how.sums]
 
 
 def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple[str, str]]:
@@ -142,7 +142,7 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
     levels = [level_columns(plan, d, i) for i, d in enumerate(event_dimensions(dimensions))]
     columns = [name for of_dimension in levels for name, _ in of_dimension]
     people = [d.name for d in dimensions if d.kind is DimensionKind.PERSON]
-    totals = [i for i, m in enumerate(measures) if m.kind is MeasureKind.TOTAL]
+    totals = [i for i, m in enumerate(measures) if m.how.sums]
     inner = ", ".join([*columns, "p", "BIT_OR_AGG(days) AS days", *(f"sum(m{i}) AS m{i}" for i in totals)])
     source = f"(SELECT p, days{''.join(f', m{i}' for i in totals)}"
     source += "".join(f", {sql} AS {name}" for of_dimension in levels for name, sql in of_dimension)
@@ -154,11 +154,7 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
         grouped += f" GROUP BY GROUPING SETS ({', '.join('(' + ', '.join(one) + ')' for one in sets)})"
     else:
         grouped = f"SELECT {inner}, 0 AS gid FROM {source} GROUP BY p"
-    values = {
-        MeasureKind.PERSONS: "count(*)",
-        MeasureKind.PERSON_DAYS: "CAST(sum(BIT_COUNT(g.days)) AS BIGINT)",
-    }
-    measured = [f"{values.get(m.kind, f'CAST(sum(g.m{i}) AS BIGINT)')} AS v{i}" for i, m in enumerate(measures)]
+    measured = [f"{m.how.counted.format(total=f'm{i}')} AS v{i}" for i, m in enumerate(measures)]
     if method_of(plan.method).record_keys:
         measured += [f"CAST(sum({record_key('g.p')}) AS BIGINT) AS v{i}_key" for i in range(len(measures))]
     measured += [

@@ -28,7 +28,7 @@ import pandas as pd
 
 from anonymization.errors import InputError, PolicyRefusal
 from anonymization.policy.protection import DifferentialPrivacy, Mechanism, Method
-from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.policy.releases import DimensionKind
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.method import Beside, Cost, Protected, ProtectionMethod, Told, alone
@@ -136,7 +136,7 @@ def sensitivity(table: Shape, measure: Measure, levels: Levels, protection: Diff
     event = [(d, level) for d, level in zip(table.dimensions, levels, strict=True) if d.kind is DimensionKind.EVENT]
     most = _at_most(protection.max_cells, [(d, d.levels[0]) for d, _ in event])
     cells = min(most, _at_most(most, [(d, level) for d, level in event if level != TOTAL]))
-    if measure.kind is MeasureKind.PERSONS:
+    if measure.how.persons:
         return Sensitivity(cells, 1, cells, math.sqrt(cells))
     each = protection.max_per_cell or 0
     if all(level == d.levels[0] for d, level in event):
@@ -224,7 +224,7 @@ def _figures(
 ) -> list[pd.Series]:
     """One population's noisy figures of a margin: persons first, who decide which classes show."""
     kind, found = kind_of(protection), []
-    persons = next(m for m in measures if m.kind is MeasureKind.PERSONS)
+    persons = next(m for m in measures if m.how.persons)
     for measure in [persons, *(m for m in measures if m is not persons)]:
         values = cells[measure.name].fillna(0).to_numpy(dtype=np.int64)
         noise = scale[table.name, measure.name, levels]
@@ -263,7 +263,7 @@ def bounded(facts: str, dimensions: int, protection: DifferentialPrivacy, measur
     totals = "".join(
         f", CASE WHEN m{i} > {most} THEN {most} WHEN m{i} > 0 THEN m{i} ELSE 0 END AS m{i}"
         for i, measure in enumerate(measures)
-        if measure.kind is MeasureKind.TOTAL
+        if measure.how.sums
     )
     ranked = f"SELECT f.*, row_number() OVER (PARTITION BY p ORDER BY {order}) AS place FROM ({facts}) AS f"
     kept = ", ".join(["p", *cells, "days"])

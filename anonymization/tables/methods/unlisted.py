@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from anonymization.errors import IntegrityError
-from anonymization.policy.releases import MeasureKind
 from anonymization.tables.model import FREE, TOTAL, Dimension, SafeTable, Table
 from anonymization.tables.plan import with_codes
 
@@ -27,7 +26,7 @@ def withhold(tables: Sequence[Table], minimum_count: int) -> tuple[SafeTable, ..
     unsafe: dict[str, list[pd.DataFrame]] = {}
     for table in tables:
         for measure in table.measures:
-            if measure.kind is MeasureKind.PERSONS:
+            if measure.how.persons:
                 few = table.frame.loc[table.frame[measure.name].between(1, minimum_count - 1), table.keys]
                 unsafe.setdefault(measure.population, []).append(_in_cube(few, cube))
     hidden = {population: closure(cube, pd.concat(cells)) for population, cells in unsafe.items()}

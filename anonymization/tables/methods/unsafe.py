@@ -23,7 +23,6 @@ from anonymization.disclosure.rules import (
     threshold,
 )
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
-from anonymization.policy.releases import MeasureKind
 from anonymization.tables.audit.knowledge import WIDTH
 from anonymization.tables.audit.system_of import Linked
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
@@ -142,10 +141,10 @@ def _mark(marks: _Marks, table: Table, measure: Measure, at: Integers, value: In
         contributors = table.contributors[measure.name]
         marks.add(at, threshold(contributors, rules.minimum_count), _above(value, rules), float(WIDTH))
         marks.alone[at] |= contributors == 1
-    if measure.kind is MeasureKind.TOTAL and measure.name in table.largest:
+    if measure.how.sums and measure.name in table.largest:
         hit, level = _by_contributions(table, measure.name, rules)
         marks.add(at, hit, value + level, 1.0)
-    if measure.kind is MeasureKind.PERSONS:
+    if measure.how.persons:
         for dimension in table.dimensions:
             if dimension.name in rules.sensitive:
                 full, empty = _disclosing(table, measure, dimension)
