@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -72,3 +73,34 @@ def test_a_light_verb_loads_nothing_heavy(words, more, home, tmp_path):
     assert "Traceback" not in done.stderr
     loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
     assert loaded & {*HEAVY, *more} == set()
+
+
+ROOT = TESTS.parent
+
+
+def test_every_room_stands_in_the_layout():
+    told = set(re.findall(r"^\| `([\w/]+/)` \|", (ROOT / "docs" / "layout.md").read_text(), re.MULTILINE))
+    there = {
+        f"{path.relative_to(ROOT)}/"
+        for top in ("anonymization", "jobs", "expectations")
+        for path in (ROOT / top).rglob("*")
+        if path.is_dir() and (path / "__init__.py").exists() and "migrations" not in path.parts
+    }
+    assert there - told <= {"anonymization/"}  # whose rooms stand there instead
+    assert {name for name in told if not (ROOT / name).is_dir()} == set()
+
+
+@pytest.mark.parametrize("page", ["layout.md", "glossary.md"])
+def test_what_a_page_of_the_house_names_is_there(page):
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", (ROOT / "docs" / page).read_text())
+    bases = (
+        ROOT,
+        ROOT / "anonymization",
+        ROOT / "tests",
+        ROOT / "anonymization" / "tables",
+        ROOT / "anonymization" / "microdata",
+        ROOT / "anonymization" / "disclosure",
+        ROOT / "anonymization" / "engine",
+    )
+    assert len(named) > 30
+    assert [name for name in named if "NAME" not in name and not any((base / name).exists() for base in bases)] == []
