@@ -28,8 +28,6 @@ from anonymization.home import Home
 KEY_BYTES = 32
 BLOCK = 64
 """Block size of SHA-256, in bytes."""
-PSEUDONYM_DIGITS = 15
-"""Hex digits of the HMAC that make a pseudonym: 60 bits, a positive BIGINT on every engine."""
 PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -59,11 +57,6 @@ class PeriodKeys:
         """
         key = self._use(period, b"pseudonym").ljust(BLOCK, b"\0")
         return bytes(b ^ 0x36 for b in key), bytes(b ^ 0x5C for b in key)
-
-    def pseudonym(self, period: str, message: str) -> int:
-        """Return the pseudonym of one person: the reference that the engines' PSEUDONYM equals."""
-        digest = hmac.new(self._use(period, b"pseudonym"), message.encode(), hashlib.sha256).hexdigest()
-        return int(digest[:PSEUDONYM_DIGITS], 16)
 
     def commitment(self, period: str, text: str) -> str:
         """Return what is equal for equal texts of a period, and tells nothing of them to whoever lacks its key."""

@@ -78,15 +78,3 @@ def reasons(results: Sequence[SuiteResult]) -> list[str]:
             found.append(f"{result.name}: {result.error}")
         found += [f"{result.name}: not so: {check.meaning}" for check in result.checks if not check.success]
     return found
-
-
-def as_markdown(results: Sequence[SuiteResult]) -> str:
-    """Return the results as a table for the officer."""
-    lines = ["| suite | rows | check | result |", "|---|---:|---|---|"]
-    for result in results:
-        if result.error:
-            lines.append(f"| {result.name} | {result.rows:,} | {result.error} | **closed** |")
-        for check in result.checks:
-            outcome = "passed" if check.success else "**failed**"
-            lines.append(f"| {result.name} | {result.rows:,} | {check.meaning} | {outcome} |")
-    return "\n".join(lines)

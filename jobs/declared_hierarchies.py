@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.policy.load import Policies
-from anonymization.tables.counting.facts import UNKNOWN
+from anonymization.policy.sources import UNKNOWN
 from anonymization.tables.model import TOTAL
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from ua_parser import parse
 
 from anonymization.deidentify.distinct import Distinct
+from anonymization.policy.sources import UNKNOWN
 
 BROWSERS = frozenset(
     (
@@ -40,7 +41,7 @@ BRANDS = {
 }  # fmt: skip
 APPLE = {"iPhone": "iPhone", "iPad": "iPad", "iPod": "iPod", "Mac": "Mac"}
 COMPUTERS = frozenset(("Windows", "Linux", "Ubuntu", "Debian", "Fedora", "FreeBSD", "Chrome OS", "Red Hat", "Solaris"))
-OTHER, UNKNOWN = "other", "unknown"
+OTHER = "other"
 
 PROGRAM = re.compile(
     r"bot\b|bot/|crawl|spider|slurp|feed|rss|curl/|wget|python|java/|perl|ruby|go-http|httpclient|monitor|validator"

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from anonymization.deidentify import times
 from anonymization.deidentify.identifiers import Month, id_faults, month_expression, person_expression
-from anonymization.deidentify.treatments import UNKNOWN, treat
-from anonymization.policy.sources import NOT_SPECIFIED, PersonColumn, Source, Treatment
+from anonymization.deidentify.treatments import treat
+from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN, PersonColumn, Source, Treatment
 from anonymization.quoting import literal
 
 NO_IDENTIFIER = "no identifier"

@@ -8,8 +8,8 @@ from datetime import date
 import pandas as pd
 
 from anonymization.deidentify.taken import Taken
-from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.policy.load import Policies
+from anonymization.policy.sources import UNKNOWN
 
 FEW_DAYS = 3
 FEW_ROWS = 100

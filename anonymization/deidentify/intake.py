@@ -25,12 +25,11 @@ from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, open_raw
 from anonymization.deidentify.screening import Screened, content_digest, screen
 from anonymization.deidentify.taken import NAME, Taken, known_intake
-from anonymization.deidentify.treatments import UNKNOWN
 from anonymization.engine.base import Engine
 from anonymization.files import PRIVATE, files_of, indented, private_folder, write_private
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
-from anonymization.policy.sources import Format, PersonColumn, Source, Treatment
+from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Treatment
 
 COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
 BLANK_LINE = "blank line"

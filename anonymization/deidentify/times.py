@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from anonymization.engine.intrinsics import gaps
+from anonymization.policy.periods import EPOCH
 from anonymization.policy.sources import Clock, Source, TimeEncoding
 
-EPOCH = date(1970, 1, 1)
 WALL = (
     "^[12][0-9]{3}-[01][0-9]-[0-3][0-9][T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?"
     "(Z|[+-][0-9]{2}:?[0-9]{2})?$"

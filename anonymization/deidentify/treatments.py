@@ -13,10 +13,9 @@ from anonymization.deidentify.devices import maker_and_family
 from anonymization.deidentify.keywords import LONGEST
 from anonymization.deidentify.places import outside_mesh, prefecture_of
 from anonymization.errors import DeclarationError
-from anonymization.policy.sources import Column, Source, TimeEncoding, Treatment
+from anonymization.policy.sources import UNKNOWN, Column, Source, TimeEncoding, Treatment
 from anonymization.quoting import literal
 
-UNKNOWN = "unknown"
 OLDEST = 130
 AGE_BANDS = 9
 """Ten-year bands below the open one: 0-9 ... 80-89, then 90-over."""

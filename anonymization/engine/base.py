@@ -60,9 +60,6 @@ class Engine(Protocol):
     def fetch(self, sql: str) -> pa.Table:
         """Run a SELECT and return its rows; equal Arrow types on both engines."""
 
-    def explain(self, sql: str) -> str:
-        """Return the text that the engine would run."""
-
     def write_parquet(self, sql: str, path: Path) -> int:
         """Run a SELECT and write its rows as Parquet files (zstd); return how many (see `files_of`), one at least."""
 

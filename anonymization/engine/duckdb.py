@@ -115,10 +115,6 @@ class DuckDBEngine:
         with _wrapped("a query"):
             return normalized(self._connection.sql(self._statement(render(sql, self.name))).to_arrow_table())
 
-    def explain(self, sql: str) -> str:
-        """See `Engine.explain`."""
-        return render(sql, self.name)
-
     def write_parquet(self, sql: str, path: Path) -> int:
         """See `Engine.write_parquet`."""
         self._run(path.name, f"COPY ({render(sql, self.name)}) TO {_path(path)} (FORMAT parquet, COMPRESSION zstd)")

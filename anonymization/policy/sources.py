@@ -10,6 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from anonymization.policy.declared import Declared, Name, Text
 
+UNKNOWN = "unknown"
+"""The code of what a log does not say."""
 NOT_SPECIFIED = "_X"
 """SDMX's code for what is not specified: no search keyword, or one that held personal data."""
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from harness.pseudonyms import pseudonym
 
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import Format, Role, Treatment
@@ -152,7 +153,7 @@ def test_no_pseudonym_is_in_a_package_or_beside_it(world, canaries, shipped):
     """Pseudonyms are of the events alone: no package, evidence, dossier or ledger holds one."""
     keys = PeriodKeys(world.home)
     cookies = canaries["clicks", "cookie_id"]
-    pseudonyms = [keys.pseudonym(PERIOD, f"cookie\x1f{cookie}") for cookie in cookies]
+    pseudonyms = [pseudonym(keys, PERIOD, f"cookie\x1f{cookie}") for cookie in cookies]
     needles = [
         form
         for p in pseudonyms

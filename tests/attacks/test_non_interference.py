@@ -10,6 +10,7 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 from harness.forms import is_long
+from harness.pseudonyms import pseudonym
 
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
@@ -81,7 +82,7 @@ def homes(tmp_path_factory, policies):
     home = Home(folder / "with")
     initialize(home)
     generate(home, EVENTS, SEED)
-    PeriodKeys(home).pseudonym(PERIOD, "")  # makes the period's key
+    pseudonym(PeriodKeys(home), PERIOD, "")  # makes the period's key
     chosen = busiest(home)
     other = with_keys_of(home, folder / "without")
     third = with_keys_of(home, folder / "ignored")

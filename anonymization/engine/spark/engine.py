@@ -94,10 +94,6 @@ class SparkEngine:
         text = render(sql, self.name)
         return normalized(guarded(lambda: self._session.sql(text).toArrow(), "a query"))
 
-    def explain(self, sql: str) -> str:
-        """See `Engine.explain`."""
-        return render(sql, self.name)
-
     def write_parquet(self, sql: str, path: Path) -> int:
         """See `Engine.write_parquet`."""
         folder, text = self._new_path(path.name), render(sql, self.name)

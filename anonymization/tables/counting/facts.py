@@ -13,6 +13,7 @@ from typing import Protocol
 from anonymization.policy.crosscheck import DAY_TYPE, MESH, WEEK
 from anonymization.policy.periods import Period
 from anonymization.policy.releases import Attribute, DimensionKind, Resolution
+from anonymization.policy.sources import UNKNOWN
 from anonymization.quoting import literal
 from anonymization.tables.method import method_of
 from anonymization.tables.model import Dimension, Measure
@@ -20,7 +21,6 @@ from anonymization.tables.plan import Plan
 
 LINKS = "link_map"
 DAYS_BEFORE_MONDAY = 3
-UNKNOWN = "unknown"
 MESH_DIVISORS = {"mesh4": 1, "mesh3": 10, "mesh2": 1000}
 """From the half mesh that events hold to each level of JIS X 0410."""
 

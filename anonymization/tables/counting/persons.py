@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from anonymization.policy.releases import Attribute
+from anonymization.policy.sources import UNKNOWN
 from anonymization.quoting import quoted
 from anonymization.tables.counting.facts import (
-    UNKNOWN,
     Statement,
     Whose,
     attribute_statement,

@@ -16,10 +16,10 @@ import pandas as pd
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError
 from anonymization.policy.releases import DimensionKind
+from anonymization.policy.sources import UNKNOWN
 from anonymization.tables.counting import merged_places_sql
 from anonymization.tables.counting.codes import denominators, texts
 from anonymization.tables.counting.facts import (
-    UNKNOWN,
     Statement,
     attribute_statement,
     coarser,

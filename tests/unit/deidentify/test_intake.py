@@ -11,6 +11,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from harness.pseudonyms import pseudonym
 
 from anonymization.errors import SourceError
 
@@ -50,7 +51,7 @@ def table(**columns):
 
 def test_a_click_becomes_an_event(intake):
     taken = intake.take("clicks", lines(CLICK), "a.jsonl")
-    key = intake.around.keys.pseudonym("2026-10", f"cookie\x1f{CANARY}")
+    key = pseudonym(intake.around.keys, "2026-10", f"cookie\x1f{CANARY}")
     assert intake.events(taken) == [
         {
             "p": key, "day": 20_729, "hour": 12, "ip_network": "198.18.7.0/24", "browser": "Chrome", "os": "Windows",
@@ -75,7 +76,7 @@ def test_a_sign_in_links_two_pseudonyms(intake):
     row = {k: v for k, v in CLICK.items() if k not in ("url", "referrer")} | {"member_id": "m1"}
     taken = intake.take("links", lines(row), "a.jsonl")
     (event,) = intake.events(taken)
-    assert event["linked_p"] == intake.around.keys.pseudonym("2026-10", "member\x1fm1")
+    assert event["linked_p"] == pseudonym(intake.around.keys, "2026-10", "member\x1fm1")
 
 
 def test_a_row_of_a_month_that_was_erased_is_dropped_without_its_key(intake):
@@ -221,7 +222,7 @@ def test_late_events_take_the_key_of_their_own_month(intake):
     row = changed(time="2026-09-30T23:00:00+09:00")
     taken = intake.take("clicks", lines(CLICK, row), "a.jsonl")
     pseudonyms = {event["day"]: event["p"] for event in intake.events(taken)}
-    assert pseudonyms[20_726] == intake.around.keys.pseudonym("2026-09", f"cookie\x1f{CANARY}")
+    assert pseudonyms[20_726] == pseudonym(intake.around.keys, "2026-09", f"cookie\x1f{CANARY}")
     assert pseudonyms[20_726] != pseudonyms[20_729]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from anonymization.deidentify.frames import intake_frames
-from expectations.gate import INTAKE_LIMITS, as_markdown, check_intake, reasons
+from expectations.gate import INTAKE_LIMITS, check_intake, reasons
 from expectations.library import great_expectations
 from expectations.run import SUITES, _quiet, load_suite, run_suite
 from jobs.verbs.intake import intake_reasons
@@ -90,7 +90,7 @@ def test_a_fault_fails_its_check_alone(suite, fault, named):
 def test_identifiers_are_recognized(text, capfd, caplog):
     result = outcome("candidate_identifiers", text=["fine", text])
     assert not result.success
-    told = json.dumps(result.as_dict()) + as_markdown([result]) + "".join(reasons([result])) + caplog.text
+    told = json.dumps(result.as_dict()) + "".join(reasons([result])) + caplog.text
     out, err = capfd.readouterr()
     assert text not in told + out + err
 
