@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from anonymization.engine import open_engine
 from anonymization.hierarchies.hierarchy import Hierarchy, read_hierarchy
 from anonymization.microdata.criteria import KAnonymity
+from anonymization.microdata.files.anonymize import anonymize
 from anonymization.microdata.files.request import Request
 from anonymization.microdata.full_domain.search import search
 from anonymization.microdata.histogram.histogram import Histogram, count_tuples
@@ -33,7 +34,6 @@ from anonymization.microdata.local.recoding import recode_locally
 from anonymization.microdata.loss import Metric
 from benchmarks.measure import ROOT, ROW, Cost, apart, connected, now, show, since
 from benchmarks.tools import side_by_side
-from jobs.verbs.anonymize import anonymize
 
 ATTRIBUTES = (
     "sex", "age", "race", "marital-status", "education", "native-country", "workclass", "occupation", "salary-class",

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.errors import Refusal
+from anonymization.microdata.files.anonymize import anonymize
 from anonymization.microdata.files.request import Request
 from anonymization.microdata.loss import Metric
-from jobs.verbs.anonymize import anonymize
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
