@@ -18,7 +18,7 @@ from anonymization.disclosure.attack.evidence import Proof, Prover
 from anonymization.disclosure.attack.insiders import Insiders
 from anonymization.disclosure.attack.needs import failing, met, one_each
 from anonymization.disclosure.attack.points import Search
-from anonymization.disclosure.solver import time_left
+from anonymization.disclosure.attack.programmes import time_left
 from anonymization.disclosure.system import SLACK, Floats, Integers, Needs, System
 from anonymization.errors import GateRefusal
 

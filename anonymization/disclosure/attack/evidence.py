@@ -14,7 +14,7 @@ import numpy as np
 from anonymization.disclosure.attack.blocks import Block, Parts
 from anonymization.disclosure.attack.neighbourhood import Surroundings, entries
 from anonymization.disclosure.attack.points import NEAR, NONE, Evidence
-from anonymization.disclosure.solver import Programme, Solver
+from anonymization.disclosure.attack.programmes import Programme, Solver
 from anonymization.disclosure.system import Integers, System
 
 SIZES = (20, 80, 320, 1280)

@@ -16,7 +16,7 @@ from anonymization.disclosure.attack.blocks import Block
 from anonymization.disclosure.attack.needs import met
 from anonymization.disclosure.attack.neighbourhood import Surroundings
 from anonymization.disclosure.attack.points import NEAR, Search, satisfies
-from anonymization.disclosure.solver import Programme, Solver, steps, time_left
+from anonymization.disclosure.attack.programmes import Programme, Solver, steps, time_left
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
 
 SIZES = (40, 200, 1000)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anonymization.disclosure.attack.neighbourhood import Surroundings
-from anonymization.disclosure.solver import Optimum, Programme, Solver, capped, merged, steps, time_left
+from anonymization.disclosure.attack.programmes import Optimum, Programme, Solver, capped, merged, steps, time_left
 from anonymization.disclosure.system import Floats, Integers, System
 from anonymization.errors import GateRefusal
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.programmes import Programme, Solver
 from anonymization.disclosure.suppress.bounds import Ground
 from anonymization.disclosure.suppress.moves import Demand
+from anonymization.disclosure.suppress.programmes import Programme, Solver
 from anonymization.disclosure.system import Booleans, Floats, Integers
 
 MARGIN = 1e-4

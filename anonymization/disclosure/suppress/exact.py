@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.programmes import Programme, Solver
 from anonymization.disclosure.suppress.cuts import Case, Component, Cut, Prober, bridges, more_than
 from anonymization.disclosure.suppress.moves import NOBODY, Regions, witness
+from anonymization.disclosure.suppress.programmes import Programme, Solver
 from anonymization.disclosure.suppress.region import Region
 from anonymization.disclosure.suppress.witnesses import SPARE, Witnesses
 from anonymization.disclosure.system import Booleans, Floats, Integers

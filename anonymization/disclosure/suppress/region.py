@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.programmes import Programme, Solver
 from anonymization.disclosure.suppress.bounds import Ground
 from anonymization.disclosure.suppress.bounds_kernels import local_matrix, narrowed
+from anonymization.disclosure.suppress.programmes import Programme, Solver
 from anonymization.disclosure.system import Floats, Integers
 
 WHOLE = 1e-5

@@ -14,11 +14,11 @@ import numpy as np
 from scipy import sparse
 
 from anonymization.disclosure.attack.attack import attack, insiders_attack
-from anonymization.disclosure.programmes import Solver
 from anonymization.disclosure.suppress.bounds import ground
 from anonymization.disclosure.suppress.cuts import Component
 from anonymization.disclosure.suppress.exact import Optimum
 from anonymization.disclosure.suppress.moves import Regions
+from anonymization.disclosure.suppress.programmes import Solver
 from anonymization.disclosure.suppress.rays import closed_upward, unproven
 from anonymization.disclosure.suppress.region import Region
 from anonymization.disclosure.suppress.unhide import give_back

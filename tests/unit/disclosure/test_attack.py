@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from anonymization.disclosure.attack.attack import attack, insiders_attack
-from anonymization.disclosure.solver import Programme, Solver, steps
+from anonymization.disclosure.attack.programmes import Programme, Solver, steps
 from anonymization.disclosure.system import Needs, Relations, System, at_most, at_most_sums, joined, reduced, sums
 from benchmarks.linked import linked_cells, never_alone
 

@@ -7,24 +7,16 @@ from dataclasses import dataclass
 
 import highspy
 import numpy as np
-from highspy._core import _Highs  # highspy.Highs prints a banner
 from scipy import sparse
 
+from anonymization.disclosure.solver import STATUS, Highs
 from anonymization.disclosure.system import Booleans, Floats, Integers
 from anonymization.errors import GateRefusal
 
-_STATUS = highspy.HighsModelStatus
-_NOTHING = (_STATUS.kInfeasible, _STATUS.kUnboundedOrInfeasible)
-_CUT_SHORT = (_STATUS.kSolutionLimit, _STATUS.kIterationLimit, _STATUS.kObjectiveBound)
+_NOTHING = (STATUS.kInfeasible, STATUS.kUnboundedOrInfeasible)
+_CUT_SHORT = (STATUS.kSolutionLimit, STATUS.kIterationLimit, STATUS.kObjectiveBound)
 _FEASIBLE = 2
 """HiGHS's code of a feasible point."""
-_OPTIONS: dict[str, bool | int | float | str] = {
-    "output_flag": False,
-    "threads": 1,
-    "parallel": "off",
-    "random_seed": 0,
-    "mip_rel_gap": 0.0,
-}
 
 
 @dataclass(frozen=True)
@@ -59,13 +51,11 @@ class Solution:
 
 
 class Solver:
-    """HiGHS, on one thread, with a fixed seed: the same programmes give the same answers."""
+    """Solves programmes until a deadline; one model is kept between."""
 
     def __init__(self, deadline: float | None = None) -> None:
         self.deadline = deadline
-        self._highs = _Highs()
-        for option, value in _OPTIONS.items():
-            self._highs.setOptionValue(option, value)
+        self._highs = Highs("nothing was decided")
         self._start: highspy.HighsBasis | None = None
         self._apart: Solver | None = None
 
@@ -95,27 +85,27 @@ class Solver:
             GateRefusal: past the deadline, or the solver ended otherwise than with an answer.
         """
         highs = self._highs
-        highs.setOptionValue("presolve", "off" if integer is None else "choose")
-        highs.setOptionValue("mip_max_nodes", 2**31 - 1 if nodes is None else nodes)
-        _done(highs.passModel(_model(programme, integer)))
+        highs.set("presolve", "off" if integer is None else "choose")
+        highs.set("mip_max_nodes", 2**31 - 1 if nodes is None else nodes)
+        highs.done(highs.model.passModel(_model(programme, integer)))
         status = self._run()
-        info = highs.getInfo()
+        info = highs.model.getInfo()
         if status in _NOTHING:
             return None
         cut_short = status in _CUT_SHORT and nodes is not None
         if cut_short and info.primal_solution_status != _FEASIBLE:
             return None
-        if not cut_short and status != _STATUS.kOptimal:
-            raise GateRefusal(f"the solver ended with {status.name}: nothing was decided")
-        solution = highs.getSolution()
+        if not cut_short and status != STATUS.kOptimal:
+            raise highs.ended(status)
+        solution = highs.model.getSolution()
         bound = info.objective_function_value if integer is None else info.mip_dual_bound
         duals = np.array(solution.row_dual) if integer is None else np.zeros(0)
         return Solution(np.array(solution.col_value), bound, duals, not cut_short, info.simplex_iteration_count)
 
     def load(self, programme: Programme) -> None:
         """Keep a linear programme in which all columns may be 0, to be solved `again` with other bounds and costs."""
-        _done(self._highs.setOptionValue("presolve", "off"))
-        _done(self._highs.passModel(_model(programme, None)))
+        self._highs.set("presolve", "off")
+        self._highs.done(self._highs.model.passModel(_model(programme, None)))
         rows, columns = programme.matrix.shape
         self._start = highspy.HighsBasis()
         self._start.col_status = [highspy.HighsBasisStatus.kLower] * columns
@@ -124,12 +114,12 @@ class Solver:
 
     def bounds(self, columns: Integers, low: Floats, high: Floats) -> None:
         """Change bounds of some columns of what is loaded."""
-        _done(self._highs.changeColsBounds(len(columns), columns.astype(np.int32), low, high))
+        self._highs.done(self._highs.model.changeColsBounds(len(columns), columns.astype(np.int32), low, high))
 
     def costs(self, columns: Integers, cost: Floats) -> None:
         """Change costs of some columns of what is loaded."""
         if len(columns):
-            _done(self._highs.changeColsCost(len(columns), columns.astype(np.int32), cost))
+            self._highs.done(self._highs.model.changeColsCost(len(columns), columns.astype(np.int32), cost))
 
     def again(self) -> Floats | None:
         """Return the optimum of what is loaded, found from all columns at their lower bounds; None if there is none.
@@ -137,7 +127,7 @@ class Solver:
         Raises:
             GateRefusal: past the deadline, or the solver ended otherwise than with an answer.
         """
-        return np.array(self._highs.getSolution().col_value) if self._loaded() else None
+        return np.array(self._highs.model.getSolution().col_value) if self._loaded() else None
 
     def duals(self) -> Floats:
         """Return the duals of the relations at the optimum of what is loaded.
@@ -147,27 +137,21 @@ class Solver:
         """
         if not self._loaded():
             raise GateRefusal("the solver finds no table at all: nothing was decided")
-        return np.array(self._highs.getSolution().row_dual)
+        return np.array(self._highs.model.getSolution().row_dual)
 
     def _loaded(self) -> bool:
         """Solve what is loaded; tell whether there is an optimum."""
         if self._start is not None:
-            _done(self._highs.setBasis(self._start))
+            self._highs.done(self._highs.model.setBasis(self._start))
         status = self._run()
-        if status not in (*_NOTHING, _STATUS.kOptimal):
-            raise GateRefusal(f"the solver ended with {status.name}: nothing was decided")
-        return bool(status == _STATUS.kOptimal)
+        if status not in (*_NOTHING, STATUS.kOptimal):
+            raise self._highs.ended(status)
+        return bool(status == STATUS.kOptimal)
 
     def _run(self) -> highspy.HighsModelStatus:
-        _done(self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self.check()))
-        _done(self._highs.run())
+        status = self._highs.run(self.check())
         self.check()
-        return self._highs.getModelStatus()
-
-
-def _done(status: highspy.HighsStatus) -> None:
-    if status == highspy.HighsStatus.kError:
-        raise GateRefusal("the solver refused its task: nothing was decided")
+        return status
 
 
 def _model(programme: Programme, integer: Booleans | None) -> highspy.HighsLp:
