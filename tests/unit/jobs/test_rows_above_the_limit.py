@@ -14,7 +14,9 @@ NAME, PERIOD = "subscriber-profile", "2026-10"
 OWN = {"seconds", "evaluated_in"}
 
 
-@pytest.mark.parametrize("engine_name", ["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
+@pytest.mark.parametrize(
+    "engine_name", ["duckdb", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.long("engines")])]
+)
 def test_the_same_package_without_fetching(setting, monkeypatch, engine_name):
     def forbidden(*given):
         raise AssertionError("the histogram was fetched")

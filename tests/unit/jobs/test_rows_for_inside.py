@@ -153,7 +153,9 @@ def people(setting):
         return connection.execute(sql).df()
 
 
-@pytest.mark.parametrize("engine_name", ["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
+@pytest.mark.parametrize(
+    "engine_name", ["duckdb", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.long("engines")])]
+)
 def test_a_proposal_is_the_best_of_all_levels(setting, policies, engine_name):
     proposal = propose(setting, "monthly-audience", PERIOD, limit=0.02, engine=engine_name)
     table, region = people(setting), policies.hierarchies["region"]

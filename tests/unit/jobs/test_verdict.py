@@ -261,7 +261,7 @@ def test_a_closed_gate_tells_where_its_verdict_is(setting, monkeypatch, path, no
     noren("build", "monthly-audience", "--period", "2026-10")
     candidate = read_verdict(path, stage="build").result["candidate"]
     gate = importlib.import_module("jobs.verbs.gate")
-    monkeypatch.setattr(gate, "_plan", raising(Refusal("planted")))
+    monkeypatch.setattr(gate, "plan_again", raising(Refusal("planted")))
     assert noren("gate", candidate).exit_code == 1
     content = json.loads(path.read_text())
     assert (content["outcome"], content["reasons"]) == ("refused", ["planted"])
