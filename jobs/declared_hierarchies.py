@@ -1,6 +1,6 @@
 """Hierarchies of the policy folder, for searches over persons of the events.
 
-Apart from `hierarchies.py`, which serves files of anyone and must not wait for the policy and the tables to be loaded.
+Apart from `hierarchies/folder.py`, which serves files of anyone and must not wait for policy and tables to be loaded.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Request:
         first_day, past_day: the period, in days since 1970-01-01.
         inputs: source to the digests of the log files that its events came from.
         figures: counts that the officer may want: persons hidden, links in conflict, and the like.
-        method, parameters, populations, outside: how whom it counts is protected (see `methods.claim`).
+        method, parameters, populations, outside: how whom it counts is protected (see `claims.claim`).
         needs_sha256: the digest of `evidence/needs.jsonl`, if there is one.
         privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """

@@ -104,3 +104,21 @@ def test_what_a_page_of_the_house_names_is_there(page):
     )
     assert len(named) > 30
     assert [name for name in named if "NAME" not in name and not any((base / name).exists() for base in bases)] == []
+
+
+GONE = {"jobs/build.py"}
+"""What a decision tells of that is no more."""
+
+
+def test_a_module_that_a_text_names_is_there():
+    folders = ("anonymization", "benchmarks", "dags", "deploy", "docs", "expectations", "jobs", "tests")
+    texts = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".md")]
+    modules = [f"/{path.relative_to(ROOT)}" for path in texts if path.suffix == ".py"]
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for path in [*texts, *ROOT.glob("*.md")]
+        for name in re.findall(r"`([\w/]+\.py)`", path.read_text(encoding="utf-8"))
+        if name not in GONE and "NAME" not in name and not any(module.endswith(f"/{name}") for module in modules)
+    ]
+    assert len(modules) > 400
+    assert wrong == []

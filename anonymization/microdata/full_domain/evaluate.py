@@ -1,7 +1,7 @@
 """Evaluation of one node: its classes, who is suppressed, what that costs, and what follows for other nodes.
 
 What an evaluation says follows from a few figures of the node's classes (`Formed`). Where the classes are formed is
-another matter: here on a histogram in memory, in `relational.py` on a relation by SQL. Both give the same whole
+another matter: here on a histogram in memory, in `search_in_engine.py` on a relation by SQL. Both give the same whole
 numbers, so a search goes the same way on either.
 """
 

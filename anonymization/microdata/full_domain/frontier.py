@@ -5,7 +5,7 @@ raises everything `below` it; what is true of its generalizations, such as that 
 everything `above` it. A node's bound is the sum of the highest of each; the general bound, that needs no suppression
 to be known, is what the metric's tables say before anything is evaluated, plus what was raised from above.
 
-A small lattice keeps a bound for every node in an array (here). A large one keeps boxes of nodes (`boxes.py`).
+A small lattice keeps a bound for every node in an array (here). A large one keeps boxes of nodes (`frontier_boxes.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A relation's distinct tuples as integers, in the engine: one pass in SQL, whatever its size.
 
 Each quasi-identifier is joined with its hierarchy's values, and what is grouped is one integer a row instead of many
-texts. The result is a relation of few small integers (`units.py`). Where it is small it is fetched (`grouping.py`);
-where it is not, it stays where it is and is searched there (`relational.py`).
+texts. The result is a relation of few small integers (`units.py`). Where it is small it is fetched (`of_relation.py`);
+where it is not, it stays where it is and is searched there (`full_domain/search_in_engine.py`).
 """
 
 from __future__ import annotations

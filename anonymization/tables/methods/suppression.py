@@ -1,7 +1,7 @@
 """Suppression: unsafe cells are hidden, and with them whatever would give them away.
 
 All tables of a release are one system of cells, together with every earlier release that shares persons with
-it (`linked.py`). The unsafe cells of it (`unsafe.py`) are hidden; which further ones must be is found in
+it (`audit/system_of.py`). The unsafe cells of it (`unsafe.py`) are hidden; which further ones must be is found in
 `disclosure/suppress/suppress.py`, so that every need holds for a reader who solves everything that is published.
 What is out already stays as it is: only figures of this release can be hidden.
 """

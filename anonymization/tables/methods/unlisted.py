@@ -3,7 +3,7 @@
 Then no margin may tell of an unlisted class: every cell that covers an unsafe one goes with it. The unlisted
 cells are closed upward: raise any of them by any amount, and every cell above it by as much: all published
 figures stay true. So none has an upper bound, and no published figure says that somebody is there. Places
-merged into the rest of their parent (`places.py`) need none of this: everybody is counted somewhere.
+merged into the rest of their parent (`counting/safe_places.py`) need none of this: everybody is counted somewhere.
 """
 
 from __future__ import annotations
