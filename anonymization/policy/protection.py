@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
@@ -145,6 +146,14 @@ class DifferentialPrivacy(Declared):
     def cost(self) -> Decimal:
         """What the release costs in rho: epsilon-differential privacy is (epsilon**2 / 2)-zCDP (Bun & Steinke 2016)."""
         return self.rho if self.rho is not None else (self.epsilon or Decimal(0)) ** 2 / 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a release spends of the privacy budget: rho of zero-concentrated differential privacy, and delta."""
+
+    rho: Decimal
+    delta: Decimal
 
 
 Protection = Annotated[Suppression | CellKey | DifferentialPrivacy, Field(discriminator="method")]

@@ -13,8 +13,8 @@ from decimal import Decimal
 from anonymization.errors import IntegrityError, PolicyRefusal
 from anonymization.policy.model import PrivacyBudget
 from anonymization.policy.periods import Period
+from anonymization.policy.protection import Cost
 from anonymization.release.ledger.ledger import EntryKind, Spending, Transaction
-from anonymization.tables.method import Cost
 
 AMOUNTS = ("rho", "delta")
 

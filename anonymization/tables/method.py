@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from anonymization.errors import ProtectionError
-from anonymization.policy.protection import CellKey, Method, Suppression
+from anonymization.policy.protection import CellKey, Cost, Method, Suppression
 from anonymization.tables.model import CONFIDENTIAL, Measure, SafeTable, Table
 
 if TYPE_CHECKING:
@@ -105,14 +104,6 @@ class Told:
     zeros: bool
     reading: tuple[str, ...]
     dossier: str
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a release spends of the privacy budget: rho of zero-concentrated differential privacy, and delta."""
-
-    rho: Decimal
-    delta: Decimal
 
 
 class ProtectionMethod(Protocol):

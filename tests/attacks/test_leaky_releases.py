@@ -11,8 +11,6 @@ import pandas as pd
 import pytest
 from harness.forms import long_only
 
-import anonymization.release.gate.attacks
-import anonymization.release.protect
 import jobs.verbs.build
 from anonymization.disclosure.suppress.suppress import Pattern
 from anonymization.tables.audit import system_of
@@ -299,7 +297,7 @@ def swapped(*changes):
 
 
 def rules(**changes):
-    return anonymization.release.protect, "rules_of", lambda plan: replace(Rules(plan.minimum_count), **changes)
+    return suppression, "rules_of", lambda plan: replace(Rules(plan.minimum_count), **changes)
 
 
 def primary_alone(problem, **_):

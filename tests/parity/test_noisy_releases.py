@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-import anonymization.release.protect
+import anonymization.tables.methods.differential_privacy
 from jobs.verbs.build import build
 
 pytestmark = pytest.mark.spark
@@ -30,9 +30,11 @@ def test_what_noise_is_drawn_on_is_equal_and_a_draw_is_for_both(declared, monkey
     protection = {"method": "differential_privacy", "rho": "0.4", "max_cells": 2, "max_per_cell": 60}
     tables = {"visits": {"title": title, "dimensions": ["access_source", "day"], "measures": measures}}
     setting = declared("web-audience", "with-draw", tables=tables, protection=protection)
-    drawn_on, draw = [], anonymization.release.protect.drawn
+    drawn_on, draw = [], anonymization.tables.methods.differential_privacy.drawn
     monkeypatch.setattr(
-        anonymization.release.protect, "drawn", lambda true, given: drawn_on.append(true) or draw(true, given)
+        anonymization.tables.methods.differential_privacy,
+        "drawn",
+        lambda true, given: drawn_on.append(true) or draw(true, given),
     )
     first = build(setting, "with-draw", "2026-10").request
     assert build(setting, "with-draw", "2026-10", engine="spark").request.digest == first.digest

@@ -27,11 +27,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from anonymization.errors import InputError, PolicyRefusal
-from anonymization.policy.protection import DifferentialPrivacy, Mechanism, Method
+from anonymization.policy.protection import Cost, DifferentialPrivacy, Mechanism, Method
 from anonymization.policy.releases import DimensionKind
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
-from anonymization.tables.method import Beside, Cost, Protected, ProtectionMethod, Told, alone
+from anonymization.tables.method import Beside, Protected, ProtectionMethod, Told, alone
 from anonymization.tables.methods.cell_key_noise import PRECISION
 from anonymization.tables.methods.mechanisms import Kind, Sensitivity, noised, scale_of, selected, threshold_of
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table

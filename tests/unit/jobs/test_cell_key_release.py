@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-import anonymization.release.protect
+import anonymization.tables.methods.cell_key
 import jobs.verbs.build
 from anonymization.errors import DeclarationError
 from anonymization.release.package import read_package
@@ -98,7 +98,7 @@ def plant(monkeypatch, change):
         safe = perturbed(tables, protection, withheld=withheld)
         return tuple(replace(s, frame=change(s.frame.copy(), t.frame)) for s, t in zip(safe, tables, strict=True))
 
-    monkeypatch.setattr(anonymization.release.protect, "perturbed", leaky)
+    monkeypatch.setattr(anonymization.tables.methods.cell_key, "perturbed", leaky)
 
 
 def shown_small(frame, true):
@@ -129,7 +129,7 @@ def test_a_planted_fault_closes_the_gate(noisy, monkeypatch, change):
 
 def test_exact_figures_under_the_name_of_cell_keys_close_the_gate(noisy, monkeypatch):
     monkeypatch.setattr(
-        anonymization.release.protect,
+        anonymization.tables.methods.cell_key,
         "with_noise",
         lambda tables, protection, *_, **__: withhold(tables, protection.minimum_count),
     )

@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-import anonymization.release.protect
+import anonymization.tables.methods.differential_privacy
 import jobs.verbs.build
 from anonymization.errors import DeclarationError, InputError, IntegrityError, PolicyRefusal
 from anonymization.policy.load import load_policies
@@ -81,7 +81,7 @@ def test_a_draw_is_drawn_once(noisy, monkeypatch):
     first = build(noisy, NAME, PERIOD)
     (draw,) = noisy.home.draws.iterdir()
     assert draw.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(anonymization.release.protect, "drawn", None)  # whoever draws again fails
+    monkeypatch.setattr(anonymization.tables.methods.differential_privacy, "drawn", None)  # whoever draws again fails
     assert build(noisy, NAME, PERIOD).request.digest == first.request.digest
 
 
@@ -161,16 +161,19 @@ def test_a_draw_that_was_changed_or_lost_closes_the_gate(noisy):
 )
 def test_figures_that_noise_does_not_explain_close_the_gate(noisy, monkeypatch, changes, column):
     def wrong(tables, protection):
-        made = anonymization.release.protect._drawn_rightly(tables, protection)
+        made = anonymization.tables.methods.differential_privacy._drawn_rightly(tables, protection)
         frame = made[0].frame
         at = (frame[made[0].keys] == TOTAL).all(axis=1)
         frame.loc[at, column] += changes[column]
         return made
 
     monkeypatch.setattr(
-        anonymization.release.protect, "_drawn_rightly", anonymization.release.protect.drawn, raising=False
+        anonymization.tables.methods.differential_privacy,
+        "_drawn_rightly",
+        anonymization.tables.methods.differential_privacy.drawn,
+        raising=False,
     )
-    monkeypatch.setattr(anonymization.release.protect, "drawn", wrong)
+    monkeypatch.setattr(anonymization.tables.methods.differential_privacy, "drawn", wrong)
     result = gate(noisy, build(noisy, NAME, PERIOD).id)
     assert {r.name for r in result.results if not r.success} == {"candidate_cells"}
 
