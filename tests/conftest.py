@@ -22,7 +22,7 @@ from harness.homes import copied
 from harness.stages import Stages
 
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import Arrival, Surroundings, take_in
+from anonymization.deidentify.intake import Arrival, IntakeContext, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.errors import NorenError
@@ -317,7 +317,7 @@ class Intake:
         linked = {
             link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links
         }
-        self.around = Surroundings(
+        self.around = IntakeContext(
             home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
             DeviceFamilies(), Keywords(),
         )  # fmt: skip

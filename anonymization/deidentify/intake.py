@@ -46,7 +46,7 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class IntakeContext:
     """What one run of the intake works with.
 
     Attributes:
@@ -74,7 +74,7 @@ class Surroundings:
         return max(self.first_day, self.kept_from or self.first_day)
 
 
-def take_in(arrival: Arrival, around: Surroundings) -> Taken:
+def take_in(arrival: Arrival, around: IntakeContext) -> Taken:
     """Take one file in and return what became of its rows.
 
     Raises:
@@ -104,7 +104,7 @@ def take_in(arrival: Arrival, around: Surroundings) -> Taken:
     return taken
 
 
-def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, started: float) -> Taken:
+def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened, started: float) -> Taken:
     engine, source = around.engine, arrival.source
     linked = around.linked.get(source.source)
     raw = open_raw(engine, source, screened.readable, "raw_rows")
@@ -138,7 +138,7 @@ def _through_engine(arrival: Arrival, around: Surroundings, screened: Screened, 
             engine.drop(name)
 
 
-def _settle(arrival: Arrival, around: Surroundings, raw: Raw, screened: Screened, started: float) -> Taken:
+def _settle(arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screened, started: float) -> Taken:
     """Write the events and the quarantine, account for every row, and commit by the metrics file."""
     engine, source = around.engine, arrival.source
     quarantined, dropped, accepted, crawlers = _account(engine)
@@ -249,7 +249,7 @@ def _months(engine: Engine, earliest: date) -> list[Month]:
     return [Month(index, *month) for index, month in enumerate(found)]
 
 
-def _register_distinct(source: Source, around: Surroundings) -> list[str]:
+def _register_distinct(source: Source, around: IntakeContext) -> list[str]:
     """Work on each distinct user agent and keyword of the file; return the relations made."""
     made = []
     for name, treatment, column, work in (

@@ -209,8 +209,8 @@ def held(minimum_count: int) -> str:
 
 
 def nothing_about_few(minimum_count: int) -> str:
-    """Return the words of such a method for the dossier, without their first letter."""
-    return f"othing about 1 to {minimum_count - 1} persons is published"
+    """Return the words of such a method for the dossier."""
+    return f"nothing about 1 to {minimum_count - 1} persons is published"
 
 
 def thresholded(protection: Suppression | CellKey) -> dict[str, object]:

@@ -13,7 +13,7 @@ import click
 
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.frames import intake_frames
-from anonymization.deidentify.intake import Arrival, Surroundings, take_in
+from anonymization.deidentify.intake import Arrival, IntakeContext, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.taken import IntakeRun, Taken, day_of, logs_held, totals
 from anonymization.engine import memory_share, open_engine
@@ -169,7 +169,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
         threads=shared.threads,
         master=shared.master,
     ) as engine:
-        around = Surroundings(
+        around = IntakeContext(
             home=home,
             engine=engine,
             keys=shared.keys,

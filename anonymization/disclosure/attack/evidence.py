@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anonymization.disclosure.attack.blocks import Block, Parts
-from anonymization.disclosure.attack.neighbourhood import Surroundings, entries
+from anonymization.disclosure.attack.neighbourhood import Neighbourhood, entries
 from anonymization.disclosure.attack.points import NEAR, NONE, Evidence
 from anonymization.disclosure.attack.programmes import Programme, Solver
 from anonymization.disclosure.system import Integers, System
@@ -44,7 +44,7 @@ class Prover:
         self._system = system
         self._first = parts.first
         self._unknown = parts.first.system
-        self._near = Surroundings(self._unknown.relations)
+        self._near = Neighbourhood(self._unknown.relations)
         self._narrow = parts.steps.system
         self._whole = whole
         self._solver = Solver(deadline)

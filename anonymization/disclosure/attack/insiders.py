@@ -14,7 +14,7 @@ import numpy as np
 
 from anonymization.disclosure.attack.blocks import Block
 from anonymization.disclosure.attack.needs import met
-from anonymization.disclosure.attack.neighbourhood import Surroundings
+from anonymization.disclosure.attack.neighbourhood import Neighbourhood
 from anonymization.disclosure.attack.points import NEAR, Search, satisfies
 from anonymization.disclosure.attack.programmes import Programme, Solver, steps, time_left
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
@@ -36,7 +36,7 @@ class Insiders:
         self._places = np.searchsorted(block.cell, needs.cell)
         self._deadline = deadline
         self._solver = Solver(deadline)
-        self._near = Surroundings(block.system.relations)
+        self._near = Neighbourhood(block.system.relations)
         self._start = self._start_from(value)
         shape = (len(needs.cell), len(insiders))
         self._least = np.broadcast_to(self._start[self._places][:, None], shape).copy()

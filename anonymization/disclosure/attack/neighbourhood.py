@@ -16,7 +16,7 @@ def entries(starts: Integers, lines: Integers) -> tuple[Integers, Integers]:
     return np.repeat(lines, length), np.arange(length.sum()) + np.repeat(begin - ahead, length)
 
 
-class Surroundings:
+class Neighbourhood:
     """The relations of a block, read by row and by cell.
 
     Attributes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anonymization.disclosure.attack.neighbourhood import Surroundings
+from anonymization.disclosure.attack.neighbourhood import Neighbourhood
 from anonymization.disclosure.attack.programmes import Optimum, Programme, Solver, capped, merged, steps, time_left
 from anonymization.disclosure.system import Floats, Integers, System
 from anonymization.errors import GateRefusal
@@ -74,7 +74,7 @@ class Search:
         self.least = np.full(system.cells, np.inf)
         self.most = np.full(system.cells, -np.inf)
         self.evidence: dict[tuple[int, int], Evidence] = {}
-        self._near = Surroundings(system.relations)
+        self._near = Neighbourhood(system.relations)
         self._point: Floats | None = None
         self._deadline = deadline
         self._heard = heard

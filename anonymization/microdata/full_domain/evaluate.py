@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Evaluated:
     """What the evaluation of a node found.
 
     Attributes:
@@ -92,14 +92,14 @@ class Evaluator(ABC):
     def form(self, node: Levels) -> Formed:
         """Return a node's classes; valid until the next are formed."""
 
-    def evaluate(self, node: Levels) -> Outcome:
+    def evaluate(self, node: Levels) -> Evaluated:
         """Form a node's classes, ask the criteria, and value what would be published."""
         formed, persons = self.form(node), self.domain.persons
         failing, inherited = formed.failing, formed.inherited
         squares = float(formed.squares)
         # Without suppression, what is closed under union fails in some part of whatever fails.
         if inherited.persons > self.limit or (self.limit == 0 and formed.united):
-            return Outcome(math.inf, closes=True, tables=None, constant=0.0, squares=squares)
+            return Evaluated(math.inf, closes=True, tables=None, constant=0.0, squares=squares)
         tables = self.objective.tables(formed.suppressed(inherited=True)) if inherited.persons else None
         constant = float(persons * inherited.persons - inherited.squares)
         value = math.inf
@@ -111,7 +111,7 @@ class Evaluator(ABC):
             value = total(self.objective.general if tables is None else tables, node)
         else:
             value = total(self.objective.tables(formed.suppressed(inherited=False)), node)
-        return Outcome(value, closes=False, tables=tables, constant=constant, squares=squares)
+        return Evaluated(value, closes=False, tables=tables, constant=constant, squares=squares)
 
 
 class HistogramEvaluator(Evaluator):

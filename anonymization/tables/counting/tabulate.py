@@ -141,34 +141,55 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
     """
     levels = [level_columns(plan, d, i) for i, d in enumerate(event_dimensions(dimensions))]
     columns = [name for of_dimension in levels for name, _ in of_dimension]
-    people = [d.name for d in dimensions if d.kind is DimensionKind.PERSON]
-    totals = [i for i, m in enumerate(measures) if m.how.sums]
-    inner = ", ".join([*columns, "p", "BIT_OR_AGG(days) AS days", *(f"sum(m{i}) AS m{i}" for i in totals)])
-    source = f"(SELECT p, days{''.join(f', m{i}' for i in totals)}"
-    source += "".join(f", {sql} AS {name}" for of_dimension in levels for name, sql in of_dimension)
-    source += f" FROM {FACTS}{_listed(plan, dimensions)}) AS leveled"
-    if columns:
-        choices = [[[name] for name, _ in of_dimension] + [[]] for of_dimension in levels]
-        sets = [[*itertools.chain(*chosen), "p"] for chosen in itertools.product(*choices)]
-        grouped = f"SELECT {inner}, GROUPING_ID({', '.join(_grouping_order(levels))}) AS gid FROM {source}"
-        grouped += f" GROUP BY GROUPING SETS ({', '.join('(' + ', '.join(one) + ')' for one in sets)})"
-    else:
-        grouped = f"SELECT {inner}, 0 AS gid FROM {source} GROUP BY p"
-    measured = [f"{m.how.counted.format(total=f'm{i}')} AS v{i}" for i, m in enumerate(measures)]
+    persons, joins = _person_codes(plan, dimensions)
+    keys = [*(f"g.{name}" for name in columns), "g.gid", *persons]
+    selected = [*(f"g.{name} AS {name}" for name in columns), "g.gid AS gid"]
+    selected += [f"{value} AS person_{i}" for i, value in enumerate(persons)]
+    selected += _figures(plan, measures)
+    grouped = _by_person_and_margin(plan, dimensions, measures, levels)
+    return f"SELECT {', '.join(selected)} FROM ({grouped}) AS g{joins} GROUP BY {', '.join(keys)}"
+
+
+def _by_person_and_margin(
+    plan: Plan,
+    dimensions: tuple[Dimension, ...],
+    measures: Sequence[Measure],
+    levels: Sequence[Sequence[tuple[str, str]]],
+) -> str:
+    """The SELECT of one row a person, margin of event dimensions and cell of it: what the person did there."""
+    totals = [f"m{i}" for i, measure in enumerate(measures) if measure.how.sums]
+    columns = [name for of_dimension in levels for name, _ in of_dimension]
+    inner = ", ".join([*columns, "p", "BIT_OR_AGG(days) AS days", *(f"sum({total}) AS {total}" for total in totals)])
+    leveled = f"(SELECT p, days{''.join(f', {total}' for total in totals)}"
+    leveled += "".join(f", {sql} AS {name}" for of_dimension in levels for name, sql in of_dimension)
+    leveled += f" FROM {FACTS}{_listed(plan, dimensions)}) AS leveled"
+    if not columns:
+        return f"SELECT {inner}, 0 AS gid FROM {leveled} GROUP BY p"
+    choices = [[[name] for name, _ in of_dimension] + [[]] for of_dimension in levels]
+    sets = [[*itertools.chain(*chosen), "p"] for chosen in itertools.product(*choices)]
+    grouped = f"SELECT {inner}, GROUPING_ID({', '.join(_grouping_order(levels))}) AS gid FROM {leveled}"
+    return f"{grouped} GROUP BY GROUPING SETS ({', '.join('(' + ', '.join(one) + ')' for one in sets)})"
+
+
+def _person_codes(plan: Plan, dimensions: tuple[Dimension, ...]) -> tuple[list[str], str]:
+    """The code of each person dimension over a person `g.p`, and the joins that it is found by."""
+    people = [dimension for dimension in dimensions if dimension.kind is DimensionKind.PERSON]
+    codes = [recoded(plan, dimension, f"COALESCE(a{i}.value, '{UNKNOWN}')") for i, dimension in enumerate(people)]
+    joins = [f" LEFT JOIN attribute_{dimension.name} AS a{i} ON g.p = a{i}.p" for i, dimension in enumerate(people)]
+    return codes, "".join(joins)
+
+
+def _figures(plan: Plan, measures: Sequence[Measure]) -> list[str]:
+    """The figures of a cell, over one row a person `g`."""
+    figures = [f"{m.how.counted.format(total=f'm{i}')} AS v{i}" for i, m in enumerate(measures)]
     if method_of(plan.method).record_keys:
-        measured += [f"CAST(sum({record_key('g.p')}) AS BIGINT) AS v{i}_key" for i in range(len(measures))]
-    measured += [
+        figures += [f"CAST(sum({record_key('g.p')}) AS BIGINT) AS v{i}_key" for i in range(len(measures))]
+    figures += [
         f"CAST(COALESCE(LIST_ITEM(LARGEST_TWO(g.m{i}), {place}), 0) AS BIGINT) AS {name}{i}"
         for i in _judged(plan, measures)
         for place, name in ((1, "x"), (2, "y"))
     ]
-    by_name = {dimension.name: dimension for dimension in dimensions}
-    persons = [recoded(plan, by_name[name], f"COALESCE(a{i}.value, '{UNKNOWN}')") for i, name in enumerate(people)]
-    joins = "".join(f" LEFT JOIN attribute_{name} AS a{i} ON g.p = a{i}.p" for i, name in enumerate(people))
-    keys = [*(f"g.{name}" for name in columns), "g.gid", *persons]
-    selected = [*(f"g.{name} AS {name}" for name in columns), "g.gid AS gid"]
-    selected += [f"{value} AS person_{i}" for i, value in enumerate(persons)]
-    return f"SELECT {', '.join([*selected, *measured])} FROM ({grouped}) AS g{joins} GROUP BY {', '.join(keys)}"
+    return figures
 
 
 def _listed(plan: Plan, dimensions: tuple[Dimension, ...]) -> str:

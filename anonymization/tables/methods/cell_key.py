@@ -153,7 +153,7 @@ class _CellKey:
             " figures do not add up.",
             zeros=True,
             reading=("Figures carry a small noise: read small differences as none, and do not add figures up.",),
-            dossier=f"Cell keys: n{nothing_about_few(protection.minimum_count)}; all other figures carry noise.",
+            dossier=f"Cell keys: {nothing_about_few(protection.minimum_count)}; all other figures carry noise.",
         )
 
     def parameters(self, protection: CellKey) -> str:

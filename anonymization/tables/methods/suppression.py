@@ -251,7 +251,7 @@ class _Suppression:
 
     def told(self, protection: Suppression) -> Told:
         """Exact figures, of which some are hidden, merged or not listed."""
-        nothing = f"N{nothing_about_few(protection.minimum_count)}"
+        nothing = nothing_about_few(protection.minimum_count).capitalize()
         if protection.merge is not None:
             dossier = f"{nothing}: so few are counted in the rest of the {protection.merge} above."
         elif protection.zeros is Zeros.WITHHELD:
