@@ -30,7 +30,7 @@ class Taken:
         codes: distinct codes seen in each coded column.
         removed: rows whose search keyword held personal data and was given up, by kind.
         peak_memory: of the whole process so far, in bytes.
-        parts: number of Parquet files that hold the events (see `home.files_of`).
+        parts: number of Parquet files that hold the events (see `files.files_of`).
     """
 
     source: str

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.errors import IntegrityError
+from anonymization.errors import IntegrityError, ProtectionError
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.manifest import check_manifest
+from anonymization.tables.method import method_of
 from anonymization.tables.model import REST_LEVEL, TOTAL, Dimension, Measure, SafeTable
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -77,22 +78,27 @@ def read_package(folder: Path) -> Package:
     try:
         descriptor = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
         block = descriptor["noren"]
-        least = minimum_count(block)
-        method = Method(block["protection"]["method"])
-        tables = tuple(
-            replace(_read_table(folder, name, table, least), method=method) for name, table in block["tables"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        least, method = minimum_count(block), Method(block["protection"]["method"])
+        tables = tuple(_read_table(folder, name, table, least, method) for name, table in block["tables"].items())
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, ProtectionError) as error:
         raise IntegrityError(f"the package cannot be read back: {type(error).__name__}") from None
     return Package(digest, descriptor, tables)
 
 
 def minimum_count(block: Mapping[str, Any]) -> int:
-    """Return the minimum publishable count; 1 where noise protects and no rule looks at true counts."""
-    return int(block["protection"].get("minimum_publishable_count", 1))
+    """Return the minimum publishable count; 1 where drawn noise protects and no rule looks at true counts.
+
+    Raises:
+        KeyError: it is not said, though the method has one: nothing would be too few.
+        ProtectionError: the method is unknown.
+    """
+    said = block["protection"]
+    if method_of(said["method"]).drawn:
+        return int(said.get("minimum_publishable_count", 1))
+    return int(said["minimum_publishable_count"])
 
 
-def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -> SafeTable:
+def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int, method: Method) -> SafeTable:
     frame = pq.read_table(folder / f"tables/{name}.parquet").to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     order = list(frame.columns)  # the description's keys are sorted; the columns keep the declared order
     dimensions = tuple(_read_dimension(folder, d, block["dimensions"][d]) for d in order if d in block["dimensions"])
@@ -115,7 +121,7 @@ def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int) -
     table = SafeTable(
         name, block["title"], dimensions, measures, frame, least,
         days=block["days"], withheld=block["not_listed"] != "none",
-        zeros_shown=block["confidential"] == "somebody",
+        zeros_shown=block["confidential"] == "somebody", method=method,
     )  # fmt: skip
     if table_csv(table) != (folder / f"tables/{name}.csv").read_bytes():
         raise IntegrityError(f"tables/{name}.csv and tables/{name}.parquet do not say the same")

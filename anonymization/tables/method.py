@@ -1,8 +1,9 @@
 """What a protection method is: everything that Noren asks of one, in the order of a release's way.
 
-A method is a module of `methods/` with a `METHOD`, and its declaration in `policy/protection.py`; `METHODS` says which
-module. Nothing else branches on the method: whoever needs to know asks it here. A method that is unknown, or that lacks
-an answer, is an error wherever it is asked, and never taken for another one.
+A method is a module of `methods/` with a `METHOD`, and a declaration in `policy/protection.py`: its name in `Method`
+and its class in `Protection`, with `minimum_count`, `zeros` and `suppression_limit`; which measures it can protect is
+said in `policy/releases.py`. `METHODS` says which module. A release is protected, checked and told of by asking its
+method here. A method that is unknown, or that lacks an answer, is an error wherever it is asked, never another one.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Protected:
 
 
 def alone(tables: tuple[SafeTable, ...]) -> Protected:
-    """Return tables whose cells stand for themselves, whatever else is published."""
+    """Return tables whose cells stand for themselves, whatever else is published: what is hidden is what is unsafe."""
     hidden = sum(int((t.frame[f"{m.name}_status"] == CONFIDENTIAL).sum()) for t in tables for m in t.measures)
     return Protected(tables, hidden, hidden, 0, optimal=False)
 
@@ -114,7 +115,9 @@ class ProtectionMethod(Protocol):
     largest: bool
     """Whether the count brings, of each total, the two largest contributions of single persons."""
     drawn: bool
-    """Whether noise is drawn at random: once, and stored. Figures are then compared with the draw."""
+    """Whether noise is drawn at random: once, stored and paid from the budget. The gate then compares figures with the
+    draw (`release/draws.py` and `release/gate/against_draw.py` know the noise of differential privacy alone), and asks
+    neither what is expected nor for an attack."""
 
     def require(self, plan: Plan, protection: Any) -> None:
         """Refuse a release that the method cannot protect.
@@ -125,19 +128,34 @@ class ProtectionMethod(Protocol):
         """
 
     def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: Any) -> str:
-        """Return SQL of facts in which each person contributes no more than the method allows; see `facts`."""
+        """Return SQL of facts in which each person contributes no more than the method allows.
+
+        Args:
+            facts: SELECT of one row a person and finest cell: `p`, a column `d<i>` an event dimension, `days`, and
+                `m<i>` for each of the measures, counted from 0, that sums contributions (`counting/facts.py`).
+            dimensions: how many event dimensions there are.
+            measures: of one population.
+            protection: the declaration.
+        """
 
     def protect(
         self, plan: Plan, protection: Any, tables: Callable[[], tuple[Table, ...]], beside: Beside
     ) -> Protected:
         """Return the tables as they may be published; they are counted only if they are asked for.
 
+        Frames keep their rows and order; of each measure there is a nullable Int64 column, and `<measure>_status`, free
+        or confidential. A class of fewer persons than N is confidential or, where `plan.withheld`, not listed. With
+        `record_keys` a true table has `key_column(measure)` for each measure.
+
         Raises:
             ProtectionError: they cannot be protected beside what is out.
         """
 
     def expected(self, recounted: pd.DataFrame, protection: Any) -> pd.Series:
-        """Return what a published figure of each class of a recount must be.
+        """Return what a published figure of each class of a recount must be; hidden ones are not compared.
+
+        A recount has a row a table, measure and class, with its true figure in `recounted`, and with `record_keys` its
+        cell key in `RECORD_KEYS`.
 
         Raises:
             IntegrityError: the recount lacks what that follows from.
@@ -147,6 +165,9 @@ class ProtectionMethod(Protocol):
         self, issue: Issue, true: Sequence[Table], plan: Plan, protection: Any, earlier: Sequence[Issue]
     ) -> tuple[Finding, ...]:
         """Return what somebody inside finds, who knows the true figures: cells less uncertain than they must be.
+
+        The issue is as it is published, without what the house knows of its noise; true tables have the same rows. It
+        is not asked where zeros are withheld: nothing unsafe has a row then.
 
         Raises:
             GateRefusal: figures contradict each other, or the attack does not come to an end.
@@ -158,17 +179,23 @@ class ProtectionMethod(Protocol):
         Args:
             table: as it is published.
             measure: one of its measures.
-            noise: the declaration, if the reader knows it.
+            noise: the declaration, if the reader knows it: the house does, a recipient does not.
         """
 
     def described(self, protection: Any) -> dict[str, object]:
-        """Return what a package says of its protection: what an auditor needs, and nothing that helps an attacker."""
+        """Return what a package says of its protection: what an auditor needs, and nothing that helps an attacker.
+
+        It holds `method` and, unless noise is drawn, `minimum_publishable_count`.
+        """
 
     def told(self, protection: Any) -> Told:
         """Return what people are told."""
 
     def parameters(self, protection: Any) -> str:
-        """Return, as text, what must be equal over all releases of a source and period, beside the method itself."""
+        """Return, as text, what must be equal over all releases of a source and period, beside the method itself.
+
+        It may be secret: what is recorded is a commitment to it.
+        """
 
     def cost(self, protection: Any) -> Cost | None:
         """Return what a release spends of the privacy budget; None if it spends nothing."""

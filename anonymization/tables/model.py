@@ -152,7 +152,7 @@ class SafeTable:
     days: bool = False
     withheld: bool = False
     zeros_shown: bool = True
-    method: Method = Method.SUPPRESSION
+    method: Method = field(kw_only=True)
 
     @property
     def keys(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Tables protected by cell keys: the threshold on true counts, and noise that the same persons always bring with them.
 
-Whose figures they are is told by cell keys, sums of the persons' record keys (`counting/record_keys.py`).
+Every person has a secret number, the record key (`counting/record_keys.py`). The sum over the persons of a figure is
+its cell key, by which the noise is looked up (`cell_key_noise.py`).
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class _CellKey:
     record_keys, largest, drawn = True, False, False
 
     def require(self, plan: Plan, protection: CellKey) -> None:
-        """Any release can be protected so."""
+        """Whatever the policy folder lets through: numbers of persons alone."""
 
     def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: CellKey) -> str:
         """A person contributes what the person did."""
@@ -117,7 +118,7 @@ class _CellKey:
     def protect(
         self, plan: Plan, protection: CellKey, tables: Callable[[], tuple[Table, ...]], beside: Beside
     ) -> Protected:
-        """The same persons bring the same noise everywhere, so nothing depends on what is out."""
+        """The same persons bring the same noise everywhere: what is out changes nothing, so `beside` is not asked."""
         return alone(with_noise(tables(), protection, plan.period, withheld=plan.withheld))
 
     def expected(self, recounted: pd.DataFrame, protection: CellKey) -> pd.Series:
@@ -151,7 +152,7 @@ class _CellKey:
             notice=held(protection.minimum_count)
             + "\nA figure was changed by a little, at random but always in the same way for the same persons; so"
             " figures do not add up.",
-            zeros=True,
+            zeros=protection.deviation < protection.minimum_count,  # else noise may bring N persons to 0
             reading=("Figures carry a small noise: read small differences as none, and do not add figures up.",),
             dossier=f"Cell keys: {nothing_about_few(protection.minimum_count)}; all other figures carry noise.",
         )

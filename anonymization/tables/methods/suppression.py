@@ -20,7 +20,7 @@ from anonymization.disclosure.attack.needs import one_each
 from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Integers, Problem
 from anonymization.errors import ProtectionError
-from anonymization.policy.protection import Suppression, Zeros
+from anonymization.policy.protection import Method, Suppression, Zeros
 from anonymization.tables.audit.audit import SECONDS, exposures
 from anonymization.tables.audit.corrections import hidden_by, of_one_state
 from anonymization.tables.audit.findings import Finding
@@ -193,8 +193,11 @@ def _safe_tables(tables: Sequence[Table], linked: Linked, hidden: Booleans, rule
         if table.days:
             frame["days"] = table.frame["days"]
         shown = not rules.sensitive & set(table.keys)
-        safe = SafeTable(table.name, table.title, table.dimensions, table.measures, frame, rules.minimum_count)
-        found.append(replace(safe, days=table.days, zeros_shown=shown))
+        safe = SafeTable(
+            table.name, table.title, table.dimensions, table.measures, frame, rules.minimum_count,
+            days=table.days, zeros_shown=shown, method=Method.SUPPRESSION,
+        )  # fmt: skip
+        found.append(safe)
     return tuple(found)
 
 

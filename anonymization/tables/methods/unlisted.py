@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from anonymization.errors import IntegrityError
+from anonymization.policy.protection import Method
 from anonymization.tables.model import FREE, TOTAL, Dimension, SafeTable, Table
 from anonymization.tables.plan import with_codes
 
@@ -80,5 +81,13 @@ def _listed(table: Table, cube: Sequence[Dimension], hidden: dict[str, pd.DataFr
     frame = frame[listed].reset_index(drop=True)
     dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in table.dimensions)
     return SafeTable(
-        table.name, table.title, dimensions, table.measures, frame, minimum_count, days=table.days, withheld=True
+        table.name,
+        table.title,
+        dimensions,
+        table.measures,
+        frame,
+        minimum_count,
+        days=table.days,
+        withheld=True,
+        method=Method.SUPPRESSION,
     )

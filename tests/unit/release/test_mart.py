@@ -15,6 +15,7 @@ import pytest
 
 from anonymization.errors import InputError, IntegrityError, NorenError
 from anonymization.home import Home
+from anonymization.policy.protection import Method
 from anonymization.release.inputs import plan_release
 from anonymization.release.ledger.ledger import EntryKind, Ledger, Publication
 from anonymization.release.mart import mart
@@ -78,7 +79,15 @@ def out(setting, version, visitors, *, period=PERIOD, columns=()):
         measures = (*measures, replace(measures[0], name=column))
         frame[column] = frame["visitors"]
         frame[f"{column}_status"] = frame["visitors_status"]
-    table = SafeTable(TABLE, {"en": "Visitors' table", "ja": "訪問者"}, spec.dimensions, measures, frame, 10)
+    table = SafeTable(
+        TABLE,
+        {"en": "Visitors' table", "ja": "訪問者"},
+        spec.dimensions,
+        measures,
+        frame,
+        10,
+        method=Method.SUPPRESSION,
+    )
     folder = setting.home.releases / NAME / period / f"v{version}" / "package"
     digest = write_package(folder, plan, [table], clauses)
     p = Publication(f"{version}-{digest[:16]}", NAME, period, version, digest)

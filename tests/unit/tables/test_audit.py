@@ -7,6 +7,7 @@ import pytest
 
 from anonymization.errors import GateRefusal
 from anonymization.policy.periods import parse_period
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.audit import audit, margins
 from anonymization.tables.audit.sheets import Issue
@@ -37,7 +38,7 @@ def published(counts, hidden=(), kind=DimensionKind.PERSON, dimensions=None, mea
         figures = pd.Series([v[position] if isinstance(v, tuple) else v for _, v in rows])
         frame[measure.name] = figures.astype("Int64").mask(at)
         frame[f"{measure.name}_status"] = pd.Series(FREE, index=frame.index).mask(at, "C")
-    return SafeTable("t", TITLE, dims, tuple(measures), frame, 10, **more)
+    return SafeTable("t", TITLE, dims, tuple(measures), frame, 10, method=Method.SUPPRESSION, **more)
 
 
 def issue(*tables, name="one", period=MONTH):
@@ -122,7 +123,9 @@ def test_a_hidden_total_that_can_be_recomputed_is_found():
 
 def test_the_rest_of_a_withheld_margin_is_found():
     frame = pd.DataFrame({"a": ["y", TOTAL], "persons": pd.array([20, 29], "Int64"), "persons_status": ["F", "F"]})
-    safe = SafeTable("t", TITLE, (dimension("a", ["y"]),), (PERSONS,), frame, 10, withheld=True)
+    safe = SafeTable(
+        "t", TITLE, (dimension("a", ["y"]),), (PERSONS,), frame, 10, withheld=True, method=Method.SUPPRESSION
+    )
     assert found(issue(safe)) == {"dimension rest of _T": (9, 9)} or list(found(issue(safe)).values()) == [(9, 9)]
 
 

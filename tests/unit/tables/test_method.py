@@ -11,8 +11,9 @@ import pytest
 
 from anonymization.errors import ProtectionError
 from anonymization.policy.periods import parse_period
-from anonymization.policy.protection import Method
+from anonymization.policy.protection import CellKey, Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
+from anonymization.release.package import minimum_count
 from anonymization.tables import method as contract
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.sheets import Issue, sheets_of
@@ -83,3 +84,27 @@ def test_an_unknown_method_is_an_error_wherever_it_is_asked(ask):
 
 def test_nothing_else_says_which_module_a_method_is():
     assert {module.rpartition(".")[0] for module in contract.METHODS.values()} == {"anonymization.tables.methods"}
+
+
+SAID = {
+    "suppression": ({"method": "suppression", "minimum_publishable_count": 10}, 10),
+    "noise that is drawn": ({"method": "differential_privacy"}, 1),
+    "no count, though the method has one": ({"method": "cell_key"}, KeyError),
+    "no method": ({"minimum_publishable_count": 10}, KeyError),
+    "an unknown method": ({"method": "rounding", "minimum_publishable_count": 10}, ProtectionError),
+}
+
+
+@pytest.mark.parametrize(("said", "expected"), SAID.values(), ids=SAID)
+def test_a_package_says_how_many_are_too_few(said, expected):
+    if isinstance(expected, int):
+        assert minimum_count({"protection": said}) == expected
+        return
+    with pytest.raises(expected):
+        minimum_count({"protection": said})
+
+
+@pytest.mark.parametrize(("deviation", "zeros"), [(5, True), (9, True), (10, False)])
+def test_a_zero_says_that_nobody_is_there_only_where_noise_cannot_bring_n_persons_to_it(deviation, zeros):
+    declared = CellKey(method="cell_key", minimum_count=10, deviation=deviation)
+    assert method_of(Method.CELL_KEY).told(declared).zeros is zeros

@@ -11,6 +11,7 @@ import pytest
 
 from anonymization.errors import IntegrityError
 from anonymization.policy.periods import parse_period
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.release.manifest import check_manifest
 from anonymization.release.package import read_package, table_csv
@@ -37,7 +38,15 @@ def safe():
     frame = pd.DataFrame(
         {"a": ["=1+1", TOTAL, "b"], "n": pd.array([None, None, 12], "Int64"), "n_status": ["C", "C", "F"]}
     )
-    return SafeTable("t", TITLE, (dimension,), (Measure("n", TITLE, MeasureKind.PERSONS, "clicks", {}),), frame, 10)
+    return SafeTable(
+        "t",
+        TITLE,
+        (dimension,),
+        (Measure("n", TITLE, MeasureKind.PERSONS, "clicks", {}),),
+        frame,
+        10,
+        method=Method.SUPPRESSION,
+    )
 
 
 def test_it_is_read_back_as_it_was(tmp_path, plan, safe):
