@@ -116,8 +116,8 @@ class ProtectionMethod(Protocol):
     """Whether the count brings, of each total, the two largest contributions of single persons."""
     drawn: bool
     """Whether noise is drawn at random: once, stored and paid from the budget. The gate then compares figures with the
-    draw (`release/draws.py` and `release/gate/against_draw.py` know the noise of differential privacy alone), and asks
-    neither what is expected nor for an attack."""
+    draw (`release/draws.py` and `release/gate/against_draw.py` know the noise of differential privacy alone), not with
+    what is expected, and asks for no attack."""
 
     def require(self, plan: Plan, protection: Any) -> None:
         """Refuse a release that the method cannot protect.
