@@ -20,8 +20,8 @@ from anonymization.engine.spark.java import java_home
 
 HERE = Path(__file__).parent
 WITHIN = 60.0
-SHORT = "-XX:TieredStopAtLevel=1"
-"""Java's option of processes that do little, as in tests/conftest.py."""
+SHORT = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+"""Java's options of processes that do little, as in tests/conftest.py."""
 MASTER, WORKER = (f"org.apache.spark.deploy.{name}" for name in ("master.Master", "worker.Worker"))
 
 
