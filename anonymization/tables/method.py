@@ -20,7 +20,7 @@ import pandas as pd
 
 from anonymization.errors import ProtectionError
 from anonymization.policy.protection import CellKey, Cost, Method, Suppression
-from anonymization.tables.model import CONFIDENTIAL, Measure, SafeTable, Table
+from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, figures
 
 if TYPE_CHECKING:
     from anonymization.tables.audit.findings import Finding
@@ -221,10 +221,9 @@ def method_of(name: str) -> ProtectionMethod:
 
 
 def exact(table: SafeTable, measure: Measure) -> npt.NDArray[np.float64]:
-    """Return a measure's figures, NaN where they are hidden."""
-    figures = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    hidden = (table.frame[f"{measure.name}_status"] == CONFIDENTIAL).to_numpy()
-    return np.asarray(np.where(hidden, np.nan, figures), dtype=np.float64)
+    """Return a measure's figures, NaN wherever the status is not free."""
+    free = (table.frame[f"{measure.name}_status"] == FREE).to_numpy()
+    return np.asarray(np.where(free, figures(table, measure), np.nan))
 
 
 def held(minimum_count: int) -> str:

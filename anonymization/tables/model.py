@@ -164,6 +164,11 @@ class SafeTable:
         return next(m for m in self.measures if m.population == measure.population and m.how.persons)
 
 
+def figures(table: Table | SafeTable, measure: Measure) -> npt.NDArray[np.float64]:
+    """Return a measure's column as numbers, NaN where it is empty."""
+    return np.asarray(table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan))
+
+
 def cell_text(keys: Sequence[str], codes: Iterable[object]) -> str:
     """Return a cell's coordinates as text."""
     return ", ".join(f"{key}={code}" for key, code in zip(keys, codes, strict=True))

@@ -12,7 +12,7 @@ from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey
 from anonymization.tables.audit.standing import Standing
 from anonymization.tables.method import Reading, method_of
-from anonymization.tables.model import Dimension, Measure, SafeTable, Table, cell_text
+from anonymization.tables.model import Dimension, Measure, SafeTable, Table, cell_text, figures
 
 CANDIDATE = "this candidate"
 """What messages call the release that is being built or gated."""
@@ -87,11 +87,11 @@ def sheets_of(issue: Issue) -> list[Sheet]:
 def _read(issue: Issue, table: Table | SafeTable, measure: Measure) -> Reading | None:
     if isinstance(table, SafeTable):
         return method_of(table.method).read(table, measure, issue.noise)
-    return Reading(_figures(table, measure))
+    return Reading(figures(table, measure))
 
 
 def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure, reading: Reading) -> Sheet:
-    shown = ~np.isnan(_figures(table, measure))
+    shown = ~np.isnan(figures(table, measure))
     withheld, zeros_shown = (table.withheld, table.zeros_shown) if isinstance(table, SafeTable) else (False, True)
     standing = tuple(n for n in issue.standing if (n.table, n.measure) == (table.name, measure.name))
     return Sheet(
@@ -99,7 +99,3 @@ def _sheet(issue: Issue, table: Table | SafeTable, measure: Measure, reading: Re
         shown, issue.period, issue.minimum_count, withheld, zeros_shown,
         low=reading.low, high=reading.high, standing=standing,
     )  # fmt: skip
-
-
-def _figures(table: Table | SafeTable, measure: Measure) -> npt.NDArray[np.float64]:
-    return np.asarray(table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan))

@@ -33,7 +33,7 @@ from anonymization.tables.method import (
 )
 from anonymization.tables.methods.cell_key_attack import pinned, unpinned
 from anonymization.tables.methods.cell_key_noise import Perturbation, perturbation
-from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table
+from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, figures
 from anonymization.tables.plan import Plan, with_codes
 
 Floats = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ def bounds(table: SafeTable, measure: Measure, protection: CellKey) -> tuple[Flo
     is shown; a published 0 for nobody, unless noise may bring N down to it.
     """
     least, deviation = protection.minimum_count, protection.deviation
-    figure = table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    figure = figures(table, measure)
     hidden = (table.frame[f"{measure.name}_status"] != FREE).to_numpy()
     low = np.where(figure == 0, 0.0, np.maximum(least, figure - deviation))
     high = np.where((figure == 0) & (deviation < least), 0.0, figure + deviation)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,7 +18,7 @@ from anonymization.release.package import minimum_count
 from anonymization.tables import method as contract
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.sheets import Issue, sheets_of
-from anonymization.tables.method import HOOKS, METHODS, method_of
+from anonymization.tables.method import HOOKS, METHODS, exact, method_of
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable
 
 DIMENSION = Dimension(
@@ -84,6 +85,13 @@ def test_an_unknown_method_is_an_error_wherever_it_is_asked(ask):
 
 def test_nothing_else_says_which_module_a_method_is():
     assert {module.rpartition(".")[0] for module in contract.METHODS.values()} == {"anonymization.tables.methods"}
+
+
+@pytest.mark.parametrize(("status", "shown"), [("F", True), ("C", False), ("P", False), ("", False)])
+def test_a_figure_is_known_only_where_its_status_is_free(status, shown):
+    frame = FRAME.assign(persons_status=[FREE, status])
+    table = SafeTable("t", {}, (DIMENSION,), (MEASURE,), frame, 10, method=Method.SUPPRESSION)
+    assert (~np.isnan(exact(table, MEASURE))).tolist() == [True, shown]
 
 
 SAID = {
