@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import secrets
@@ -39,7 +40,7 @@ def write_private(path: Path, content: str | bytes) -> None:
         OSError: it cannot be written.
     """
     with private_stream(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(_bytes(content))
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -49,7 +50,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         OSError: it cannot be written.
     """
     with _part(path, SHARED) as (part, file):
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(_bytes(content))
         _finish(file)
         part.replace(path)
 
@@ -61,7 +62,7 @@ def write_private_once(path: Path, content: str | bytes) -> None:
         OSError: it cannot be written.
     """
     with _part(path) as (part, file):
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(_bytes(content))
         _finish(file)
         with contextlib.suppress(FileExistsError):
             os.link(part, path)
@@ -82,6 +83,12 @@ def private_stream(path: Path) -> Iterator[IO[bytes]]:
         sync(path.parent)
 
 
+def sweep(path: Path) -> None:
+    """Remove what writers of a file have left who were killed; nobody else may be writing it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        left.unlink()
+
+
 @contextmanager
 def _part(path: Path, mode: int = PRIVATE) -> Iterator[tuple[Path, IO[bytes]]]:
     """Yield a hidden file beside a path, and that file opened; in the end it is gone, or moved."""
@@ -92,6 +99,10 @@ def _part(path: Path, mode: int = PRIVATE) -> Iterator[tuple[Path, IO[bytes]]]:
             yield part, file
     finally:
         part.unlink(missing_ok=True)
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
 
 
 def _finish(file: IO[bytes]) -> None:

@@ -26,7 +26,7 @@ from anonymization.deidentify.readers import Raw, compare_names, open_raw
 from anonymization.deidentify.screening import Screened, content_digest, screen
 from anonymization.deidentify.taken import NAME, Taken, known_intake
 from anonymization.engine.base import Engine
-from anonymization.files import PRIVATE, files_of, indented, private_folder, write_private
+from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, write_private
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Treatment
@@ -228,8 +228,7 @@ def _commit(part: Path, taken: Taken) -> None:
         path.chmod(PRIVATE)
         path.replace(path.with_suffix(".parquet"))
     metrics = part.with_suffix(".json")
-    for left in metrics.parent.glob(f".{metrics.name}.*"):  # by an intake that was killed
-        left.unlink()
+    sweep(metrics)
     write_private(metrics, indented(asdict(taken)))
 
 

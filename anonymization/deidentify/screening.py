@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from anonymization.errors import SourceError
-from anonymization.files import private_folder, private_stream
+from anonymization.files import private_folder, private_stream, sweep
 from anonymization.policy.sources import Encoding
 
 LINE_LIMIT = 1 << 20
@@ -84,6 +84,7 @@ def screen(
     rejected: Counter[str] = Counter()
     blank = 0
     private_folder(quarantine.parent)
+    sweep(quarantine)
     with clean.open("wb") as kept, private_stream(quarantine) as aside:
         for number, raw in enumerate(_lines(path)):
             line, reason = _read(raw.removeprefix(BOM) if number == 0 else raw, encoding)

@@ -82,6 +82,7 @@ def test_killed_at_any_moment_and_taken_up_again(landed, policies, tmp_path):
     assert contents(killed) == contents(whole)
     left = [p.name for p in [*killed.events.rglob("*"), *killed.temporary.rglob("*")] if p.is_file()]
     assert [name for name in left if not name.endswith((".json", ".parquet", ".lock"))] == []
+    assert [p.name for p in killed.quarantine.rglob(".*")] == []
 
 
 def test_a_source_in_other_hands_is_left_to_them(landed, policies, tmp_path):

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from anonymization.files import canonical, indented, private_stream, write_private, write_private_once, write_whole
+from anonymization.files import (
+    canonical,
+    indented,
+    private_stream,
+    sweep,
+    write_private,
+    write_private_once,
+    write_whole,
+)
 
 ROOT = Path(__file__).parents[2]
 WRITES = {"write_text", "write_bytes", "fdopen"}
@@ -90,6 +98,14 @@ def test_what_fails_halfway_changes_nothing(tmp_path, before):
         write()
     assert modes == [0o600]
     assert [one.read_text() for one in tmp_path.iterdir()] == ([] if before is None else [before])
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path):
+    path = tmp_path / "file[1].json"
+    for name in (".file[1].json.0a1b2c3d", ".file1.json.0a1b2c3d", "file[1].json", "other"):
+        (tmp_path / name).write_text("half of it")
+    sweep(path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".file1.json.0a1b2c3d", "file[1].json", "other"]
 
 
 def test_json_is_written_in_one_way_for_machines_and_in_one_for_people():
