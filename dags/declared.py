@@ -1,4 +1,6 @@
-"""What people declared, as far as a schedule needs it: the releases and the sources of the policy folder.
+"""What people declared, as far as a schedule needs it: the releases, the sources, and the policy's clock.
+
+Read here and not by `anonymization.policy`, whose import costs more than Airflow may spend on a file of DAGs.
 
 A file that cannot be read this far stops no other: `wrong_declarations.py` shows it in Airflow's page. All of a
 declaration is checked by the steps, which say what is wrong with it.
@@ -8,8 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ import yaml
 PERIODS = ("month", "week", "day")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 SOURCE = re.compile(r"[a-z][a-z0-9_]{0,62}")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class WrongDeclarationError(ValueError):
@@ -56,10 +61,8 @@ def releases() -> tuple[list[Release], list[str]]:
     for path in sorted((policies() / "releases").glob("*.yaml")):
         try:
             found.append(_release(path))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            # a YAML error quotes the file over several lines
-            why = str(error) if isinstance(error, WrongDeclarationError) else f"no YAML ({type(error).__name__})"
-            wrong.append(f"releases/{path.name}: {why}")
+        except WrongDeclarationError as error:
+            wrong.append(f"releases/{path.name}: {error}")
     return found, wrong
 
 
@@ -68,10 +71,51 @@ def sources() -> list[str]:
     return sorted(path.stem for path in (policies() / "sources").glob("*.yaml") if SOURCE.fullmatch(path.stem))
 
 
-def _release(path: Path) -> Release:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+def zone() -> str:
+    """Return the time zone of days and periods: the one that most sources declare, the first by name among equals.
+
+    Raises:
+        WrongDeclarationError: no source declares one.
+    """
+    named: Counter[object] = Counter()
+    for source in sources():
+        try:
+            named[_content(policies() / "sources" / f"{source}.yaml", "`zone`").get("zone")] += 1
+        except WrongDeclarationError:
+            continue  # the intake says what is wrong with it
+    zones = sorted((str(one) for one in named if one), key=lambda one: (-named[one], one))
+    if not zones:
+        raise WrongDeclarationError(f"sources/*.yaml: no file declares a `zone`, in {policies()}")
+    return zones[0]
+
+
+def start() -> datetime:
+    """Return the day from which on the policy holds: nothing is scheduled or made up for before it.
+
+    Raises:
+        WrongDeclarationError: the policy says of no version when it became effective.
+    """
+    versions = _content(policies() / "policy.yaml", "`versions`").get("versions")
+    days = [one.get("effective") for one in versions if isinstance(one, dict)] if isinstance(versions, list) else []
+    days = [day for day in days if type(day) is date]
+    if not days:
+        raise WrongDeclarationError("policy.yaml: `versions` must say from which day on each is `effective`")
+    return datetime.combine(min(days), datetime.min.time(), UTC)
+
+
+def _content(path: Path, such: str) -> dict[str, Any]:
+    """Return what a file declares; a YAML error is not told, as it quotes the file over several lines."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a SafeLoader
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise WrongDeclarationError(f"no YAML ({type(error).__name__})") from None
     if not isinstance(content, dict):
-        raise WrongDeclarationError("expected keys such as `release`, `period`, `owner`")
+        raise WrongDeclarationError(f"expected keys such as {such}")
+    return content
+
+
+def _release(path: Path) -> Release:
+    content = _content(path, "`release`, `period`, `owner`")
     faults = list(_faults(content, path.stem))
     if faults:
         raise WrongDeclarationError("; ".join(faults))

@@ -1,12 +1,14 @@
-"""When a period ends and its release begins, and how the period is written; days are those of the policy's zone."""
+"""When a period ends and its release begins, and how the period is written; days are those of the sources' zone."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-ZONE = "Asia/Tokyo"
-START = datetime(2018, 2, 1, tzinfo=UTC)
+from declared import start, zone
+
+ZONE = zone()
+START = start()
 """The policy's first day: nothing is scheduled or made up for before it."""
 INTAKE = "0 2 * * *"
 CHOICES = "0 1 * * *"

@@ -67,15 +67,31 @@ class Engine(Protocol):
         """Forget a relation; an unknown name is no error."""
 
     def close(self) -> None:
-        """End the engine and wipe its temporary files."""
+        """End the engine and wipe its temporary files; so does the end of a `with` (see `Closing`)."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Closing:
+    """What is closed at the end of a `with`."""
+
+    def close(self) -> None:
+        """End it."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
-        """Return the engine itself."""
+        """Return itself."""
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the engine."""
+        """Close it."""
+        self.close()
 
 
 def private_folder_of_this_run(temporary: Path, engine: str) -> Path:

@@ -6,13 +6,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import duckdb
 import pyarrow as pa
 
-from anonymization.engine.base import Work, normalized, private_folder_of_this_run, wiped
+from anonymization.engine.base import Closing, Work, normalized, private_folder_of_this_run, wiped
 from anonymization.engine.portable import render
 from anonymization.errors import EngineError, SourceError
 from anonymization.quoting import literal, quoted
@@ -26,7 +24,7 @@ STATEMENTS = 64
 """Parsed statements that are kept: an intake runs the same score of them for every file."""
 
 
-class DuckDBEngine:
+class DuckDBEngine(Closing):
     """An in-process DuckDB; see `Engine` for what each method guarantees."""
 
     name = "duckdb"
@@ -129,16 +127,6 @@ class DuckDBEngine:
         """See `Engine.close`."""
         self._connection.close()
         wiped(self._spill).rmdir()
-
-    def __enter__(self) -> Self:
-        """Return the engine itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the engine."""
-        self.close()
 
     def _view(self, name: str, text: str) -> None:
         self._make("VIEW", name, text)

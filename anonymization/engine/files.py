@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -24,6 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from anonymization.engine.base import Closing
 from anonymization.engine.duckdb import LINE
 from anonymization.errors import InputError
 from anonymization.quoting import literal, quoted
@@ -76,7 +76,7 @@ def suffix_of(path: Path, what: str = "the data") -> str:
     return suffix
 
 
-class TabularEngine:
+class TabularEngine(Closing):
     """Reads a user's files, and writes one, with a DuckDB that sees nothing else.
 
     Args:
@@ -234,16 +234,6 @@ class TabularEngine:
         """Close the connection and remove what it spilled."""
         self._connection.close()
         shutil.rmtree(self._spill, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        """Return the engine itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the engine."""
-        self.close()
 
 
 def numbers_of(column: pa.Array) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,12 @@ class Policies:
     digest: str
     release_errors: Mapping[str, str]
     microdata: Mapping[str, Microdata]
+
+    @property
+    def zone(self) -> str:
+        """The time zone of schedules: the one that most sources declare, the first by name among equals."""
+        named = Counter(source.zone for source in self.sources.values())
+        return min(named, key=lambda one: (-named[one], one))
 
     def rows(self, name: str) -> Microdata:
         """Return a declaration of k-anonymous rows.

@@ -26,6 +26,7 @@ import requests
 from anonymization.errors import InputError
 from anonymization.files import locked, private_folder, write_private
 from anonymization.home import Home
+from anonymization.policy.load import load_policies
 from anonymization.release.setting import DEMO_OFFICERS, enrol_in_demo, policy_folder
 from jobs.airflow import PASSWORD_FILE, URL, USER
 from jobs.services.databases import AIRFLOW, NOREN
@@ -281,7 +282,7 @@ class Services:
 
 def scheduled_month(now: datetime) -> str:
     """Return the month that the last run on schedule of a monthly release is about: it begins on the third, at six."""
-    begun = now.astimezone(ZoneInfo("Asia/Tokyo")) - timedelta(days=2, hours=6)
+    begun = now.astimezone(ZoneInfo(load_policies(policy_folder()).zone)) - timedelta(days=2, hours=6)
     return f"{begun.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -115,6 +116,41 @@ def test_a_new_declaration_is_a_new_dag(look, policy_folder):
     spec = (policy_folder / "releases" / "service-usage.yaml").read_text()
     (policy_folder / "releases" / "another.yaml").write_text(spec.replace("release: service-usage", "release: another"))
     assert "release__another" in look(NOREN_POLICIES=str(policy_folder))["dags"]
+
+
+def test_schedules_go_by_the_clock_of_the_sources_from_the_policys_first_day_on(look, policy_folder, monkeypatch):
+    for path in (policy_folder / "sources").glob("*.yaml"):
+        path.write_text(path.read_text().replace("zone: Asia/Tokyo", "zone: Europe/Berlin"))
+    (policy_folder / "sources" / "clicks.yaml").write_text("zone: [")
+    seen = look(NOREN_POLICIES=str(policy_folder))
+    assert seen["dags"]["intake"]["schedule"].endswith(" Europe/Berlin")
+    monkeypatch.syspath_prepend(ROOT / "dags")
+    import declared
+
+    from anonymization.policy.load import load_policies
+
+    policies = load_policies(ROOT / "policies")
+    assert declared.zone() == policies.zone == "Asia/Tokyo"
+    assert declared.start().date() == min(version.effective for version in policies.policy.versions)
+
+
+CLOCKLESS = {
+    "no source": ("sources", None, "no file declares a `zone`"),
+    "no version": ("policy.yaml", "versions: []", "`versions` must say"),
+    "no policy": ("policy.yaml", "- x", "expected keys such as `versions`"),
+}
+
+
+@pytest.mark.parametrize("case", CLOCKLESS)
+def test_without_a_clock_nothing_is_scheduled_and_it_is_told(look, policy_folder, case):
+    place, text, why = CLOCKLESS[case]
+    if text is None:
+        shutil.rmtree(policy_folder / place)
+    else:
+        (policy_folder / place).write_text(text)
+    seen = look(NOREN_POLICIES=str(policy_folder))
+    assert seen["dags"] == {}
+    assert why in seen["errors"]["intake.py"]
 
 
 PERIODS = {

@@ -128,23 +128,32 @@ class Search:
 
     def _best(self, cell: int, sign: int, *, enough: float, needed: float) -> float:
         """Return the largest score of a cell, or any from `enough` on, or any bound below `needed`."""
-        if self._seen(cell, sign) >= self._slack(enough):
-            return self._seen(cell, sign)
+        bound = self._narrowed(cell, sign, enough, needed)
+        goal = min(bound, enough)
+        if self.whole and bound >= needed and np.isfinite(goal) and not self._reached(cell, sign, goal):
+            bound = self._settled(cell, sign, goal, bound)
+        return self._seen(cell, sign) if self._reached(cell, sign, min(bound, enough)) else bound
+
+    def _narrowed(self, cell: int, sign: int, enough: float, needed: float) -> float:
+        """Return the first bound that is below `needed`, or that a point reaches; else the best there is."""
+        bound = np.inf
+        if self._reached(cell, sign, enough):
+            return bound
         self.point()
-        bound = goal = np.inf
         for bound, size in self._bounds(cell, sign):
-            if bound < needed:
-                return bound
             goal = min(bound, enough)
-            if np.isfinite(goal) and self._seen(cell, sign) < self._slack(goal) and size:
+            if bound >= needed and np.isfinite(goal) and not self._reached(cell, sign, goal) and size:
                 free = self._near.cells_near(np.array([cell]), size)
                 self._try(free, np.array([cell]), np.array([sign * goal]), sign, whole=True)
-            if self._seen(cell, sign) >= self._slack(goal):
-                return self._seen(cell, sign)
-        if not self.whole or not np.isfinite(goal):
-            return bound
-        if any(self._shortest_move(cell, sign, goal, size) for size in (*BALLS[1:], *FAR, self.system.cells)):
-            return self._seen(cell, sign)
+            if bound < needed or self._reached(cell, sign, goal):
+                break
+        return bound
+
+    def _settled(self, cell: int, sign: int, goal: float, bound: float) -> float:
+        """Return the bound where whole numbers reach the goal; else the largest score, which is exact."""
+        for size in (*BALLS[1:], *FAR, self.system.cells):
+            if self._shortest_move(cell, sign, goal, size):
+                return bound
         return self._over_whole_numbers(cell, sign, goal, bound)
 
     def _bounds(self, cell: int, sign: int) -> Iterator[tuple[float, int]]:
@@ -292,6 +301,9 @@ class Search:
 
     def _seen(self, cell: int, sign: int) -> float:
         return float(self.most[cell] if sign > 0 else -self.least[cell])
+
+    def _reached(self, cell: int, sign: int, score: float) -> bool:
+        return self._seen(cell, sign) >= self._slack(score)
 
     def _slack(self, score: float) -> float:
         """Return from which score on another counts as reached: whole numbers need no tolerance."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
 
+from anonymization.disclosure.attack.programmes import Programme, Solver
 from anonymization.disclosure.system import Integers, System, reduced
 from anonymization.errors import GateRefusal
 
@@ -19,15 +18,10 @@ def feasible_point(system: System) -> Integers:
     small = reduced(system)
     values = np.where(system.known, system.low, 0.0)
     if len(small.cell):
-        relations = small.system.relations
-        rows = LinearConstraint(sparse.csr_array(relations.matrix, dtype=np.float64), relations.low, relations.high)
-        found = milp(
-            np.ones(len(small.cell)),
-            constraints=[rows] if relations.rows else [],
-            integrality=np.ones(len(small.cell)),
-            bounds=Bounds(small.system.low, small.system.high),
-        )
-        if found.x is None:
-            raise GateRefusal(f"no whole numbers satisfy everything published: {found.message}")
-        values[small.cell] = np.round(found.x)
+        smallest = np.full(len(small.cell), -1.0)
+        programme = Programme(small.system.relations, small.system.low, small.system.high, smallest)
+        found = Solver(None).solve(programme, whole=True)
+        if not found.feasible:
+            raise GateRefusal("no whole numbers satisfy everything published: its figures contradict each other")
+        values[small.cell] = np.round(found.point)
     return np.asarray(values, dtype=np.int64)

@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anonymization.engine.base import Work, normalized, private_folder_of_this_run, wiped
+from anonymization.engine.base import Closing, Work, normalized, private_folder_of_this_run, wiped
 from anonymization.engine.portable import render
 from anonymization.engine.spark.errors import guarded
 from anonymization.engine.spark.session import Context
@@ -20,7 +19,7 @@ from anonymization.errors import SourceError
 from anonymization.files import PRIVATE, files_of
 
 
-class SparkEngine:
+class SparkEngine(Closing):
     """A Spark session; see `Engine` for what each method guarantees.
 
     Small relations and intermediate ones are Parquet files in the private temporary folder, which every worker
@@ -114,16 +113,6 @@ class SparkEngine:
         """See `Engine.close`."""
         Context.leave(self._session)
         wiped(self._folder).rmdir()
-
-    def __enter__(self) -> Self:
-        """Return the engine itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the engine."""
-        self.close()
 
     def _create(self, name: str, frame: Callable[[], Any]) -> None:
         before = self._paths.pop(name, None)
