@@ -27,6 +27,8 @@ from anonymization.tables.model import REST_LEVEL, TOTAL, Dimension, Measure, Sa
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
 ALL = {"en": "All", "ja": "全体"}
+OCCURRING = "those that occur"
+"""What the description says of a dimension whose code list is not closed."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int, m
             {k: tuple(v) for k, v in spec["population"]["filter"].items()},
             spec.get("column"),
             spec["population"]["links"],
+            {k: tuple(v) for k, v in spec["population"].get("filtered_of", {}).items()},
         )
         for m, spec in sorted(block["measures"].items(), key=lambda item: order.index(item[0]))
     )
@@ -146,4 +149,6 @@ def _read_dimension(folder: Path, name: str, spec: Mapping[str, Any]) -> Dimensi
         concept=spec["concept"],
         merged="merged" in spec,
         rests=frozenset(row["code"] for row in rows if "merged" in spec and row["level"] == REST_LEVEL),
+        consists={code: tuple(of) for code, of in spec.get("consists_of", {}).items()},
+        closed="codes" not in spec,
     )

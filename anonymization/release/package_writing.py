@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from anonymization.files import indented, private_folder, write_private
 from anonymization.policy.decide import Clause
 from anonymization.release.manifest import MANIFEST
-from anonymization.release.package import codelist_rows, spreadsheet_safe, table_csv
+from anonymization.release.package import OCCURRING, codelist_rows, spreadsheet_safe, table_csv
 from anonymization.release.texts import notice, readme
 from anonymization.tables.method import method_of
 from anonymization.tables.model import REST, TOTAL, Dimension, SafeTable
@@ -146,6 +146,8 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
                 "title": dict(d.title),
                 "by_day": d.by_day,
                 "concept": d.concept,
+                **({"consists_of": {code: list(of) for code, of in d.consists.items()}} if d.consists else {}),
+                **({} if d.closed else {"codes": OCCURRING}),
                 **(
                     {"merged": f"{REST} after a code: everything below it that is not listed at the same coordinates"}
                     if d.merged
@@ -166,6 +168,7 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
                 "population": {
                     "source": m.source,
                     "filter": {k: list(v) for k, v in m.where.items()},
+                    **({"filtered_of": {k: list(v) for k, v in m.lists.items()}} if m.lists else {}),
                     "links": m.links,
                 },
                 **({"column": m.column} if m.column is not None else {}),

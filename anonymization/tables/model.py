@@ -40,6 +40,8 @@ class Dimension:
         concept: what it is a classification of, as text: dimensions of one concept in several tables and
             releases classify alike. Empty for a table of its own.
         rests: codes of merged places: what of a parent is not listed at the same other coordinates.
+        consists: of codes of the finest published level that are not base codes of the concept, which they consist of.
+        closed: whether its code list holds every code of the concept; else it holds those that occur.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Dimension:
     concept: str = ""
     merged: bool = False
     rests: frozenset[str] = frozenset()
+    consists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    closed: bool = True
 
     def ancestors(self, code: str) -> tuple[str, ...]:
         """Return a code's ancestors, nearest first, the total last."""
@@ -69,6 +73,11 @@ class Dimension:
         return bool(set(codes) - set(self.parents) - {TOTAL})
 
     @cached_property
+    def inner(self) -> frozenset[str]:
+        """Codes that others are below of."""
+        return frozenset(self.parents.values()) - {TOTAL}
+
+    @cached_property
     def codes(self) -> tuple[str, ...]:
         """Every code, in order, the total first."""
         return (TOTAL, *sorted(self.parents))
@@ -80,6 +89,7 @@ class Measure:
 
     Attributes:
         links: the source that proves which cookies belong to a member, where persons are counted across it.
+        lists: of each filtered column that has one, its closed code list: every code that an event may hold.
         population: what measures of the same persons share: source, links and filter, as text.
     """
 
@@ -90,6 +100,7 @@ class Measure:
     where: Mapping[str, tuple[str, ...]]
     column: str | None = None
     links: str | None = None
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def population(self) -> str:

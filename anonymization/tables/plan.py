@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from anonymization.errors import InputError
@@ -12,7 +12,7 @@ from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import Method, Zeros
 from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release
-from anonymization.policy.sources import NOT_SPECIFIED
+from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
 
 ALL_LABELS = ("all", "全体")
@@ -94,6 +94,7 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
                     dict(spec.where),
                     spec.column,
                     linking if spec.source in {linking, *linked} else None,
+                    _closed_lists(policies, spec.source, spec.where),
                 )
                 for m, spec in table.measures.items()
             ),
@@ -124,6 +125,17 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
     )
 
 
+def _closed_lists(policies: Policies, source: str, columns: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Every code that an event may hold, of each column that is held to a code list."""
+    declared = {column.into or name: column for name, column in policies.sources[source].columns.items()}
+    found = {}
+    for name in columns:
+        if (column := declared.get(name)) is not None and column.codes is not None:
+            unknown = (UNKNOWN,) if column.optional else ()
+            found[name] = tuple(dict.fromkeys((*policies.codelists[column.codes], *unknown)))
+    return found
+
+
 def links_among(policies: Policies, names: Sequence[str]) -> tuple[str | None, frozenset[str]]:
     """Return, of some sources, the one that proves links, if there is one, and those whose persons it may link."""
     linking = next((link for link in policies.links if link.source in names), None)
@@ -142,12 +154,15 @@ def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Rele
     parents: dict[str, str] = {}
     level_of: dict[str, str] = {}
     labels: Mapping[str, tuple[str, str]] = {}
+    consists: dict[str, tuple[str, ...]] = {}
     if spec.hierarchy is not None and spec.hierarchy != MESH:
         for value, above in policies.hierarchies[spec.hierarchy].items():
             chain = (value, *above)[spec.finest : spec.finest + len(spec.levels)]
             for position, code in enumerate(chain):
                 parents[code] = chain[position + 1] if position + 1 < len(chain) else TOTAL
                 level_of[code] = spec.levels[position]
+            if spec.finest > 0:
+                consists[chain[0]] = (*consists.get(chain[0], ()), value)
         labels = policies.codelists[spec.hierarchy]
     elif spec.codelist is not None:
         labels = policies.codelists[spec.codelist]
@@ -170,6 +185,8 @@ def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Rele
         open=spec.open,
         concept=_concept(spec, release, period),
         merged=getattr(release.protection, "merge", None) == name,
+        consists=consists,
+        closed=bool(parents),
     )
 
 
@@ -221,6 +238,7 @@ def with_codes(dimension: Dimension, codes: set[str]) -> Dimension:
         by_day=dimension.by_day,
         open=dimension.open,
         concept=dimension.concept,
+        closed=False,
     )
 
 

@@ -1,15 +1,15 @@
 """Axes: what several tables, and several releases, classify alike.
 
-A dimension of a table becomes an axis; every axis has the total at the top, and trees that say which codes
-add up to which. Two axes are made of sets, so that codes of different releases find together:
+A dimension of a table becomes an axis; every axis has the total at the top, and trees that say which codes of one table
+add up to which. Each code is also a **set**, so that codes of different tables and releases find each other:
 
-* **time**, of days: a release's period, and the codes of days, weeks and day types within it. A month is
-  made of its weeks and days, whoever publishes them;
-* **a filter** of a measure (`action = click`), of codes of that column: the filtered population is a part of
-  the whole one, and of one that a table lists by the same column.
+* on the axis of **time**, of days: a release's period, and the codes of days, weeks and day types within it;
+* on any other, of base codes: those of the finest level of the hierarchies and code lists over one concept. A region is
+  a set of prefectures and a generation one of age bands, whoever publishes them; a filter of a measure (`action =
+  click`) is a set of codes of its column. Codes that are merged places are none: what a rest holds differs by row.
 
-Where listed parts do not cover their whole, what is left is a population as well, and nobody published it:
-it gets a code of its own, a *rest*. The audit bounds it like a hidden cell.
+Two codes of one set are one code. What follows of sets that are not one tree is worked out in `closure.py`, where the
+sets are listed at the same other coordinates.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ from anonymization.tables.model import TOTAL, Dimension
 
 TIME = "time"
 REST = "rest of "
-CODES = "codes of a table"
-"""The series of the codes that a dimension lists on an axis of filters."""
+CODES = "codes of "
+"""Before what a dimension's tree lists at one depth: the name of its series."""
+OTHER = "any other"
+"""The base code of what no code list of an axis names; below a code, what is not listed there."""
+NOBODY = "nobody"
+"""The code of an empty set: what a filter and a code have in common that exclude each other."""
 Members = frozenset[int] | frozenset[str]
 
 
@@ -38,13 +42,19 @@ class Tree:
         parents: code to the code that it is a part of.
         rests: codes that nobody lists, one a parent at most; they exist wherever a parent and another part do.
         closing: codes of merged places: where one is listed, nothing is left over.
-        sheets: numbers of the sheets it holds for; empty for every sheet.
+        sheets: numbers of the sheets it holds for.
     """
 
     parents: Mapping[str, str]
     rests: frozenset[str] = frozenset()
     closing: frozenset[str] = frozenset()
     sheets: frozenset[int] = frozenset()
+
+    def renamed(self, names: Mapping[str, str]) -> Tree:
+        """Return the tree with other codes; one that has the same name as its parent is the parent."""
+        edges = ((names.get(code, code), names.get(parent, parent)) for code, parent in self.parents.items())
+        parents = {code: parent for code, parent in edges if code not in (parent, TOTAL)}
+        return Tree(parents, self.rests, self.closing, self.sheets)
 
 
 @dataclass
@@ -54,8 +64,11 @@ class Axis:
     Attributes:
         person: whether persons add up over it.
         codes: every code, the total first.
-        sets: for an axis of sets, what each code consists of; the total is everything.
-        series: for an axis of sets, codes that one publication lists beside each other.
+        trees: of its dimensions, as sheets list them.
+        sets: what each code consists of; every base code for the total. Codes without a set are not linked by sets.
+        series: codes that one publication lists beside each other.
+        linked: whether its codes are not one tree alone, and sets say more than the tree.
+        made: codes that nobody lists.
     """
 
     name: str
@@ -64,6 +77,9 @@ class Axis:
     trees: list[Tree] = field(default_factory=list)
     sets: dict[str, Members] = field(default_factory=dict)
     series: dict[str, list[str]] = field(default_factory=dict)
+    linked: bool = False
+    made: set[str] = field(default_factory=set)
+    _named: dict[Members, str] = field(default_factory=dict)
 
     @property
     def by_time(self) -> bool:
@@ -74,60 +90,44 @@ class Axis:
         """Return a code's number; a new code gets the next."""
         return self.codes.setdefault(code, len(self.codes))
 
-    def add_set(self, members: Members, series: str) -> str:
-        """Return the code of a set, listed in a series."""
-        code = set_code(members)
-        self.add(code)
-        self.sets[code] = members
+    def code_of(self, members: Members, name: str = "") -> str:
+        """Return the code of a set; a new set gets a name, its own text unless that is free."""
+        if members not in self._named:
+            free = name if name and name not in self.codes else self._text(members)
+            self._named[members] = free
+            self.sets[free] = members
+            self.add(free)
+        return self._named[members]
+
+    def make(self, members: Members) -> str:
+        """Return the code of a set that follows of others."""
+        if members not in self._named:
+            self.made.add(self.code_of(members))
+        return self._named[members]
+
+    def name_total(self, everything: Members) -> None:
+        """Say what the total consists of."""
+        self.sets[TOTAL] = everything
+        self._named[everything] = TOTAL
+
+    def list_in(self, series: str, code: str) -> None:
+        """Note that a publication lists a code beside the others of a series."""
         listed = self.series.setdefault(series, [])
         if code not in listed:
             listed.append(code)
-        return code
 
-    def close(self) -> None:
-        """Make the trees of an axis of sets: each set, and the parts of it that a series lists."""
-        everything = [TOTAL] if not self.by_time else []
-        known: set[tuple[str, tuple[str, ...]]] = set()
-        for whole in [*everything, *self.sets]:
-            for series, listed in list(self.series.items()):
-                if whole == TOTAL and series == CODES:
-                    continue  # the dimension's own tree says it
-                parts = [code for code in listed if code != whole and self._within(code, whole)]
-                parts = self._apart(parts)
-                if not parts or (whole, tuple(parts)) in known:
-                    continue
-                known.add((whole, tuple(parts)))
-                self._part(whole, parts)
-
-    def _part(self, whole: str, parts: Sequence[str]) -> None:
-        union = frozenset().union(*(self.sets[code] for code in parts))
-        left = None if whole == TOTAL else self.sets[whole] - union
-        rests: frozenset[str] = frozenset()
-        if left is None or left:
-            code = f"{REST}{whole}, without {'; '.join(parts)}" if left is None else set_code(left)
-            if left is not None and code not in self.sets:
-                self.sets[code] = left
-            self.add(code)
-            rests = frozenset([code])
-        self.trees.append(Tree(dict.fromkeys([*parts, *rests], whole), rests))
-
-    def _within(self, part: str, whole: str) -> bool:
-        return whole == TOTAL or self.sets[part] <= self.sets[whole]
-
-    def _apart(self, parts: Sequence[str]) -> list[str]:
-        """The largest of some sets, and what does not overlap them."""
-        chosen: list[str] = []
-        taken: set[int | str] = set()
-        for code in sorted(parts, key=lambda code: (-len(self.sets[code]), code)):
-            if not taken & self.sets[code]:
-                chosen.append(code)
-                taken |= self.sets[code]
-        return sorted(chosen)
+    def _text(self, members: Members) -> str:
+        everything = self.sets.get(TOTAL, frozenset())
+        if OTHER in members and members <= everything:
+            return f"{REST}{TOTAL}, without {'; '.join(sorted(str(code) for code in everything - members))}"
+        return set_code(members)
 
 
 def set_code(members: Members) -> str:
     """Return the canonical text of a set: codes, or days as spans."""
-    if not members or isinstance(next(iter(members)), str):
+    if not members:
+        return NOBODY
+    if isinstance(next(iter(members)), str):
         return "|".join(sorted(str(code) for code in members))
     days = sorted(int(day) for day in members)
     starts = [day for day in days if day - 1 not in members]
@@ -172,6 +172,40 @@ def tree_of(dimension: Dimension, sheet: int, *, unlisted: bool) -> Tree:
     return Tree({**parents, **rests}, frozenset(rests), closing, frozenset([sheet]))
 
 
+def base_codes(dimensions: Sequence[Dimension]) -> list[dict[str, frozenset[str]]]:
+    """Return, for each dimension of one axis, what its codes consist of: base codes. Merged places consist of none.
+
+    What a closed code list says holds by itself. Of the others each may list but a part of what is below a code: they
+    are put together, and there may be more.
+    """
+    parts: dict[str, set[str]] = {}
+    for dimension in dimensions:
+        if not dimension.closed:
+            for code in set(dimension.parents) - dimension.rests:
+                parts.setdefault(code, set())
+                parts.setdefault(dimension.parents[code], set()).add(code)
+
+    def together(code: str) -> frozenset[str]:
+        below = [together(part) for part in parts[code]]
+        return frozenset([f"{OTHER} of {code}" if below else code]).union(*below)
+
+    found = []
+    for dimension in dimensions:
+        if dimension.closed:
+            found.append(_by_own_list(dimension))
+        else:
+            found.append({code: together(code) for code in set(dimension.parents) - dimension.rests})
+    return found
+
+
+def _by_own_list(dimension: Dimension) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for code in set(dimension.parents) - dimension.inner - dimension.rests:
+        for above in (code, *dimension.ancestors(code)[:-1]):
+            found.setdefault(above, set()).update(dimension.consists.get(code, (code,)))
+    return {code: frozenset(base) for code, base in found.items()}
+
+
 def merged(trees: Iterable[Tree]) -> list[Tree]:
     """Return the trees with equal ones made one, for all their sheets."""
     found: list[Tree] = []
@@ -182,6 +216,16 @@ def merged(trees: Iterable[Tree]) -> list[Tree]:
                 break
         else:
             found.append(tree)
+    return found
+
+
+def apart_by_rests(trees: Sequence[Tree]) -> list[Tree]:
+    """Return the trees with rests that no two of them share: what one leaves is not what another leaves."""
+    found = []
+    for number, tree in enumerate(trees):
+        names = {rest: f"{rest}, {number + 1}" for rest in tree.rests} if number else {}
+        parents = {names.get(code, code): parent for code, parent in tree.parents.items()}
+        found.append(Tree(parents, frozenset(names.get(r, r) for r in tree.rests), tree.closing, tree.sheets))
     return found
 
 

@@ -80,9 +80,9 @@ class _Marks:
 
     def add(self, at: Integers, hit: Booleans, reach: Integers, width: float) -> None:
         """Mark some cells as unsafe, with what they need."""
-        self.unsafe[at] |= hit
-        self.reach[at] = np.maximum(self.reach[at], np.where(hit, reach, 0))
-        self.width[at] = np.maximum(self.width[at], np.where(hit, width, 0))
+        np.logical_or.at(self.unsafe, at, hit)
+        np.maximum.at(self.reach, at, np.where(hit, reach, 0))
+        np.maximum.at(self.width, at, np.where(hit, width, 0))
 
 
 def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: Integers) -> Unsafe:
@@ -140,7 +140,7 @@ def _mark(marks: _Marks, table: Table, measure: Measure, at: Integers, value: In
     if measure.name in table.contributors:
         contributors = table.contributors[measure.name]
         marks.add(at, threshold(contributors, rules.minimum_count), _above(value, rules), float(WIDTH))
-        marks.alone[at] |= contributors == 1
+        np.logical_or.at(marks.alone, at, contributors == 1)
     if measure.how.sums and measure.name in table.largest:
         hit, level = _by_contributions(table, measure.name, rules)
         marks.add(at, hit, value + level, 1.0)
