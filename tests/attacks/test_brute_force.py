@@ -34,7 +34,8 @@ RULES = Rules(N, None, 10)
 TITLE = {"en": "x", "ja": "x"}
 MONTH = parse_period(PeriodKind.MONTH, "2026-10")
 SERVICES = ("mail", "news", "maps")
-DAYS = {"2026-10-07": "2026-W41", "2026-10-14": "2026-W42", "other": ""}
+DAYS = {"2026-10-07": "2026-W41", "the week's other days": "2026-W41", "the month's other days": ""}
+WEEK = ("the week's other days", "the month's other days")
 GROUPINGS = {
     "age": {"a": "young", "b": "young", "c": "old", "d": "old"},
     "age by work": {"a": "school", "b": "work", "c": "work", "d": "rest"},
@@ -45,8 +46,8 @@ SHAPES = [
     pytest.param(("age", "sex"), (4, 3), ("any",), id="age and sex"),
     pytest.param(("age",), (4,), ("mail", "news"), id="age and two services"),
     pytest.param(("age",), (2,), SERVICES, id="two ages and three services"),
-    pytest.param(("age",), (3,), tuple(DAYS)[:2], id="three ages and two weeks"),
-    pytest.param(("age",), (2,), tuple(DAYS), id="two ages, two weeks and other days"),
+    pytest.param(("age",), (4,), WEEK, id="four ages, a week and other days"),
+    pytest.param(("age",), (2,), tuple(DAYS), id="two ages, a day in a week and other days"),
 ]
 
 
@@ -95,9 +96,8 @@ class Case:
             listed = {}
             for day in range(MONTH.first, MONTH.past):
                 listed.setdefault(iso_week(day), set())
-            for atom, week in DAYS.items():
-                if atom in self.world.atoms and week:
-                    listed[week].add(atom)
+            listed["2026-W41"] = {atom for atom in self.world.atoms if DAYS[atom]}
+            listed["2026-W44"] = {atom for atom in self.world.atoms if not DAYS[atom]}
             return self._made(name, listed, DimensionKind.EVENT, {}, by_day=True), listed
         values = self.world.of_each[self.attributes.index(name)] if name in self.attributes else self.world.atoms
         listed = codes_of(values, grouping)
@@ -253,7 +253,8 @@ def requests(draw, case):
             filters = draw(st.lists(st.sampled_from([None, *sets]), min_size=1, max_size=2, unique=True))
     period = "month"
     if case.by_day:
-        period = draw(st.sampled_from(["month", "month", "2026-W41", "2026-W42", "2026-10-07"]))
+        days = [atom for atom in case.world.atoms if atom.startswith("2026")]
+        period = draw(st.sampled_from(["month", "month", "2026-W41", *days]))
         if period == "month" and draw(st.booleans()):
             dimensions.append(("week", None))
     return Asked(

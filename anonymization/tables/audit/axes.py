@@ -69,6 +69,7 @@ class Axis:
         series: codes that one publication lists beside each other.
         linked: whether its codes are not one tree alone, and sets say more than the tree.
         made: codes that nobody lists.
+        size: of how many codes the numbers of cells tell; codes that came later are of no cell.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Axis:
     series: dict[str, list[str]] = field(default_factory=dict)
     linked: bool = False
     made: set[str] = field(default_factory=set)
+    size: int = 1
     _named: dict[Members, str] = field(default_factory=dict)
 
     @property

@@ -40,10 +40,16 @@ class Closure:
     overlaps: tuple[tuple[str, str, str, str | None], ...]
 
 
-def closure(listed: Sequence[str], axis: Axis) -> Closure:
-    """Return what follows of sets of an axis that are listed at the same other coordinates; the axis gets new codes."""
+def closure(listed: Sequence[str], axis: Axis, *, by_tree: bool = True) -> Closure:
+    """Return what follows of sets of an axis that are listed at the same other coordinates; the axis gets new codes.
+
+    Args:
+        listed: codes of the sets.
+        axis: the axis.
+        by_tree: whether the axis's tree, if it has but one, says already what it can.
+    """
     sets = {code: axis.sets[code] for code in listed}
-    told = list(_told(sets, axis))
+    told = list(_told(sets, axis)) if by_tree else []
     sums = list(_by_series(sets, axis, {whole for whole, _ in told}))
     sums += _by_atoms(sets, axis, [*told, *sums])
     overlaps = tuple(_overlaps(listed, sets, axis))

@@ -31,6 +31,8 @@ from anonymization.tables.model import TOTAL, Dimension
 
 MOST_KEYS = 2**62
 """A cell's coordinates are one 64-bit number."""
+MOST_GROUPS = 2_000
+"""Classes of events up to which persons of a part are looked for in its whole."""
 ROUNDS = 3
 """How often what follows along one axis is looked for again, after what followed along the others."""
 Rows = tuple[Integers, tuple[str, ...]]
@@ -56,7 +58,6 @@ class Coordinates:
                 self._rows[number].append(rows)
             self.axes.append(axis)
         self.strides: list[int] = []
-        self._sizes: list[int] = []
         self._measure()
 
     def keys(self, number: int) -> Integers:
@@ -69,9 +70,26 @@ class Coordinates:
                 key += stride * np.array([axis.codes[code] for code in codes], dtype=np.int64)[position]
         return key
 
-    def completed(self, groups: Sequence[Sequence[int]]) -> list[Integers]:
-        """Return, for the sheets of each measure, every cell that is listed or follows, sorted."""
+    def completed(
+        self, groups: Sequence[Sequence[int]], at_most: Sequence[tuple[int, int]], persons: int | None
+    ) -> list[Integers]:
+        """Return, for the sheets of each measure, every cell that is listed or follows, sorted.
+
+        Args:
+            groups: the sheets of each measure.
+            at_most: positions of two measures of which the first is never more than the second, and 0 where that is.
+                What the first lists by classes of events bounds sums of the second; that there is somebody in classes
+                of persons, as the second tells, bounds sums of the first.
+            persons: position of the measure that counts persons.
+        """
         every = [np.unique(np.concatenate([self.keys(number) for number in group])) for group in groups]
+        for smaller, larger in at_most:
+            one, other = every[smaller], every[larger]
+            by_events = np.isin(self._on(one, person=True), self._on(other, person=True))
+            by_persons = np.isin(self._on(other, person=False), self._on(one, person=False))
+            every[smaller], every[larger] = np.union1d(one, other[by_persons]), np.union1d(other, one[by_events])
+        if persons is not None:
+            every[persons] = self._under(every[persons])
         for _ in range(ROUNDS):
             before = [len(keys) for keys in every]
             for at, axis in enumerate(self.axes):
@@ -82,6 +100,39 @@ class Coordinates:
                 break
         return every
 
+    def _under(self, keys: Integers) -> Integers:
+        """Add, of classes of persons that are listed for a part of the events or days, the same for a listed whole.
+
+        Persons of a class in a week are persons of it in the month, whose classes make up the month's persons.
+        """
+        events, people = self._on(keys, person=False), self._on(keys, person=True)
+        groups, group = np.unique(events, return_inverse=True)
+        classes = [people[group == n] for n in range(len(groups))] if len(groups) <= MOST_GROUPS else []
+        shapes = {of.tobytes() for of in classes}
+        if len(shapes) < 2:  # noqa: PLR2004 - one shape alone: whatever is listed is listed of every whole
+            return keys
+        within = [
+            (stride, axis.size, _containing(axis))
+            for axis, stride in zip(self.axes, self.strides, strict=True)
+            if not axis.person
+        ]
+        more = [keys]
+        for whole, own in zip(groups, classes, strict=True):
+            part = np.ones(len(groups), dtype=bool)
+            for stride, size, contains in within:
+                part &= contains[groups // stride % size, whole // stride % size]
+            inside = (classes[number] for number in np.flatnonzero(part))
+            more += [whole + of for of in inside if not np.isin(of, own).all()]
+        return np.unique(np.concatenate(more))
+
+    def _on(self, keys: Integers, *, person: bool) -> Integers:
+        """The coordinates of cells on the axes of persons alone, or on the others."""
+        found = np.zeros(len(keys), dtype=np.int64)
+        for axis, stride in zip(self.axes, self.strides, strict=True):
+            if axis.person is person:
+                found += keys // stride % axis.size * stride
+        return found
+
     def _with_sets(self, every: Sequence[Integers], at: int) -> list[Integers]:
         """Add what follows of sets along one axis; the axis may get new codes, and cells new numbers."""
         axis, made = self.axes[at], []
@@ -89,7 +140,7 @@ class Coordinates:
             fixed = keys[~varying(keys, self.axes, self.strides, at)]
             listed = patterns(fixed, axis, self.strides[at])
             made.append([(code, others) for codes, others in listed for code in closure(codes, axis).made])
-        old = self.strides, self._sizes
+        old = self.strides, [one.size for one in self.axes]
         self._measure()
         found = []
         for keys, of in zip(every, made, strict=True):
@@ -107,14 +158,24 @@ class Coordinates:
         return moved
 
     def _measure(self) -> None:
-        self._sizes = [len(axis.codes) for axis in self.axes]
         self.strides, total = [], 1
-        for size in self._sizes:
+        for axis in self.axes:
+            axis.size = len(axis.codes)
             self.strides.append(total)
-            total *= size
+            total *= axis.size
         if total > MOST_KEYS:
-            sizes = ", ".join(f"{axis.name}: {len(axis.codes):,}" for axis in self.axes)
+            sizes = ", ".join(f"{axis.name}: {axis.size:,}" for axis in self.axes)
             raise GateRefusal(f"too many coordinates to tell apart over {self._source}: {sizes}")
+
+
+def _containing(axis: Axis) -> Booleans:
+    """Of each code (a row), which codes contain it."""
+    found = np.eye(len(axis.codes), dtype=bool)
+    sets = [(number, axis.sets[code]) for code, number in axis.codes.items() if code in axis.sets]
+    for one, members in sets:
+        for other, larger in sets:
+            found[one, other] |= members <= larger
+    return found
 
 
 def patterns(keys: Integers, axis: Axis, stride: int) -> Iterator[tuple[tuple[str, ...], Integers]]:
@@ -125,15 +186,15 @@ def patterns(keys: Integers, axis: Axis, stride: int) -> Iterator[tuple[tuple[st
         axis: the axis.
         stride: the axis's.
     """
-    number = (keys // stride) % len(axis.codes)
-    listed = np.array([code in axis.sets and code not in axis.made for code in axis.codes], dtype=bool)
+    number = (keys // stride) % axis.size
+    names = list(axis.codes)[: axis.size]
+    listed = np.array([code in axis.sets and code not in axis.made for code in names], dtype=bool)
     keys, number = keys[listed[number]], number[listed[number]]
     others, group = np.unique(keys - number * stride, return_inverse=True)
-    mark = np.random.default_rng(0).integers(0, 2**64, len(axis.codes), dtype=np.uint64)
+    mark = np.random.default_rng(0).integers(0, 2**64, axis.size, dtype=np.uint64)
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(len(others)))
     digest = np.add.reduceat(mark[number[order]], starts) if len(others) else np.zeros(0, dtype=np.uint64)
-    names = list(axis.codes)
     for one in np.unique(digest):
         members = np.flatnonzero(digest == one)
         first = order[starts[members[0]] : starts[members[0] + 1] if members[0] + 1 < len(starts) else None]
@@ -146,7 +207,7 @@ def varying(keys: Integers, axes: Sequence[Axis], strides: Sequence[int], at: in
     for number, (axis, stride) in enumerate(zip(axes, strides, strict=True)):
         codes = [axis.codes[code] for tree in axis.trees for code in (*tree.rests, *tree.closing)]
         if number != at and codes:
-            found |= np.isin((keys // stride) % len(axis.codes), codes)
+            found |= np.isin((keys // stride) % axis.size, codes)
     return found
 
 
@@ -155,7 +216,7 @@ def pairs(keys: Integers, axis: Axis, stride: int, tree: Tree) -> tuple[Integers
     up = np.full(len(axis.codes), -1, dtype=np.int64)
     for code, parent in tree.parents.items():
         up[axis.codes[code]] = axis.codes[parent]
-    number = (keys // stride) % len(axis.codes)
+    number = (keys // stride) % axis.size
     child = np.flatnonzero(up[number] >= 0)
     wanted = keys[child] + (up[number[child]] - number[child]) * stride
     at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
@@ -172,7 +233,7 @@ def _with_rests(keys: Integers, axis: Axis, stride: int) -> Integers:
         _, parent = pairs(keys, axis, stride, tree)
         rest_of = {tree.parents[rest]: axis.codes[rest] for rest in tree.rests}
         parents = keys[np.unique(parent)]
-        number = (parents // stride) % len(axis.codes)
+        number = (parents // stride) % axis.size
         for whole, rest in rest_of.items():
             at = axis.codes[whole]
             made.append(parents[number == at] + (rest - at) * stride)

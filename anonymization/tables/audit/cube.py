@@ -17,7 +17,7 @@ from anonymization.tables.audit.axes import Axis, Tree
 from anonymization.tables.audit.closure import Closure, closure
 from anonymization.tables.audit.coordinates import Coordinates, pairs, patterns, varying
 from anonymization.tables.audit.sheets import Sheet
-from anonymization.tables.measures import KINDS
+from anonymization.tables.measures import AT_MOST, KINDS
 from anonymization.tables.model import TOTAL
 
 MOST_KEYS = 2**62
@@ -82,7 +82,10 @@ class Cube:
             measure = sheets[number].measure
             by_family.setdefault((measure.kind, measure.column), []).append(number)
         ordered = sorted(by_family.items(), key=lambda item: (item[0][0], item[0][1] or ""))
-        every = found.completed([members for _, members in ordered])
+        kinds = [kind if column is None else None for (kind, column), _ in ordered]
+        both = [(kinds.index(one), kinds.index(other)) for one, other in AT_MOST if one in kinds and other in kinds]
+        people = next((n for n, kind in enumerate(kinds) if kind is not None and KINDS[kind].persons), None)
+        every = found.completed([members for _, members in ordered], both, people)
         families: list[Family] = []
         for ((kind, column), members), keys in zip(ordered, every, strict=True):
             families.append(Family(kind, column, keys, first, tuple(members)))
@@ -97,13 +100,21 @@ class Cube:
     def relations(self, cells: int) -> Iterator[Relations]:
         """Yield the relations along every axis."""
         for family in self.families:
+            listed = np.zeros(len(family.keys), dtype=bool)
+            for number in family.sheets:
+                listed[self.places[number] - family.first] = True
             for at, axis in enumerate(self.axes):
                 fixed = ~varying(family.keys, self.axes, self.strides, at)
                 for tree in axis.trees:
                     yield from self._by_tree(family, at, tree, fixed, cells)
-                if axis.linked:
-                    for codes, others in patterns(family.keys[fixed], axis, self.strides[at]):
-                        yield from self._by_sets(family, at, closure(codes, axis), others, cells)
+                stride = self.strides[at]
+                others = family.keys - family.keys // stride % axis.size * stride
+                bare = np.isin(others, others[~listed])
+                for keys, by_tree in ((family.keys[fixed & ~bare], True), (family.keys[fixed & bare], False)):
+                    if by_tree and not axis.linked:
+                        continue
+                    for codes, places in patterns(keys, axis, stride):
+                        yield from self._by_sets(family, at, closure(codes, axis, by_tree=by_tree), places, cells)
 
     def _by_tree(self, family: Family, at: int, tree: Tree, fixed: Booleans, cells: int) -> Iterator[Relations]:
         """What the sheets of a tree list along it, beside codes of other axes that are no rests."""
@@ -113,7 +124,7 @@ class Cube:
         child, parent = child[eligible], parent[eligible]
         if len(child) == 0:
             return
-        number = (family.keys[child] // stride) % len(axis.codes)
+        number = (family.keys[child] // stride) % axis.size
         parents, group = np.unique(parent, return_inverse=True)
         closed = np.bincount(group, np.isin(number, [axis.codes[code] for code in tree.closing])) > 0
         leftover = np.isin(number, [axis.codes[code] for code in tree.rests])
@@ -139,8 +150,10 @@ class Cube:
         number, stride = self.axes[at].codes, self.strides[at]
 
         def cells_of(codes: Sequence[str]) -> Integers:
-            keys = others[:, None] + np.array([number[code] * stride for code in codes], dtype=np.int64)
-            return family.locate(keys.ravel()).reshape(keys.shape)
+            of = np.array([number[code] for code in codes], dtype=np.int64)
+            keys = others[:, None] + of * stride
+            found = family.locate(keys.ravel()).reshape(keys.shape)
+            return np.where(of < self.axes[at].size, found, -1)
 
         for whole, parts in found.sums:
             at_whole, at_parts = cells_of([whole])[:, 0], cells_of(parts)
@@ -163,12 +176,11 @@ class Cube:
                 yield weighted(cells, len(four), list(four.T), rows, [1, 1, -1, -1][: four.shape[1]], 0.0, np.inf)
 
     def _spoken_of(self, family: Family, at: int, tree: Tree) -> Booleans:
-        """Which cells a tree speaks of: those that its sheets list, and its rests."""
-        spoken = np.zeros(len(family.keys), dtype=bool)
-        for number in sorted(tree.sheets & set(family.sheets)):
-            spoken[self.places[number] - family.first] = True
+        """Which cells a tree speaks of: what its sheets list, whatever they count there, and its rests."""
+        listed = [f.keys[self.places[n] - f.first] for f in self.families for n in sorted(tree.sheets & set(f.sheets))]
+        spoken = np.isin(family.keys, np.concatenate(listed)) if listed else np.zeros(len(family.keys), dtype=bool)
         codes = [self.axes[at].codes[code] for code in tree.rests]
-        return spoken | np.isin((family.keys // self.strides[at]) % len(self.axes[at].codes), codes)
+        return spoken | np.isin((family.keys // self.strides[at]) % self.axes[at].size, codes)
 
     def days(self, family: Family, cells: Integers) -> Integers:
         """Return the number of days that cells of a family are about."""
@@ -177,14 +189,14 @@ class Cube:
         number = np.zeros(len(axis.codes), dtype=np.int64)
         for code, position in axis.codes.items():
             number[position] = len(axis.sets.get(code, ()))
-        return number[(family.keys[cells - family.first] // self.strides[at]) % len(axis.codes)]
+        return number[(family.keys[cells - family.first] // self.strides[at]) % axis.size]
 
     def text(self, family: Family, cell: int) -> str:
         """Return the coordinates of a cell that no table lists."""
         key = int(family.keys[cell - family.first])
         parts = []
         for axis, stride in zip(self.axes, self.strides, strict=True):
-            code = list(axis.codes)[(key // stride) % len(axis.codes)]
+            code = list(axis.codes)[(key // stride) % axis.size]
             if code != TOTAL:
                 parts.append(f"{axis.name.removeprefix('column ')}={code}")
         return ", ".join(parts) or "everybody"

@@ -32,7 +32,8 @@ class Linked:
 
     Attributes:
         value: of each cell; NaN where nobody published it.
-        low, high: what noisy figures say of a cell; 0 and infinite where none does.
+        low, high: what noisy figures say of a cell, and 1 where nobody lists persons but another figure tells that
+            there is somebody; 0 and infinite where none does.
         noisy: cells that a table with noise lists.
         conflict: cells with two values: the figures are of two states of the logs.
         listed: cells that a table lists, hidden or not; the others follow from what is listed.
@@ -155,6 +156,9 @@ def _filled(
             people = cube.find(PERSONS)
             if people is not None:
                 counted[at] = people.locate(family.keys)
+    told = listed & zeros_shown & ~noisy & (np.isnan(value) | (value > 0)) & (counted >= 0)
+    somebody = counted[told]
+    low[somebody[~listed[somebody]]] = 1
     return Linked(
         sheets=sheets,
         relations=relations,

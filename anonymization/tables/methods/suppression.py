@@ -118,7 +118,7 @@ def _hidden(
     problem = Problem(
         relations=linked.relations,
         value=value,
-        least=(linked.listed & shown).astype(np.float64),
+        least=np.maximum(linked.listed & shown, np.where(linked.listed, 0.0, linked.low)),
         most=np.full(linked.cells, np.inf),
         cost=np.where(linked.counted >= 0, value[linked.counted], value),
         open=own & ~out & ((value > 0) | ~shown),

@@ -25,6 +25,7 @@ from anonymization.disclosure.rules import (
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
 from anonymization.tables.audit.knowledge import WIDTH
 from anonymization.tables.audit.system_of import Linked
+from anonymization.tables.methods.unsafe_rests import unsafe_rests
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 
 
@@ -105,6 +106,7 @@ def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: I
     few = own & (counted >= 0) & threshold(value[counted], rules.minimum_count)
     everywhere = np.arange(linked.cells)
     marks.add(everywhere, few, _reach(linked, rules, value), float(WIDTH))
+    _mark_rests(marks, linked, tables, rules, value)
     cells = np.flatnonzero(marks.unsafe)
     others = np.flatnonzero(own & ~marks.unsafe & (value > 0))
     watched = np.where(linked.persons[others], rules.minimum_count, 0).astype(np.float64)
@@ -115,6 +117,30 @@ def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: I
         np.flatnonzero(alone),
         _contributors(linked, marks.alone | ((counted >= 0) & (value[counted] == 1)), value),
     )
+
+
+def _mark_rests(marks: _Marks, linked: Linked, tables: Sequence[Table], rules: Rules, value: Integers) -> None:
+    """Mark the totals that nobody lists, but that follow."""
+    measures = [(table, measure) for table in tables for measure in table.measures]
+    out = np.zeros(linked.cells, dtype=bool)
+    for sheet, at in list(zip(linked.sheets, linked.places, strict=True))[len(measures) :]:
+        out[at[~np.isnan(sheet.value)]] = True
+    first, second = np.full(linked.cells, np.inf), np.full(linked.cells, np.inf)
+    for (table, measure), at in zip(measures, linked.places, strict=False):
+        if measure.name in table.largest:
+            first[at], second[at] = (table.largest[measure.name][name] for name in ("first", "second"))
+    found = unsafe_rests(
+        linked,
+        out,
+        (first, second),
+        least=rules.minimum_count,
+        dominance=rules.dominance,
+        percent=rules.p_percent,
+    )
+    at = found.cell
+    everything = np.ones(len(at), dtype=bool)
+    marks.add(at, found.few, np.maximum(_above(value[at], rules), rules.minimum_count), float(WIDTH))
+    marks.add(at, everything, value[at] + found.level, 1.0)
 
 
 def _contributors(linked: Linked, single: Booleans, value: Integers) -> Integers:
