@@ -96,8 +96,8 @@ def start() -> datetime:
         WrongDeclarationError: the policy says of no version when it became effective.
     """
     versions = _content(policies() / "policy.yaml", "`versions`").get("versions")
-    days = [one.get("effective") for one in versions if isinstance(one, dict)] if isinstance(versions, list) else []
-    days = [day for day in days if type(day) is date]
+    said = [one.get("effective") for one in versions if isinstance(one, dict)] if isinstance(versions, list) else []
+    days = [day for day in said if isinstance(day, date) and not isinstance(day, datetime)]
     if not days:
         raise WrongDeclarationError("policy.yaml: `versions` must say from which day on each is `effective`")
     return datetime.combine(min(days), datetime.min.time(), UTC)
