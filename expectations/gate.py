@@ -27,6 +27,7 @@ class CandidateFrames:
         inside: one row an unsafe cell without the interval that it needs.
         covering: one row a published cell that covers one that is not listed because of too few persons.
         identifiers: file, text.
+        labels: table, dimension, enough_persons; one row a code that no closed list has.
         levels: one row a table and measure of persons whose levels are pinned: within_limit.
         policy: permitted, one_key_period, policy_unchanged.
     """
@@ -40,6 +41,7 @@ class CandidateFrames:
     inside: pd.DataFrame
     covering: pd.DataFrame
     identifiers: pd.DataFrame
+    labels: pd.DataFrame
     levels: pd.DataFrame
     policy: pd.DataFrame
 

@@ -12,7 +12,7 @@ Cells are integers and never negative. A cell that is published is known: its tw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -136,15 +136,32 @@ class Needs:
         cell: the cell.
         reach: its feasible maximum must be at least this.
         width: its feasible maximum minus its feasible minimum must be at least this.
+        floor: its feasible minimum must be at most this; infinite where it may be anything, as it is if left out. It is
+            not asked for before insiders: the least that others can have contributed is evident to them.
     """
 
     cell: Integers
     reach: Floats
     width: Floats
+    floor: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        """Nothing is said of minima that are left out."""
+        if len(self.floor) != len(self.cell):
+            object.__setattr__(self, "floor", np.full(len(self.cell), np.inf))
 
     def take(self, rows: Integers | Booleans) -> Needs:
         """Return some of the needs."""
-        return Needs(self.cell[rows], self.reach[rows], self.width[rows])
+        return Needs(self.cell[rows], self.reach[rows], self.width[rows], self.floor[rows])
+
+    def upward(self) -> Needs:
+        """Return the same without what is said of minima."""
+        return Needs(self.cell, self.reach, self.width)
+
+    def and_of(self, other: Needs) -> Needs:
+        """Return all needs of two; a cell may have several."""
+        both = (np.concatenate([getattr(n, f.name) for n in (self, other)]) for f in fields(self))
+        return Needs(*both)
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,11 @@ def check_release_spec(
     errors += _check_columns(release, sources)
     for name, dimension in release.dimensions.items():
         errors += _check_dimension(name, dimension, hierarchies, codelists)
-    errors += _check_keywords(release, sources)
+    errors += _check_open(release, sources)
     if isinstance(release.protection, DifferentialPrivacy):
         return errors + _check_privacy(release, release.protection, policy)
     least = policy.minimum_count(tuple(sources[source].information_type for source in release.sources))
-    if any(dimension.open for dimension in release.dimensions.values()):
+    if any(dimension.column in _keywords(list(sources.values())) for dimension in release.dimensions.values()):
         least = max(least, policy.house_rules.minimum_publishable_counts.search_keywords)
     if release.protection.minimum_count < least:
         errors.append(f"protection.minimum_count: {release.protection.minimum_count} is below the house rule, {least}")
@@ -153,13 +153,18 @@ def _keywords(sources: Sequence[Source]) -> set[str]:
     }
 
 
-def _check_keywords(release: Release, sources: Mapping[str, Source]) -> list[str]:
-    """Search keywords are an open vocabulary, and nothing else is; over it persons alone are counted."""
+def _check_open(release: Release, sources: Mapping[str, Source]) -> list[str]:
+    """Codes of no closed list are data themselves: listed from N persons on, and over them persons alone are counted.
+
+    Drawn noise has thresholds of its own.
+    """
     keywords = _keywords([sources[source] for source in release.sources])
+    drawn = isinstance(release.protection, DifferentialPrivacy)
     errors = [
-        f"dimensions.{name}: `open` is for search keywords, and search keywords are `open`"
+        f"dimensions.{name}: without a `codelist` or a `hierarchy` a code of a few persons would be a label that is"
+        " published; name one, or declare `open: true`: then codes of fewer persons than the minimum are not listed"
         for name, dimension in release.dimensions.items()
-        if dimension.open != (dimension.column in keywords)
+        if not (dimension.open or drawn or _closed(dimension)) or (dimension.column in keywords and not dimension.open)
     ]
     errors += [
         f"attributes.{name}: a search keyword is no attribute of a person"
@@ -177,6 +182,11 @@ def _check_keywords(release: Release, sources: Mapping[str, Source]) -> list[str
                 f"tables.{name}: over an open dimension one number of persons is counted, by event dimensions"
             )
     return errors
+
+
+def _closed(dimension: DimensionSpec) -> bool:
+    """Whether all codes are known beforehand; of places those are listed that a hierarchy knows."""
+    return dimension.codelist is not None or dimension.hierarchy is not None or dimension.column in (DAY, WEEK)
 
 
 def _check_dimension(name: str, dimension: DimensionSpec, hierarchies: Hierarchies, codelists: Codelists) -> list[str]:

@@ -68,7 +68,7 @@ class DimensionSpec(Declared):
     finest: int = Field(default=0, ge=0)
     """The hierarchy's level that `levels` begins with: what is below it is recoded to it before anything is counted."""
     open: bool = False
-    """Whether its codes are of an open vocabulary (search keywords): only codes of at least N persons are listed."""
+    """Whether its codes are of no closed list (search keywords, pages): only codes of at least N persons are listed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

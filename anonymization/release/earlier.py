@@ -13,13 +13,12 @@ from anonymization.release.package import read_package
 from anonymization.release.publish import shares_persons
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.sheets import Issue
-from anonymization.tables.audit.standing import Standing
 
 
 def earlier_issues(setting: Setting, sources: Sequence[str], first_day: int, past_day: int) -> list[Issue]:
     """Return every publication that shares persons with a release: a source, and days; withdrawn ones as well.
 
-    Each with what its figures need from now on.
+    Each with what its figures need from now on, and what it was built of.
 
     Raises:
         IntegrityError: a published package is not what its manifest says, or its evidence is not what was built.
@@ -33,11 +32,9 @@ def _issue(setting: Setting, entry: Entry) -> Issue:
     name, period, version = (entry.payload[key] for key in ("release", "period", "version"))
     package = read_package(setting.home.releases / name / period / f"v{version}" / "package")
     told = f"{name} {period} v{version}"
-    return replace(issue_of(package, told), standing=_standing(setting, entry.subject, told))
-
-
-def _standing(setting: Setting, candidate: str, told: str) -> tuple[Standing, ...]:
     try:
-        return read_standing(load_candidate(setting.home, setting.ledger, candidate))
+        candidate = load_candidate(setting.home, setting.ledger, entry.subject)
+        standing = read_standing(candidate)
     except InputError:
         raise IntegrityError(f"the evidence of {told} is gone: what its figures need is not known") from None
+    return replace(issue_of(package, told), standing=standing, inputs=candidate.request.inputs)

@@ -15,7 +15,8 @@ from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.earlier import earlier_issues
 from anonymization.release.gate.against_draw import against_draw
 from anonymization.release.gate.attacks import Attacked, as_frame, attack_candidate
-from anonymization.release.gate.compare import against_recount, count_again, levels, plan_again
+from anonymization.release.gate.changed import changed
+from anonymization.release.gate.compare import against_recount, count_again, labels, levels, plan_again
 from anonymization.release.gate.declared import policy, schema, texts
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
@@ -79,6 +80,8 @@ def gate(setting: Setting, identity: str) -> GateResult:
         request = candidate.request
         earlier = earlier_issues(setting, request.sources, request.first_day, request.past_day)
         attacked = attack_candidate(plan, package, recounted, earlier)
+        issue = issue_of(package, CANDIDATE)
+        attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
         frames = _frames(setting, candidate, plan, package, recounted, attacked)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         results = (*check_intake(*intake_frames(taken, setting.policies)), *check_candidate(frames))
@@ -114,6 +117,7 @@ def _frames(
         inside=as_frame(attacked.inside),
         covering=covering,
         identifiers=texts(candidate.package),
+        labels=labels(package.tables, recounted),
         levels=levels(plan, recounted),
         policy=policy(setting, candidate, plan),
     )

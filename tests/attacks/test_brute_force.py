@@ -212,17 +212,19 @@ def learnt(case, told):
             low, high = reader.persons(who, did)
             if low >= 1 and high < N:
                 found.append(f"{sorted(who)} in {sorted(did)}: {low} to {high} persons")
+    listed = {(t.who, t.did) for t in told if not t.persons}
     for did in {t.did for t in told if not t.persons}:
         for who in unions([t.who for t in told if not t.persons and t.did == did]):
             persons, total, (first, second) = case.measured(who, did)
-            unsafe = 0 < persons < N or 100 * (total - first - second) < 10 * first
+            level = -(-first // 10) - (total - first - second)
+            if not total or (persons >= N and level <= 0):
+                continue
+            high, low = total, total
+            if (who, did) in listed:
+                high += max(1, level, -(-total // 10) if persons < N else 0)
+                low = max(total - level, persons) if level > 0 else total
             seen = reader.done(who, did)
-            if (
-                total
-                and unsafe
-                and seen is not None
-                and seen[1] < total + max(1, -(-total // 10) if persons < N else 1)
-            ):
+            if seen is not None and (seen[1] < high or seen[0] > low or seen[0] == seen[1]):
                 found.append(f"{sorted(who)} in {sorted(did)}: {seen} done by {persons}, {total} in truth")
     return found
 

@@ -52,14 +52,16 @@ def broken(every, needs):
     low, high = every.min(axis=0), every.max(axis=0)
     return [
         c
-        for c, reach, width in zip(needs.cell, needs.reach, needs.width, strict=True)
-        if high[c] < reach or high[c] - low[c] < width
+        for c, reach, width, floor in zip(needs.cell, needs.reach, needs.width, needs.floor, strict=True)
+        if high[c] < reach or high[c] - low[c] < width or low[c] > floor
     ]
 
 
 def needs_of(data, cells):
     figures = st.lists(st.integers(0, LARGEST), min_size=cells, max_size=cells)
-    return Needs(np.arange(cells), np.array(data.draw(figures), dtype=float), np.array(data.draw(figures), dtype=float))
+    floors = st.lists(st.sampled_from([np.inf, np.inf, 0, 1, 2, LARGEST]), min_size=cells, max_size=cells)
+    drawn = (np.array(data.draw(kind), dtype=float) for kind in (figures, figures, floors))
+    return Needs(np.arange(cells), *drawn)
 
 
 @given(systems())
@@ -126,7 +128,9 @@ def test_the_rows_named_give_the_cell_away_by_themselves(case, data):
         start_low = np.where(system.known & ~told, 0, system.low)
         start_high = np.where(system.known & ~told, LARGEST, system.high)
         every = points(System(system.relations.take(exposure.rows), start_low, start_high))[:, exposure.cell]
-        assert every.max() < needs.reach[exposure.cell] or np.ptp(every) < needs.width[exposure.cell]
+        at = exposure.cell
+        too_narrow = every.max() < needs.reach[at] or np.ptp(every) < needs.width[at]
+        assert too_narrow or every.min() > needs.floor[at]
 
 
 @given(systems(), st.data())

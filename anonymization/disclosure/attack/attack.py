@@ -117,7 +117,7 @@ def insiders_attack(
         GateRefusal: the figures contradict each other, or the solver failed.
         AuditUnfinished: the deadline passed, so nothing is known.
     """
-    needs, insiders = one_each(needs), np.unique(insiders)
+    needs, insiders = one_each(needs.upward()), np.unique(insiders)
     parts = taken_apart(system, insiders)
     if np.any((value < parts.low - SLACK)[insiders] | (value > parts.high + SLACK)[insiders]):
         raise GateRefusal("the figures of insiders contradict what is published")

@@ -94,12 +94,17 @@ class Prober:
     def cuts(self, case: Case) -> Iterator[Cut]:
         """Yield the cuts of a case that the shares violate."""
         demand = case.demand
-        amount = max(demand.rise, demand.width)
+        amount = demand.most
         up = self._side(case, amount, 1)
         if demand.rise > 0:
             yield from self._violated(up, demand.rise)
-        if demand.width > demand.rise:
-            yield from self._violated(up + self._side(case, amount, -1), demand.width)
+        if demand.fall <= 0 and demand.width <= demand.rise:
+            return
+        down = self._side(case, amount, -1)
+        if demand.fall > 0:
+            yield from self._violated(down, demand.fall)
+        if demand.width > demand.rise + demand.fall:
+            yield from self._violated(up + down, demand.width)
 
     def _violated(self, weight: Floats, needed: float) -> Iterator[Cut]:
         """Yield the cut that says that the weights of what is hidden make up what is needed."""
@@ -165,7 +170,7 @@ def bridges(ground: Ground, component: Component, demands: dict[int, Demand]) ->
         at = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]].astype(np.int64)
         for one in range(len(at)):
             cell = int(component.cells[at[one]])
-            if cell in demands and max(demands[cell].rise, demands[cell].width) > 0:
+            if cell in demands and demands[cell].most > 0:
                 yield Cut(np.delete(at, one), np.ones(len(at) - 1), 1.0)
             elif not ground.fixed[cell]:
                 yield Cut(at, np.where(np.arange(len(at)) == one, -1.0, 1.0), 0.0)

@@ -82,6 +82,7 @@ class Optimum:
         self._cases = [Case(need, witnesses.demands[need], -1) for need in component.needs.tolist()]
         self._rest = [0] * len(self._cases)
         self._known: dict[int, list[Integers]] = {need: [] for need in component.needs.tolist()}
+        self._known_upward: dict[int, list[Integers]] = {need: [] for need in component.needs.tolist()}
         for cut in bridges(self._ground, component, {case.demand.cell: case.demand for case in self._cases}):
             self._master.add(cut)
 
@@ -138,7 +139,8 @@ class Optimum:
         for need in self._component.needs.tolist():
             known = [cells for cells in self._known[need] if hidden[cells].all()]
             for insider in self._open(need, known, hidden):
-                case = Case(need, self._witnesses.demands[need], insider)
+                demand = self._witnesses.demands[need]
+                case = Case(need, demand if insider < 0 else demand.upward(), insider)
                 if not self._shown(case, hidden, region):
                     failing.append(case)
                     if case not in self._cases:
@@ -152,7 +154,7 @@ class Optimum:
             others = np.flatnonzero(self._witnesses.others(need) & hidden)
             return [-1, *others[np.isin(others, self._cells)].tolist()]
         common = known[0][self._witnesses.others(need)[known[0]]]
-        for cells in known[1:]:
+        for cells in (*known[1:], *(cells for cells in self._known_upward[need] if hidden[cells].all())):
             common = common[np.isin(common, cells)]
         return [int(cell) for cell in common]
 
@@ -160,7 +162,8 @@ class Optimum:
         """Return whether there is a witness of whole numbers among hidden cells, which are the region."""
         others = np.flatnonzero(self._witnesses.others(case.need) & hidden)
         barred = NOBODY if case.insider < 0 else np.array([case.insider], dtype=np.int64)
-        for cells in self._known[case.need]:
+        upward = self._known_upward[case.need] if case.insider >= 0 else []
+        for cells in (*self._known[case.need], *upward):
             if hidden[cells].all() and case.insider not in cells:
                 return True
         price = np.where(self._ground.fixed, SPARE, self._ground.cost)
@@ -168,7 +171,8 @@ class Optimum:
         if found is None:
             found = witness(region, case.demand, price, barred, thorough=True)
         if found is not None:
-            self._known[case.need].append(found[0])
+            whole = case.demand == self._witnesses.demands[case.need]
+            (self._known if whole else self._known_upward)[case.need].append(found[0])
         return found is not None
 
     def _largest(self, case: Case, hidden: Booleans) -> Booleans:

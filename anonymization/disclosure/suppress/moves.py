@@ -8,7 +8,7 @@ cell's need for ever: the cells they move are its witness.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,11 +36,22 @@ class Demand:
         cell: of this cell.
         rise: that it may be larger by this.
         width: and that two of its possible values are this far apart.
+        fall: and that it may be smaller by this.
     """
 
     cell: int
     rise: float
     width: float
+    fall: float = 0.0
+
+    def upward(self) -> Demand:
+        """Return what is to be shown before an insider: see `Needs.floor`."""
+        return replace(self, fall=0.0)
+
+    @property
+    def most(self) -> float:
+        """The furthest that any of it asks for."""
+        return max(self.rise, self.width, self.fall)
 
 
 def witness(
@@ -55,16 +66,16 @@ def witness(
         barred: cells that must stand still.
         thorough: whether None means that there is no witness within the region.
     """
-    if demand.rise <= 0 and demand.width <= 0:
+    if demand.most <= 0:
         return NOBODY, 0.0
+    rise, fall = max(demand.rise, 0.0), max(demand.fall, 0.0)
+    more = max(demand.width - rise - fall, 0.0)
     best: tuple[Integers, float] | None = None
-    for up, down in ((demand.width, 0.0), (demand.rise, demand.width - demand.rise)):
-        found = _both(region, demand.cell, max(up, demand.rise), max(down, 0.0), price, barred, thorough=thorough)
+    for up, down in ((rise + more, fall), (rise, fall + more)) if more else ((rise, fall),):
+        found = _both(region, demand.cell, up, down, price, barred, thorough=thorough)
         if found is not None and (best is None or found[1] < best[1]):
             best = found
-        if demand.rise >= demand.width:
-            break
-    if best is None and thorough and demand.rise < demand.width:
+    if best is None and thorough and more:
         return _widest(region, demand, price, barred)
     return best
 
@@ -85,12 +96,13 @@ def _both(
 
 def _widest(region: Region, demand: Demand, price: Floats, barred: Integers) -> tuple[Integers, float] | None:
     """Return the cells of a witness that rises as far as it can: then it need not fall as far."""
-    low, high = np.ceil(demand.rise), np.ceil(demand.width)
+    fall = np.ceil(max(demand.fall, 0.0))
+    low, high = np.ceil(max(demand.rise, 0.0)), np.ceil(demand.width - fall)
     while high - low > 1:
         middle = (low + high) // 2
         possible = region.move(demand.cell, middle, price, barred, thorough=True) is not None
         low, high = (middle, high) if possible else (low, middle)
-    return _both(region, demand.cell, low, demand.width - low, price, barred, thorough=True)
+    return _both(region, demand.cell, low, max(demand.width - low, fall), price, barred, thorough=True)
 
 
 class Regions:

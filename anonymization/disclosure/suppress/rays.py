@@ -49,8 +49,8 @@ def above(relations: Relations, hidden: Booleans, *, closing: bool = False) -> s
         reach = further
 
 
-def rays(system: System, value: Integers | None) -> tuple[sparse.csr_array, Floats]:
-    """Return the rays, a row each: 1 for each cell that rises; and how many times each can be made.
+def rays(system: System, value: Integers | None) -> tuple[sparse.csr_array, Floats, Floats]:
+    """Return the rays, a row each: 1 for each cell that rises; how many times each can be made, and how often backward.
 
     A hidden cell without hidden parts rises, and every hidden sum over it; no other cell moves, and every relation
     holds. Without true values only rays without an end are told.
@@ -68,7 +68,14 @@ def rays(system: System, value: Integers | None) -> tuple[sparse.csr_array, Floa
         room[np.isfinite(room)] = 0.0
     times = np.full(support.shape[0], np.inf)
     np.minimum.at(times, column, np.floor(room / np.abs(changes.data)))
-    return support, times
+    if value is None:
+        return support, times, np.zeros(support.shape[0])
+    back = np.full(support.shape[0], np.inf)
+    room = np.where(changes.data > 0, total[row] - relations.low[row], relations.high[row] - total[row])
+    np.minimum.at(back, column, np.floor(room / np.abs(changes.data)))
+    ray, cell = support.tocoo().coords
+    np.minimum.at(back, ray, (value - system.low)[cell])
+    return support, times, back
 
 
 def closed_upward(relations: Relations, cells: Integers) -> Booleans:
@@ -88,11 +95,15 @@ def unproven(system: System, needs: Needs, insiders: Integers, who: Integers, va
         who: of each cell, who that is: nobody is protected from himself.
         value: true values, where they are known.
     """
-    support, times = rays(system, value)
-    wanted = np.ones(len(needs.cell)) if value is None else np.maximum(needs.reach - value[needs.cell], needs.width)
+    support, times, back = rays(system, value)
+    wanted, fall = np.ones(len(needs.cell)), np.where(np.isinf(needs.floor), 0.0, np.inf)
+    if value is not None:
+        wanted = np.maximum(needs.reach - value[needs.cell], needs.width)
+        fall = np.maximum(value[needs.cell] - needs.floor, 0.0)
     through = support[:, needs.cell].tocoo()
     ray, need = through.coords
     enough = times[ray] >= np.maximum(wanted, 1.0)[need] if value is not None else np.isinf(times[ray])
+    enough &= back[ray] >= fall[need]
     size = (support.shape[0], len(needs.cell))
     kept = sparse.csr_array((np.ones(int(enough.sum()), dtype=np.int64), (ray[enough], need[enough])), shape=size)
     number = np.asarray(kept.sum(axis=0)).ravel()

@@ -77,7 +77,7 @@ def suppress(
     needs, guarded = problem.needs, np.ones(len(problem.needs.cell), dtype=bool)
     if watch is not None:
         fresh = watch.take(~np.isin(watch.cell, needs.cell))
-        needs = Needs(*(np.concatenate([getattr(n, f) for n in (needs, fresh)]) for f in ("cell", "reach", "width")))
+        needs = needs.and_of(fresh)
         guarded = np.concatenate([guarded, np.zeros(len(fresh.cell), dtype=bool)])
     witnesses = Witnesses(earth, needs, problem.value, guarded)
     own = np.flatnonzero(~many) if len(many) else np.zeros(0, dtype=np.int64)
@@ -129,9 +129,7 @@ def _search(
     label = regions.label
     optimal = True
     hard: list[int] = []
-    own = own[
-        np.array([witnesses.demands[n].rise > 0 or witnesses.demands[n].width > 0 for n in own.tolist()], dtype=bool)
-    ]
+    own = own[np.array([witnesses.demands[n].most > 0 for n in own.tolist()], dtype=bool)]
     unmet = cells[own[label[cells[own]] < 0]].tolist()
     for number in np.unique(label[cells[own[label[cells[own]] >= 0]]]).tolist():
         inside = own[label[cells[own]] == number]
@@ -154,7 +152,7 @@ def _search(
 def repair(witnesses: Witnesses, regions: Regions, needs: list[int]) -> list[int]:
     """Prove needs, where it is cheap first; return the cells that cannot be protected."""
     demands = witnesses.demands
-    left = sorted(needs, key=lambda need: (max(demands[need].rise, demands[need].width), demands[need].cell))
+    left = sorted(needs, key=lambda need: (demands[need].most, demands[need].cell))
     for tier in range(regions.tiers):
         regions.renew()
         missing = []
@@ -163,7 +161,7 @@ def repair(witnesses: Witnesses, regions: Regions, needs: list[int]) -> list[int
             if tier < regions.first(demand.cell):
                 missing.append(need)
                 continue
-            most = regions.limit(tier) * max(demand.rise, demand.width)
+            most = regions.limit(tier) * demand.most
             region = regions.near(demand.cell, tier, witnesses.hidden)
             if not witnesses.establish(need, region, most=most):
                 missing.append(need)

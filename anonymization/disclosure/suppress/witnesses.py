@@ -39,8 +39,10 @@ class Witnesses:
         self.hidden = ground.fixed.copy()
         self.uses = np.zeros(len(value), dtype=np.int64)
         rise = np.ceil(np.maximum(needs.reach - value[needs.cell], 0.0))
+        fall = np.ceil(np.maximum(value[needs.cell] - needs.floor, 0.0))
         self.demands = [
-            Demand(int(c), float(r), float(w)) for c, r, w in zip(needs.cell, rise, np.ceil(needs.width), strict=True)
+            Demand(int(cell), *map(float, amounts))
+            for cell, *amounts in zip(needs.cell, rise, np.ceil(needs.width), fall, strict=True)
         ]
         self._guarded = guarded
         self._moves: dict[int, tuple[int, Integers]] = {}
@@ -127,10 +129,11 @@ class Witnesses:
         """Find the witnesses that a need lacks, of a price of at most `most` each; tell whether it is proven then."""
         while not self.proven(need):
             common = self.in_all(need)
+            demand = self.demands[need] if common is None else self.demands[need].upward()
             found = None
             for insiders in _bars(common):
                 still = np.concatenate([barred, insiders])
-                found = witness(region, self.demands[need], self.price(), still, thorough=thorough)
+                found = witness(region, demand, self.price(), still, thorough=thorough)
                 if found is not None:
                     break
             if found is None or found[1] > most:

@@ -111,6 +111,21 @@ def levels(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["table", "measure", "within_limit"])
 
 
+def labels(tables: Sequence[SafeTable], recounted: pd.DataFrame) -> pd.DataFrame:
+    """Whether each code that no closed list has, in a table or a code list, is of enough persons in all to be named."""
+    rows = []
+    for table in tables:
+        for dimension in (d for d in table.dimensions if d.open):
+            others = [key for key in table.keys if key != dimension.name]
+            margin = recounted[(recounted["table"] == table.name) & (recounted[others] == TOTAL).all(axis=1)]
+            people = [measure.name for measure in table.measures if measure.how.persons]
+            counts = margin[margin["measure"].isin(people)].groupby(dimension.name)["recounted"].max()
+            named = sorted({*dimension.parents, *table.frame[dimension.name]} - {TOTAL})
+            enough = counts.reindex(named).fillna(0) >= table.minimum_count
+            rows += [(table.name, dimension.name, bool(one)) for one in enough]
+    return pd.DataFrame(rows, columns=["table", "dimension", "enough_persons"])
+
+
 def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
     """Whether a class has a code of an open dimension that too few persons have in all."""
     unlisted = pd.Series(False, index=counts.index)  # noqa: FBT003 - pandas

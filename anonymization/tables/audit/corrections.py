@@ -7,11 +7,11 @@ the other; and what is left of a difference, after the published parts are taken
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from anonymization.disclosure.system import Booleans, Floats
+from anonymization.disclosure.system import Booleans, Floats, Integers
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked, link
@@ -54,6 +54,34 @@ def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
     first, second = _values(linked, names, inside=True), _values(linked, names, inside=False)
     in_both = _listed(linked, names, inside=True) & _listed(linked, names, inside=False)
     return [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
+
+
+def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str], Integers | None]) -> list[Finding]:
+    """Return the contributions of an issue that are others in another issue, by too few persons.
+
+    Args:
+        issue: of one state of the logs.
+        other: of another.
+        changers: by table and measure of the issue the persons of each row with events that the other lacks; null where
+            there are none: then persons are gone, and as many as the numbers of persons say.
+    """
+    linked = link([issue, other])
+    own, before = (_values(linked, {issue.name}, inside=inside) for inside in (True, False))
+    found: list[Finding] = []
+    for sheet, places in zip(linked.sheets, linked.places, strict=True):
+        if sheet.issue != issue.name or sheet.measure.how.persons:
+            continue
+        by = changers[sheet.table, sheet.measure.name]
+        counted = linked.counted[places]
+        if by is None:
+            left = np.where(counted >= 0, np.abs(own[counted] - before[counted]), np.nan)
+            by = np.nan_to_num(left, nan=0.0).astype(np.int64)
+        apart = np.abs(own[places] - before[places])
+        for row in np.flatnonzero((apart > 0) & (by < sheet.minimum_count)):
+            names = linked.name(int(places[row]))
+            why = f"two versions of this figure, {int(apart[row])} apart by fewer persons than the minimum"
+            found.append(Finding(*names, int(apart[row]), int(apart[row]), (why,)))
+    return found
 
 
 def _share(one: Issue, other: Issue) -> bool:

@@ -49,4 +49,4 @@ def figures_of(linked: Linked) -> Integers:
 
 def both(one: Needs, other: Needs) -> Needs:
     """Return all needs of two."""
-    return Needs(*(np.concatenate([getattr(n, f) for n in (one, other)]) for f in ("cell", "reach", "width")))
+    return one.and_of(other)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ class Issue:
         minimum_count: its minimum publishable count.
         noise: what the house knows of the noise of its cell keys; without, noisy figures are left out.
         standing: what its figures need, if it is out.
+        inputs: by source the digests of the log files that it was built of, if it is out of this home.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Issue:
     minimum_count: int
     noise: CellKey | None = None
     standing: tuple[Standing, ...] = ()
+    inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

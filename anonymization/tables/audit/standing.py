@@ -20,7 +20,7 @@ class Standing:
 
     Attributes:
         row: of the table, as it is published.
-        reach, width: as of `Needs`.
+        reach, width, floor: as of `Needs`; null where the figure may be as large as it is.
     """
 
     table: str
@@ -28,6 +28,7 @@ class Standing:
     row: int
     reach: float
     width: float
+    floor: float | None = None
 
 
 def as_text(needs: Sequence[Standing]) -> str:

@@ -27,7 +27,14 @@ def standing_of(linked: Linked, name: str, needs: Needs) -> tuple[Standing, ...]
         rows = np.flatnonzero(~told[places] & (needs.cell[at] == places)) if len(needs.cell) else at[:0]
         told[places[rows]] = True
         found += [
-            Standing(sheet.table, sheet.measure.name, int(row), float(needs.reach[n]), float(needs.width[n]))
+            Standing(
+                sheet.table,
+                sheet.measure.name,
+                int(row),
+                float(needs.reach[n]),
+                float(needs.width[n]),
+                None if np.isinf(needs.floor[n]) else float(needs.floor[n]),
+            )
             for row, n in zip(rows, at[rows], strict=True)
         ]
     return tuple(found)
@@ -39,7 +46,7 @@ def standing_needs(linked: Linked) -> Needs:
     Raises:
         IntegrityError: a need is of a row that its table has not.
     """
-    cells, reach, width = [], [], []
+    cells, reach, width, floor = [], [], [], []
     for sheet, places in zip(linked.sheets, linked.places, strict=True):
         for need in sheet.standing:
             if not 0 <= need.row < len(places):
@@ -47,4 +54,5 @@ def standing_needs(linked: Linked) -> Needs:
             cells.append(int(places[need.row]))
             reach.append(need.reach)
             width.append(need.width)
-    return Needs(np.array(cells, dtype=np.int64), np.array(reach, dtype=float), np.array(width, dtype=float))
+            floor.append(np.inf if need.floor is None else need.floor)
+    return Needs(np.array(cells, dtype=np.int64), *(np.array(n, dtype=float) for n in (reach, width, floor)))

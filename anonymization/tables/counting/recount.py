@@ -24,13 +24,27 @@ from anonymization.tables.plan import Plan
 CONTRIBUTIONS = ("first", "second")
 
 
-def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Sequence[SafeTable] = ()) -> pd.DataFrame:
+def recount(
+    engine: Engine,
+    plan: Plan,
+    events: Mapping[str, str],
+    published: Sequence[SafeTable] = (),
+    *,
+    rows: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
 
     With cell keys there is `cell_key` too: the sum of the record keys of its persons, modulo 2**32. Rows of totals
     have beside it `first` and `second`, the two largest contributions of single persons (nullable Int64; 0 where
     there is no second person). Dimensions that a table lacks are the total. Classes without anybody are not listed.
     Of published tables whose places are merged the rests are counted too, by which places are listed.
+
+    Args:
+        engine: with the events.
+        plan: what is counted.
+        events: the relation of each source.
+        published: as it is to be compared.
+        rows: relations of some of the events, to count these alone; links and attributes are those of all.
     """
     made = []
     if plan.linking is not None:
@@ -42,7 +56,7 @@ def recount(engine: Engine, plan: Plan, events: Mapping[str, str], published: Se
     frames = []
     for table in plan.tables:
         for measure in table.measures:
-            engine.create("recount_rows", _rows(plan, table.dimensions, measure, events))
+            engine.create("recount_rows", _rows(plan, table.dimensions, measure, rows or events))
             keyed = method_of(plan.method).record_keys
             for levels, sql in _margins(table.dimensions, measure, keyed=keyed):
                 frame = engine.fetch(sql).to_pandas()

@@ -147,6 +147,11 @@ def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -
         try:
             pattern = suppress(problem, watch=unsafe.watch, deadline=deadline)
         except ProtectionError as error:
+            needs = problem.needs
+            stuck = np.isin(needs.cell, error.cells) & np.isfinite(needs.floor)
+            if stuck.any():  # no less is possible, whatever is hidden: everybody knows it
+                problem = replace(problem, needs=replace(needs, floor=np.where(stuck, np.inf, needs.floor)))
+                continue
             raise _error(linked, np.array(error.cells), "what is out already gives it away") from None
         value = np.where(pattern.hidden, np.nan, problem.value)
         published = replace(linked, value=value, zeros_shown=problem.least > 0)

@@ -16,6 +16,7 @@ import numpy as np
 from anonymization.disclosure.attack.attack import Exposure, attack, insiders_attack
 from anonymization.disclosure.attack.needs import one_each
 from anonymization.disclosure.suppress.rays import unproven
+from anonymization.disclosure.system import Needs
 from anonymization.errors import GateRefusal
 from anonymization.tables.audit.audit import SECONDS, finding_of
 from anonymization.tables.audit.corrections import of_one_state
@@ -58,11 +59,33 @@ def unmet_needs(
     who = np.where(unsafe.contributor >= 0, unsafe.contributor, -1 - np.arange(len(value)))
     needs = one_each(both(unsafe.needs, standing_needs(published)))
     needs = unproven(seen, needs, unsafe.insiders, who, value)
-    if found := attack(seen, needs, deadline=deadline, point=value):
+    found = attack(seen, needs, deadline=deadline, point=value)
+    if found := _avoidable(published, found, needs, issue.name, deadline):
         return tuple(finding_of(published, exposure) for exposure in found)
     told = insiders_attack(seen, needs, unsafe.insiders, value, deadline=deadline)
     others = ((insider, exposure) for insider, exposure in told if who[insider] != who[exposure.cell])
     return tuple(_told_to(published, insider, exposure) for insider, exposure in islice(others, MOST))
+
+
+def _avoidable(
+    published: Linked, found: Sequence[Exposure], needs: Needs, name: str, deadline: float
+) -> list[Exposure]:
+    """What was found, but for minima that no pattern could have made less: everybody knows them at any rate."""
+    of = {int(cell): n for n, cell in enumerate(needs.cell)}
+    low_alone = [
+        of[e.cell] for e in found if e.high >= needs.reach[of[e.cell]] and e.high - e.low >= needs.width[of[e.cell]]
+    ]
+    if not low_alone:
+        return list(found)
+    out = np.zeros(published.cells, dtype=bool)
+    for sheet, places in zip(published.sheets, published.places, strict=True):
+        nobody = sheet.value == 0
+        out[places[~np.isnan(sheet.value) if sheet.issue != name else nobody]] = True
+    nothing_shown = seen_by_readers(replace(published, value=np.where(out, published.value, np.nan)))
+    minima = needs.take(np.array(low_alone))
+    minima = Needs(minima.cell, 0 * minima.reach, 0 * minima.width, minima.floor)
+    evident = {exposure.cell for exposure in attack(nothing_shown, minima, deadline=deadline)}
+    return [exposure for exposure in found if exposure.cell not in evident]
 
 
 def _require_hidden(published: Linked, cells: np.ndarray) -> None:

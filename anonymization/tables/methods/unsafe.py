@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from anonymization.disclosure.attack.propagation import propagated
 from anonymization.disclosure.rules import (
     dominance_level,
     dominated,
@@ -22,7 +23,7 @@ from anonymization.disclosure.rules import (
     p_percent_level,
     threshold,
 )
-from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
+from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
 from anonymization.tables.audit.knowledge import WIDTH
 from anonymization.tables.audit.system_of import Linked
 from anonymization.tables.methods.unsafe_rests import unsafe_rests
@@ -77,6 +78,7 @@ class _Marks:
     unsafe: Booleans
     reach: Floats
     width: Floats
+    floor: Floats
     alone: Booleans
 
     def add(self, at: Integers, hit: Booleans, reach: Integers, width: float) -> None:
@@ -96,27 +98,37 @@ def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: I
         value: true values of all cells.
     """
     nothing = np.zeros(linked.cells)
-    marks = _Marks(nothing > 0, nothing.copy(), nothing.copy(), nothing > 0)
+    marks = _Marks(nothing > 0, nothing.copy(), nothing.copy(), nothing + np.inf, nothing > 0)
     own = nothing > 0
     measures = [(table, measure) for table in tables for measure in table.measures]
     for (table, measure), at in zip(measures, linked.places, strict=False):
         own[at] = True
-        _mark(marks, table, measure, at, value[at], rules)
+        people = np.where(linked.counted[at] >= 0, value[linked.counted[at]], 1)
+        _mark(marks, table, measure, at, value[at], people, rules)
     counted = linked.counted
     few = own & (counted >= 0) & threshold(value[counted], rules.minimum_count)
     everywhere = np.arange(linked.cells)
     marks.add(everywhere, few, _reach(linked, rules, value), float(WIDTH))
     _mark_rests(marks, linked, tables, rules, value)
+    if np.isfinite(marks.floor).any():
+        marks.floor = np.where(np.isinf(marks.floor), np.inf, np.maximum(marks.floor, _lowest(linked, value)))
     cells = np.flatnonzero(marks.unsafe)
     others = np.flatnonzero(own & ~marks.unsafe & (value > 0))
     watched = np.where(linked.persons[others], rules.minimum_count, 0).astype(np.float64)
     alone = marks.unsafe & (marks.alone | (own & (counted >= 0) & (value[counted] == 1)))
     return Unsafe(
-        Needs(cells, marks.reach[cells], marks.width[cells]),
+        Needs(cells, marks.reach[cells], marks.width[cells], marks.floor[cells]),
         Needs(others, watched, np.full(len(others), float(WIDTH))),
         np.flatnonzero(alone),
         _contributors(linked, marks.alone | ((counted >= 0) & (value[counted] == 1)), value),
     )
+
+
+def _lowest(linked: Linked, value: Integers) -> Floats:
+    """The least that everybody knows of each figure, whatever is hidden: where somebody is, something was done."""
+    somebody = (linked.listed & linked.zeros_shown & (value > 0)).astype(np.float64)
+    zero = linked.listed & (value == 0)
+    return propagated(System(linked.relations, somebody, np.where(zero, 0.0, np.inf))).low
 
 
 def _mark_rests(marks: _Marks, linked: Linked, tables: Sequence[Table], rules: Rules, value: Integers) -> None:
@@ -161,8 +173,13 @@ def _contributors(linked: Linked, single: Booleans, value: Integers) -> Integers
     return np.where(single, label, -1)
 
 
-def _mark(marks: _Marks, table: Table, measure: Measure, at: Integers, value: Integers, rules: Rules) -> None:
-    """Mark what is unsafe by the rules on contributions and groups."""
+def _mark(
+    marks: _Marks, table: Table, measure: Measure, at: Integers, value: Integers, people: Integers, rules: Rules
+) -> None:
+    """Mark what is unsafe by the rules on contributions and groups.
+
+    A contribution stays as uncertain downward as upward, but that everybody contributed something is known.
+    """
     if measure.name in table.contributors:
         contributors = table.contributors[measure.name]
         marks.add(at, threshold(contributors, rules.minimum_count), _above(value, rules), float(WIDTH))
@@ -170,6 +187,7 @@ def _mark(marks: _Marks, table: Table, measure: Measure, at: Integers, value: In
     if measure.how.sums and measure.name in table.largest:
         hit, level = _by_contributions(table, measure.name, rules)
         marks.add(at, hit, value + level, 1.0)
+        np.minimum.at(marks.floor, at, np.where(hit, np.maximum(value - level, np.maximum(people, 1)), np.inf))
     if measure.how.persons:
         for dimension in table.dimensions:
             if dimension.name in rules.sensitive:

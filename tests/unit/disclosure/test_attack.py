@@ -33,9 +33,9 @@ def bound(system, cell, sign):
 
 def exposed(system, needs):
     found = []
-    for cell, reach, width in zip(needs.cell, needs.reach, needs.width, strict=True):
+    for cell, reach, width, floor in zip(needs.cell, needs.reach, needs.width, needs.floor, strict=True):
         low, high = bound(system, cell, -1), bound(system, cell, 1)
-        if high < reach or high - low < width:
+        if high < reach or high - low < width or low > floor:
             found.append((int(cell), low, high))
     return found
 

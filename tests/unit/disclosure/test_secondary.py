@@ -91,6 +91,36 @@ def every_pattern(problem):
     return best
 
 
+def both_ways(problem, level):
+    """The same, with unsafe cells that must be as uncertain downward as upward."""
+    needs = problem.needs
+    value = problem.value[needs.cell]
+    down = Needs(needs.cell, np.maximum(needs.reach, value + level), needs.width, np.maximum(value - level, 1.0))
+    return replace(problem, needs=down)
+
+
+@pytest.mark.parametrize("grid", [SQUARE, TWO, ALONE, [[5, 30], [12, 20], [70, 15]]])
+@pytest.mark.parametrize("exact", [True, False])
+def test_what_must_stay_possible_below_is_protected_too(grid, exact):
+    problem = both_ways(table(grid), 4)
+    pattern = suppress(problem, exact_up_to=300 if exact else 0)
+    assert exposed(problem, pattern.hidden) == set()
+    if exact and grid is not TWO:
+        assert pattern.optimal
+        assert problem.cost[pattern.hidden].sum() == every_pattern(problem)
+
+
+def test_a_pattern_that_is_safe_above_alone_is_found():
+    """The 9 may be any number up to the 29 beside it, but not below 8: with another cell hidden it may."""
+    problem = table([[9, 1], [1, 29]])
+    problem = replace(problem, needs=Needs(np.array([0]), np.array([10.0]), np.array([1.0]), np.array([3.0])))
+    grid = np.isin(np.arange(9), [0, 1, 3, 4])
+    assert [e.cell for e in attack(problem.seen(grid), problem.needs)] == [0]
+    pattern = suppress(replace(problem, insiders=problem.insiders[:0]))
+    assert exposed(replace(problem, insiders=problem.insiders[:0]), pattern.hidden) == set()
+    assert pattern.hidden[[2, 6]].all()
+
+
 @pytest.mark.parametrize(
     "grid",
     [
@@ -116,9 +146,13 @@ def test_the_heuristic_protects_as_the_optimum_does():
 
 
 @examples(60)
-@given(st.lists(st.lists(st.integers(0, 30), min_size=3, max_size=4), min_size=2, max_size=4), st.booleans())
-def test_whatever_the_table_nothing_is_exposed(rows, exact):
-    problem = table([row[: len(min(rows, key=len))] for row in rows])
+@given(
+    st.lists(st.lists(st.integers(0, 30), min_size=3, max_size=4), min_size=2, max_size=4),
+    st.booleans(),
+    st.sampled_from([0, 0, 2, 5]),
+)
+def test_whatever_the_table_nothing_is_exposed(rows, exact, level):
+    problem = both_ways(table([row[: len(min(rows, key=len))] for row in rows]), level)
     try:
         pattern = suppress(problem, exact_up_to=300 if exact else 0)
     except ProtectionError:

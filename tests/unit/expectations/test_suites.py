@@ -29,6 +29,7 @@ GOOD = {
     "candidate_inside": {"cell": []},
     "candidate_covering": {"cell": []},
     "candidate_identifiers": {"text": ["1,234", "5339359912", "2018-02-01", "media-research", "東京都", "10-19"]},
+    "candidate_labels": {"enough_persons": [True]},
     "candidate_levels": {"within_limit": [True]},
     "candidate_policy": {"permitted": [True], "one_key_period": [True], "policy_unchanged": [True]},
 }  # fmt: skip
@@ -50,6 +51,7 @@ FAULTS = [
     ("candidate_together", {"cell": [CANARY]}, "earlier versions"),
     ("candidate_inside", {"cell": [CANARY]}, "interval that it needs"),
     ("candidate_covering", {"cell": [CANARY]}, "covers"),
+    ("candidate_labels", {"enough_persons": [True, False]}, "codes that no closed list has"),
     ("candidate_levels", {"within_limit": [False]}, "levels"),
     ("candidate_policy", {"permitted": [False]}, "policy allows"),
     ("candidate_policy", {"one_key_period": [False]}, "key period"),

@@ -141,6 +141,7 @@ def test_a_file_that_is_none(policy_folder, content, message):
         pytest.param("minimum_count: 10", "minimum_count: 5", "below the house rule, 10", id="below the house rule"),
         pytest.param("column: service", "column: servce", "have no 'servce'", id="unknown column"),
         pytest.param("codelist: service", "codelist: services", "'services' is unknown", id="unknown code list"),
+        pytest.param("    codelist: service\n", "", "a code of a few persons would be a label", id="no code list"),
         pytest.param("hierarchy: region", "hierarchy: regions", "'regions' is unknown", id="unknown hierarchy"),
         pytest.param("policy_versions: [2018-02-01]", "policy_versions: [2018-02-02]", "2018-02-02 is none of", id="unknown version"),
         pytest.param("sources: [subscribers, links, clicks]", "sources: [links, clicks]", "`sources` omits", id="source not named"),

@@ -74,8 +74,14 @@ def test_who_is_alone_knows_his_cell():
 def test_dominance_and_p_percent(first, second, rules, reach):
     counts = {("x",): (30, 100), (TOTAL,): (30, 100)}
     largest = {"seconds": pd.DataFrame({"first": [first, 0], "second": [second, 0]})}
-    told, _ = found(table(counts, (PERSONS, SECONDS), largest=largest), rules)
+    given = table(counts, (PERSONS, SECONDS), largest=largest)
+    told, _ = found(given, rules)
     assert told.get(("seconds", "a=x"), (None,))[0] == reach
+    linked = link([Issue("i", MONTH, (given,), rules.minimum_count)])
+    needs = unsafe_cells(linked, [given], rules, linked.value.astype(np.int64)).needs
+    down = {linked.name(int(c))[2:]: floor for c, floor in zip(needs.cell, needs.floor, strict=True)}
+    # as far below as above, but no less than the 30 persons who all did something
+    assert down.get(("seconds", "a=x")) == (None if reach is None else max(30, 100 - (reach - 100)))
 
 
 def test_a_total_without_persons_beside_it_counts_its_contributors():

@@ -1,0 +1,88 @@
+"""Who changed between two states of the logs: counted from the events that came after an earlier release was built.
+
+A corrected version minus its original tells of the events between. The figures say by how many persons a class grew,
+but not how many of those who were in it already did something more: a total that grew by 37 may be one person's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from anonymization.deidentify.events import event_schema
+from anonymization.deidentify.taken import known_files, touches
+from anonymization.disclosure.system import Integers
+from anonymization.release.inputs import Inputs, opened_events
+from anonymization.release.setting import Setting
+from anonymization.tables.audit.corrections import changed_by_few, of_one_state
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.counting.recount import recount
+from anonymization.tables.model import SafeTable
+from anonymization.tables.plan import Plan
+
+
+def changed(
+    setting: Setting, plan: Plan, inputs: Inputs, issue: Issue, tables: Sequence[SafeTable], earlier: Sequence[Issue]
+) -> tuple[Finding, ...]:
+    """Return the contributions of a candidate that fewer than N persons changed since an earlier release.
+
+    Args:
+        setting: the home, where the events are.
+        plan: of the candidate.
+        inputs: what it was built of.
+        issue: the candidate, as it is published.
+        tables: the candidate's.
+        earlier: releases that share persons and are out, with what they were built of.
+    """
+    same = {other.name for other in of_one_state(issue, earlier)}
+    found: list[Finding] = []
+    for other in earlier:
+        if other.name not in same:
+            found += changed_by_few(issue, other, _changers(setting, plan, inputs, tables, other.inputs))
+    return tuple(found)
+
+
+def _changers(
+    setting: Setting, plan: Plan, inputs: Inputs, tables: Sequence[SafeTable], then: Mapping[str, Sequence[str]]
+) -> dict[tuple[str, str], Integers | None]:
+    """By table and measure the persons of each row with events that came since; null where none came at all."""
+    late = {}
+    for source in inputs.files:
+        known = set(then.get(source, ()))
+        files = known_files(setting.home, source)
+        new = [paths for paths, one in files if touches(one, plan.period) and one.digest not in known]
+        late[source] = tuple(path for paths in new for path in paths) if source in then else ()
+    if not any(late.values()):
+        return {(table.name, measure.name): None for table in tables for measure in table.measures}
+    counted = _counted(setting, plan, inputs, tables, late)
+    found: dict[tuple[str, str], Integers | None] = {}
+    for table in tables:
+        wanted = pd.MultiIndex.from_frame(table.frame[table.keys].astype(object))
+        for measure in table.measures:
+            people = table.persons_of(measure).name
+            rows = counted[(counted["table"] == table.name) & (counted["measure"] == people)]
+            persons = rows.set_index(pd.MultiIndex.from_frame(rows[table.keys].astype(object)))["recounted"]
+            here = persons.reindex(wanted).fillna(0).to_numpy(dtype=np.int64)
+            found[table.name, measure.name] = here if late[measure.source] else None
+    return found
+
+
+def _counted(
+    setting: Setting, plan: Plan, inputs: Inputs, tables: Sequence[SafeTable], late: Mapping[str, tuple[object, ...]]
+) -> pd.DataFrame:
+    people = [replace(t, measures=tuple(m for m in t.measures if m.how.persons)) for t in plan.tables]
+    linked = {link.source for link in setting.policies.links}
+    with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
+        rows = {}
+        for source, paths in late.items():
+            rows[source] = f"late_{source}"
+            if paths:
+                schema = event_schema(setting.policies.sources[source], linked=source in linked)
+                engine.open_events(rows[source], paths, schema)  # type: ignore[arg-type]
+            else:
+                engine.view(rows[source], f"SELECT * FROM {events[source]} WHERE day < 0")
+        return recount(engine, replace(plan, tables=tuple(people)), events, tables, rows=rows)
