@@ -59,24 +59,24 @@ def unmet_needs(
     who = np.where(unsafe.contributor >= 0, unsafe.contributor, -1 - np.arange(len(value)))
     needs = one_each(both(unsafe.needs, standing_needs(published)))
     needs = unproven(seen, needs, unsafe.insiders, who, value)
-    found = attack(seen, needs, deadline=deadline, point=value)
-    if found := _avoidable(published, found, needs, issue.name, deadline):
-        return tuple(finding_of(published, exposure) for exposure in found)
+    exposed = attack(seen, needs, deadline=deadline, point=value)
+    if exposed := _avoidable(published, exposed, needs, issue.name, deadline):
+        return tuple(finding_of(published, exposure) for exposure in exposed)
     told = insiders_attack(seen, needs, unsafe.insiders, value, deadline=deadline)
     others = ((insider, exposure) for insider, exposure in told if who[insider] != who[exposure.cell])
     return tuple(_told_to(published, insider, exposure) for insider, exposure in islice(others, MOST))
 
 
 def _avoidable(
-    published: Linked, found: Sequence[Exposure], needs: Needs, name: str, deadline: float
-) -> list[Exposure]:
+    published: Linked, found: tuple[Exposure, ...], needs: Needs, name: str, deadline: float
+) -> tuple[Exposure, ...]:
     """What was found, but for minima that no pattern could have made less: everybody knows them at any rate."""
     of = {int(cell): n for n, cell in enumerate(needs.cell)}
     low_alone = [
         of[e.cell] for e in found if e.high >= needs.reach[of[e.cell]] and e.high - e.low >= needs.width[of[e.cell]]
     ]
     if not low_alone:
-        return list(found)
+        return found
     out = np.zeros(published.cells, dtype=bool)
     for sheet, places in zip(published.sheets, published.places, strict=True):
         nobody = sheet.value == 0
@@ -85,7 +85,7 @@ def _avoidable(
     minima = needs.take(np.array(low_alone))
     minima = Needs(minima.cell, 0 * minima.reach, 0 * minima.width, minima.floor)
     evident = {exposure.cell for exposure in attack(nothing_shown, minima, deadline=deadline)}
-    return [exposure for exposure in found if exposure.cell not in evident]
+    return tuple(exposure for exposure in found if exposure.cell not in evident)
 
 
 def _require_hidden(published: Linked, cells: np.ndarray) -> None:
