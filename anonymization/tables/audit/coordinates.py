@@ -31,8 +31,6 @@ from anonymization.tables.model import TOTAL, Dimension
 
 MOST_KEYS = 2**62
 """A cell's coordinates are one 64-bit number."""
-MOST_GROUPS = 2_000
-"""Classes of events up to which persons of a part are looked for in its whole."""
 ROUNDS = 3
 """How often what follows along one axis is looked for again, after what followed along the others."""
 Rows = tuple[Integers, tuple[str, ...]]
@@ -105,25 +103,34 @@ class Coordinates:
 
         Persons of a class in a week are persons of it in the month, whose classes make up the month's persons.
         """
-        events, people = self._on(keys, person=False), self._on(keys, person=True)
-        groups, group = np.unique(events, return_inverse=True)
-        classes = [people[group == n] for n in range(len(groups))] if len(groups) <= MOST_GROUPS else []
-        shapes = {of.tobytes() for of in classes}
+        people = self._on(keys, person=True)
+        groups, group = np.unique(self._on(keys, person=False), return_inverse=True)
+        order = np.argsort(group, kind="stable")
+        classes = np.split(people[order], np.cumsum(np.bincount(group))[:-1])
+        shapes: dict[bytes, int] = {}
+        shape = np.array([shapes.setdefault(of.tobytes(), len(shapes)) for of in classes], dtype=np.int64)
         if len(shapes) < 2:  # noqa: PLR2004 - one shape alone: whatever is listed is listed of every whole
             return keys
-        within = [
-            (stride, axis.size, _containing(axis))
-            for axis, stride in zip(self.axes, self.strides, strict=True)
-            if not axis.person
-        ]
-        more = [keys]
-        for whole, own in zip(groups, classes, strict=True):
-            part = np.ones(len(groups), dtype=bool)
-            for stride, size, contains in within:
-                part &= contains[groups // stride % size, whole // stride % size]
-            inside = (classes[number] for number in np.flatnonzero(part))
-            more += [whole + of for of in inside if not np.isin(of, own).all()]
-        return np.unique(np.concatenate(more))
+        part, whole = self._parts_and_wholes(groups)
+        _, first = np.unique(whole * len(shapes) + shape[part], return_index=True)
+        first = first[shape[part[first]] != shape[whole[first]]]
+        return np.unique(np.concatenate([keys, *(groups[whole[n]] + classes[part[n]] for n in first)]))
+
+    def _parts_and_wholes(self, groups: Integers) -> tuple[Integers, Integers]:
+        """Positions of classes of events, and of each class that contains them."""
+        part, above = np.arange(len(groups)), np.zeros(len(groups), dtype=np.int64)
+        for axis, stride in zip(self.axes, self.strides, strict=True):
+            if not axis.person:
+                code, containing = containing_codes(axis)
+                start = np.searchsorted(code, np.arange(axis.size + 1))
+                own = groups[part] // stride % axis.size
+                number = start[own + 1] - start[own]
+                within = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
+                above = np.repeat(above, number) + containing[np.repeat(start[own], number) + within] * stride
+                part = np.repeat(part, number)
+        at = np.minimum(np.searchsorted(groups, above), len(groups) - 1)
+        there = groups[at] == above
+        return part[there], at[there]
 
     def _on(self, keys: Integers, *, person: bool) -> Integers:
         """The coordinates of cells on the axes of persons alone, or on the others."""
@@ -168,14 +175,20 @@ class Coordinates:
             raise GateRefusal(f"too many coordinates to tell apart over {self._source}: {sizes}")
 
 
-def _containing(axis: Axis) -> Booleans:
-    """Of each code (a row), which codes contain it."""
-    found = np.eye(len(axis.codes), dtype=bool)
-    sets = [(number, axis.sets[code]) for code, number in axis.codes.items() if code in axis.sets]
-    for one, members in sets:
-        for other, larger in sets:
-            found[one, other] |= members <= larger
-    return found
+def containing_codes(axis: Axis) -> tuple[Integers, Integers]:
+    """Return pairs of codes, in order, of which the second is the first or a set that contains it."""
+    having: dict[object, list[str]] = {}
+    for code, members in axis.sets.items():
+        for member in members if code != TOTAL else ():
+            having.setdefault(member, []).append(code)
+    pairs = {(number, number) for number in axis.codes.values()}
+    for code, members in axis.sets.items():
+        rarest = min((having.get(member, []) for member in members), key=len, default=[])
+        larger = [other for other in rarest if members < axis.sets[other]]
+        larger += [TOTAL] if members < axis.sets.get(TOTAL, frozenset()) else []
+        pairs |= {(axis.codes[code], axis.codes[other]) for other in larger}
+    found = np.array(sorted(pairs), dtype=np.int64)
+    return found[:, 0], found[:, 1]
 
 
 def patterns(keys: Integers, axis: Axis, stride: int) -> Iterator[tuple[tuple[str, ...], Integers]]:
