@@ -27,6 +27,8 @@ from anonymization.tables.model import REST_LEVEL, TOTAL, Dimension, Measure, Sa
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
 ALL = {"en": "All", "ja": "全体"}
+SAYS_WHAT_CODES_ARE = 2
+"""From this `metadata` on a description says what coarser codes consist of, and of which list a filter takes codes."""
 OCCURRING = "those that occur"
 """What the description says of a dimension whose code list is not closed."""
 
@@ -38,6 +40,11 @@ class Package:
     digest: str
     descriptor: Mapping[str, Any]
     tables: tuple[SafeTable, ...]
+
+    @property
+    def says_what_codes_are(self) -> bool:
+        """Whether an audit can relate groupings and filters by what they consist of, not by their codes alone."""
+        return int(self.descriptor["noren"].get("metadata", 1)) >= SAYS_WHAT_CODES_ARE
 
 
 def table_csv(table: SafeTable) -> bytes:

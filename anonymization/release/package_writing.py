@@ -20,7 +20,13 @@ import pyarrow.parquet as pq
 from anonymization.files import indented, private_folder, write_private
 from anonymization.policy.decide import Clause
 from anonymization.release.manifest import MANIFEST
-from anonymization.release.package import OCCURRING, codelist_rows, spreadsheet_safe, table_csv
+from anonymization.release.package import (
+    OCCURRING,
+    SAYS_WHAT_CODES_ARE,
+    codelist_rows,
+    spreadsheet_safe,
+    table_csv,
+)
 from anonymization.release.texts import notice, readme
 from anonymization.tables.method import method_of
 from anonymization.tables.model import REST, TOTAL, Dimension, SafeTable
@@ -108,6 +114,7 @@ def _descriptor(plan: Plan, tables: Sequence[SafeTable]) -> dict[str, Any]:
                 "first_day": plan.period.first_date.isoformat(),
                 "last_day": plan.period.last_date.isoformat(),
             },
+            "metadata": SAYS_WHAT_CODES_ARE,
             "protection": method_of(plan.method).described(release.protection),
             "tables": {table.name: _audit_block(table) for table in tables},
         },

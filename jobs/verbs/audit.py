@@ -1,14 +1,15 @@
 """Attack release DIRECTORIES together, from what was published alone; exit 1 if anything is found.
 
 All of them are one system of figures: margins, hierarchies, filters, overlapping periods and versions. Each
-suppressed figure, and each population that a difference implies, is bounded exactly.
+suppressed figure, and each population that a difference implies, is bounded exactly. What a package of an earlier
+Noren does not say of its codes is told.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,12 +22,18 @@ from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.findings import Finding
 from jobs.options import DIRECTORY
 
+OLDER = "does not say what its codes consist of: its groupings and filters are related to others by their codes alone"
+
 
 @click.command("audit", help=__doc__)
 @click.argument("directories", nargs=-1, required=True, type=DIRECTORY)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(directories: tuple[Path, ...], *, as_json: bool) -> None:
-    findings = attack(directories)
+    packages = {directory: _package(directory) for directory in directories}
+    for directory, package in packages.items():
+        if not package.says_what_codes_are:
+            click.echo(f"{directory}: {OLDER}", err=True)
+    findings = attack_packages(packages)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
     else:
@@ -43,7 +50,12 @@ def attack(directories: Sequence[Path]) -> tuple[Finding, ...]:
         InputError: a directory is no release directory.
         GateRefusal: the audit did not come to an end, or figures contradict each other.
     """
-    return audit([issue_of(_package(directory), directory.as_posix()) for directory in directories])
+    return attack_packages({directory: _package(directory) for directory in directories})
+
+
+def attack_packages(packages: Mapping[Path, Package]) -> tuple[Finding, ...]:
+    """Return what packages give away together; see `attack`."""
+    return audit([issue_of(package, directory.as_posix()) for directory, package in packages.items()])
 
 
 def _package(directory: Path) -> Package:

@@ -8,16 +8,19 @@ from dataclasses import replace
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from anonymization.errors import IntegrityError
 from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.release import package_writing
 from anonymization.release.manifest import check_manifest
 from anonymization.release.package import read_package, table_csv
 from anonymization.release.package_writing import write_package
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.plan import resolve
+from jobs.verbs.audit import OLDER, command
 
 TITLE = {"en": "Table", "ja": "表"}
 
@@ -55,6 +58,28 @@ def test_it_is_read_back_as_it_was(tmp_path, plan, safe):
     assert package.digest == digest
     assert package.tables[0].frame.equals(safe.frame)
     assert package.tables[0].minimum_count == 10
+
+
+def test_what_codes_consist_of_and_where_filters_take_theirs_from_is_told(tmp_path, plan, safe):
+    region = replace(safe.dimensions[0], consists={"b": ("b1", "b2")})
+    page = replace(safe.dimensions[0], closed=False)
+    clicks = replace(safe.measures[0], where={"action": ("click",)}, lists={"action": ("click", "display")})
+    for dimension in (region, page):
+        folder = tmp_path / str(dimension.closed)
+        write_package(folder, plan, [replace(safe, dimensions=(dimension,), measures=(clicks,))], [])
+        package = read_package(folder)
+        (table,) = package.tables
+        assert package.says_what_codes_are
+        assert (table.dimensions[0].consists, table.dimensions[0].closed) == (dimension.consists, dimension.closed)
+        assert table.measures[0].lists == clicks.lists
+
+
+def test_a_package_that_does_not_say_so_is_audited_as_far_as_it_goes_and_told(tmp_path, plan, safe, monkeypatch):
+    monkeypatch.setattr(package_writing, "SAYS_WHAT_CODES_ARE", 1)
+    write_package(tmp_path, plan, [safe], [])
+    assert not read_package(tmp_path).says_what_codes_are
+    said = CliRunner().invoke(command, [str(tmp_path)])
+    assert OLDER in said.output
 
 
 def test_columns_keep_their_declared_order(tmp_path, plan, safe):
