@@ -18,6 +18,10 @@ MESH_LEVELS = ("mesh4", "mesh3", "mesh2")
 DAY, WEEK, DAY_TYPE = "day", "week", "day_type"
 BY_DAY = (DAY, WEEK, DAY_TYPE)
 """Event dimensions that partition the days; the latter two are derived from the day."""
+OF_KNOWN_CODES = frozenset(
+    (Treatment.CODE, Treatment.USER_AGENT, Treatment.DEVICE_MODEL, Treatment.AGE_BAND, Treatment.PREFECTURE)
+)
+"""Treatments that make codes of closed lists alone, which nobody's own text can enter."""
 
 Hierarchies = Mapping[str, Mapping[str, tuple[str, ...]]]
 Codelists = Mapping[str, Mapping[str, tuple[str, str]]]
@@ -164,7 +168,8 @@ def _check_open(release: Release, sources: Mapping[str, Source]) -> list[str]:
         f"dimensions.{name}: without a `codelist` or a `hierarchy` a code of a few persons would be a label that is"
         " published; name one, or declare `open: true`: then codes of fewer persons than the minimum are not listed"
         for name, dimension in release.dimensions.items()
-        if not (dimension.open or drawn or _closed(dimension)) or (dimension.column in keywords and not dimension.open)
+        if not (dimension.open or drawn or _closed(dimension, release, sources))
+        or (dimension.column in keywords and not dimension.open)
     ]
     errors += [
         f"attributes.{name}: a search keyword is no attribute of a person"
@@ -184,9 +189,19 @@ def _check_open(release: Release, sources: Mapping[str, Source]) -> list[str]:
     return errors
 
 
-def _closed(dimension: DimensionSpec) -> bool:
-    """Whether all codes are known beforehand; of places those are listed that a hierarchy knows."""
-    return dimension.codelist is not None or dimension.hierarchy is not None or dimension.column in (DAY, WEEK)
+def _closed(dimension: DimensionSpec, release: Release, sources: Mapping[str, Source]) -> bool:
+    """Whether all codes are known beforehand: by a code list or hierarchy, or as the intake makes no others."""
+    if dimension.codelist is not None or dimension.hierarchy is not None:
+        return True
+    attribute = release.attributes.get(str(dimension.attribute))
+    column = str(dimension.column) if attribute is None else attribute.column
+    treatments = {
+        source.columns[declared].treatment
+        for source in (sources[name] for name in ([attribute.source] if attribute else release.sources))
+        for declared, made in source.event_columns.items()
+        if column in made
+    }
+    return column in (*BY_DAY, "hour", MESH) or (bool(treatments) and treatments <= OF_KNOWN_CODES)
 
 
 def _check_dimension(name: str, dimension: DimensionSpec, hierarchies: Hierarchies, codelists: Codelists) -> list[str]:

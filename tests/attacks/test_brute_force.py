@@ -199,6 +199,17 @@ def unions(sets):
     return [frozenset().union(*some) for n in range(1, len(atoms) + 1) for some in itertools.combinations(atoms, n)]
 
 
+def evident(told, who, did):
+    """How much was done at least, as it is known of so many parts that there is somebody in each."""
+    taken, number = set(), 0
+    for size in sorted((t for t in told if t.value != 0), key=lambda t: len(t.who) * len(t.did)):
+        parts = {(w, a) for w in size.who for a in size.did}
+        if size.who <= who and size.did <= did and not parts & taken:
+            taken |= parts
+            number += 1
+    return number
+
+
 def learnt(case, told):
     """What a reader learns who must not."""
 
@@ -224,6 +235,7 @@ def learnt(case, told):
                 high += max(1, level, -(-total // 10) if persons < N else 0)
                 low = max(total - level, persons) if level > 0 else total
             seen = reader.done(who, did)
+            low = max(low, evident(told, who, did))
             if seen is not None and (seen[1] < high or seen[0] > low or seen[0] == seen[1]):
                 found.append(f"{sorted(who)} in {sorted(did)}: {seen} done by {persons}, {total} in truth")
     return found

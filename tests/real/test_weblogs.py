@@ -18,7 +18,7 @@ RELEASE = {
     "owner": "data-engineering", "recipient": "media-research", "purpose": "statistical_information", "period": "month",
     "policy_versions": [date(1995, 1, 1)], "sources": ["weblogs"],
     "dimensions": {
-        "browser": {"kind": "event", "title": {"en": "Browser", "ja": "ブラウザ"}, "column": "browser", "levels": ["family"], "codelist": "browser"},
+        "browser": {"kind": "event", "title": {"en": "Browser", "ja": "ブラウザ"}, "column": "browser", "levels": ["family"]},
         "hour": {"kind": "event", "title": {"en": "Hour", "ja": "時"}, "column": "hour", "levels": ["hour"], "codelist": "hour"},
     },
     "tables": {

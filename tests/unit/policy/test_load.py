@@ -141,7 +141,6 @@ def test_a_file_that_is_none(policy_folder, content, message):
         pytest.param("minimum_count: 10", "minimum_count: 5", "below the house rule, 10", id="below the house rule"),
         pytest.param("column: service", "column: servce", "have no 'servce'", id="unknown column"),
         pytest.param("codelist: service", "codelist: services", "'services' is unknown", id="unknown code list"),
-        pytest.param("    codelist: service\n", "", "a code of a few persons would be a label", id="no code list"),
         pytest.param("hierarchy: region", "hierarchy: regions", "'regions' is unknown", id="unknown hierarchy"),
         pytest.param("policy_versions: [2018-02-01]", "policy_versions: [2018-02-02]", "2018-02-02 is none of", id="unknown version"),
         pytest.param("sources: [subscribers, links, clicks]", "sources: [links, clicks]", "`sources` omits", id="source not named"),
@@ -155,6 +154,49 @@ def test_a_wrong_release_leaves_the_others(policy_folder, old, new, message):
     assert len(loaded.releases) == SHIPPED - 1
     with pytest.raises(DeclarationError, match=message):
         loaded.release("monthly-audience")
+
+
+@pytest.mark.parametrize(
+    ("column", "refused"),
+    [
+        pytest.param("service", False, id="held to a code list at the intake"),
+        pytest.param("browser", False, id="families of a closed list"),
+        pytest.param("ip_network", True, id="a network is somebody's"),
+        pytest.param("ip_network\n    open: true", False, id="open: named from N persons on"),
+    ],
+)
+def test_codes_that_no_list_has_are_named_from_n_persons_on_or_not_at_all(policy_folder, column, refused):
+    release = MEDIA.replace("media-and-ads", "networks")
+    text = (policy_folder / MEDIA).read_text().replace("release: media-and-ads", "release: networks")
+    text = (
+        text[: text.index("attributes:")].replace("[displays, links, subscribers]", "[clicks]")
+        + f"""
+dimensions:
+  network:
+    kind: event
+    title: {{en: x, ja: x}}
+    column: {column}
+    levels: [network]
+tables:
+  t:
+    title: {{en: x, ja: x}}
+    dimensions: [network]
+    measures:
+      clickers: {{kind: persons, source: clicks, title: {{en: x, ja: x}}}}
+protection: {{method: suppression, minimum_count: 10}}
+"""
+    )
+    (policy_folder / release).write_text(text)
+    loaded = load_policies(policy_folder)
+    assert ("networks" in loaded.release_errors) is refused, loaded.release_errors
+    if refused:
+        assert "a code of a few persons would be a label" in loaded.release_errors["networks"]
+
+
+def test_keywords_are_open_always(policy_folder):
+    edit(policy_folder, TRENDS, "    open: true\n", "")
+    with pytest.raises(DeclarationError, match="a code of a few persons would be a label"):
+        load_policies(policy_folder).release("search-trends")
 
 
 def test_an_unknown_release_gets_a_hint(policies):
