@@ -13,6 +13,16 @@ from jobs.verbs.gate import gate
 from jobs.verbs.intake import arrivals, run_intake
 
 MONTH = "2026-10"
+TITLE = {"en": "Uses", "ja": "利用"}
+BY_SERVICE = {
+    "usage": {
+        "title": TITLE, "dimensions": ["service"],
+        "measures": {
+            "users": {"kind": "persons", "source": "service_usage", "title": TITLE},
+            "uses": {"kind": "total", "source": "service_usage", "title": TITLE},
+        },
+    }
+}  # fmt: skip
 CAME_LATE = "apart by fewer persons than the minimum"
 
 
@@ -38,17 +48,20 @@ def used_again(world, setting, policies):
     return used_again
 
 
-def test_thirty_seven_more_uses_by_one_member_close_the_gate(setting, release_it, used_again):
-    release_it(setting, build(setting, "service-usage", MONTH))
+def test_thirty_seven_more_uses_by_one_member_close_the_gate(declared, release_it, used_again):
+    setting = declared("service-usage", "by-service", tables=BY_SERVICE)
+    release_it(setting, build(setting, "by-service", MONTH))
+    again = gate(setting, build(setting, "by-service", MONTH).id)
+    assert again.opened, "the same logs again change nothing"
     used_again(1, 37)
-    second = build(setting, "service-usage", MONTH)
-    result = gate(setting, second.id)
-    assert not result.opened
-    assert any(CAME_LATE in reason for reason in result.reasons), result.reasons
+    late = gate(setting, build(setting, "by-service", MONTH).id)
+    assert not late.opened
+    assert any(CAME_LATE in reason for reason in late.reasons), late.reasons
 
 
-def test_the_same_logs_again_change_nothing(setting, release_it):
-    release_it(setting, build(setting, "service-usage", MONTH))
-    again = build(setting, "service-usage", MONTH)
-    result = gate(setting, again.id)
-    assert result.opened, result.reasons
+def test_thirty_seven_uses_by_thirty_seven_members_do_not(declared, release_it, used_again):
+    setting = declared("service-usage", "by-service", tables=BY_SERVICE)
+    release_it(setting, build(setting, "by-service", MONTH))
+    used_again(37, 1)
+    late = gate(setting, build(setting, "by-service", MONTH).id)
+    assert late.opened, late.reasons
