@@ -30,12 +30,16 @@ CAME_LATE = "apart by fewer persons than the minimum"
 def used_again(world, setting, policies):
     """Lets somebody who is in the month's usage already, or some such persons, use the same service so often again."""
 
-    def used_again(members, times):
+    def used_again(members, times, *, who="{}"):
         log = sorted((world.home.landing / "source=service_usage").rglob("*.parquet"))[3]
         rows = pq.read_table(log).to_pylist()
         active = {row["member_id"]: row for row in rows if row["status"] == "active" and row["service"] == "mail"}
         again = [
-            {**active[member], "time": active[member]["time"] + timedelta(seconds=1 + n)}
+            {
+                **active[member],
+                "member_id": who.format(member),
+                "time": active[member]["time"] + timedelta(seconds=1 + n),
+            }
             for member in sorted(active)[:members]
             for n in range(times)
         ]
@@ -65,3 +69,20 @@ def test_thirty_seven_uses_by_thirty_seven_members_do_not(declared, release_it, 
     used_again(37, 1)
     late = gate(setting, build(setting, "by-service", MONTH).id)
     assert late.opened, late.reasons
+
+
+CELL_KEY = {"method": "cell_key", "minimum_count": 10, "deviation": 5, "variance": 2}
+PEOPLE = {"usage": BY_SERVICE["usage"] | {"measures": {"users": BY_SERVICE["usage"]["measures"]["users"]}}}
+
+
+@pytest.mark.parametrize(("members", "opened"), [(1, False), (37, True)])
+def test_the_noisy_figures_that_one_new_member_changes_close_the_gate(
+    declared, release_it, used_again, members, opened
+):
+    setting = declared("service-usage", "noisy", tables=PEOPLE, protection=CELL_KEY)
+    release_it(setting, build(setting, "noisy", MONTH))
+    used_again(members, 1, who="{}-and-another")
+    late = gate(setting, build(setting, "noisy", MONTH).id)
+    assert late.opened is opened, late.reasons
+    if not opened:
+        assert any("two versions of this noisy figure" in reason for reason in late.reasons), late.reasons

@@ -15,6 +15,7 @@ import pandas as pd
 from anonymization.deidentify.events import event_schema
 from anonymization.deidentify.taken import known_files, touches
 from anonymization.disclosure.system import Integers
+from anonymization.policy.protection import CellKey
 from anonymization.release.inputs import Inputs, opened_events
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.corrections import changed_by_few, of_one_state
@@ -28,7 +29,9 @@ from anonymization.tables.plan import Plan
 def changed(
     setting: Setting, plan: Plan, inputs: Inputs, issue: Issue, tables: Sequence[SafeTable], earlier: Sequence[Issue]
 ) -> tuple[Finding, ...]:
-    """Return the contributions of a candidate that fewer than N persons changed since an earlier release.
+    """Return the contributions and noisy figures of a candidate that fewer than N persons changed since.
+
+    Two states of the logs are told apart by exact figures; noisy ones say nothing of it, so there by the logs.
 
     Args:
         setting: the home, where the events are.
@@ -38,12 +41,20 @@ def changed(
         tables: the candidate's.
         earlier: releases that share persons and are out, with what they were built of.
     """
-    same = {other.name for other in of_one_state(issue, earlier)}
+    noise = plan.release.protection if isinstance(plan.release.protection, CellKey) else None
+    same = {other.name for other in of_one_state(issue, earlier)} if noise is None else _of_the_same(inputs, earlier)
     found: list[Finding] = []
     for other in earlier:
         if other.name not in same:
-            found += changed_by_few(issue, other, _changers(setting, plan, inputs, tables, other.inputs))
+            changers = _changers(setting, plan, inputs, tables, other.inputs)
+            found += changed_by_few(replace(issue, noise=noise), replace(other, noise=noise), changers)
     return tuple(found)
+
+
+def _of_the_same(inputs: Inputs, earlier: Sequence[Issue]) -> set[str]:
+    """The names of the releases that were built of the same logs, of sources that they share with a candidate."""
+    now = {source: {one.digest for one in taken} for source, taken in inputs.taken.items()}
+    return {other.name for other in earlier if all(now[s] == set(then) for s, then in other.inputs.items() if s in now)}
 
 
 def _changers(

@@ -16,6 +16,9 @@ from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked, link
 
+MOST = 1e15
+"""In place of no limit, so that two of them are equal."""
+
 
 def states(issues: Sequence[Issue]) -> list[list[Issue]]:
     """Return the issues by state of the logs: within one, no cell has two values. In order, as few as that gives."""
@@ -57,7 +60,9 @@ def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
 
 
 def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str], Integers | None]) -> list[Finding]:
-    """Return the contributions of an issue that are others in another issue, by too few persons.
+    """Return the contributions of an issue, and its noisy figures, that are others in another issue by too few persons.
+
+    A noisy figure is the same for the same persons: where it changed, somebody came or went.
 
     Args:
         issue: of one state of the logs.
@@ -67,11 +72,20 @@ def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str]
     """
     linked = link([issue, other])
     own, before = (_values(linked, {issue.name}, inside=inside) for inside in (True, False))
+    own_span, span_before = (_spans(linked, {issue.name}, inside=inside) for inside in (True, False))
+    differs = (own_span != span_before).any(axis=0) & ~np.isnan(own_span + span_before).any(axis=0)
     found: list[Finding] = []
     for sheet, places in zip(linked.sheets, linked.places, strict=True):
-        if sheet.issue != issue.name or sheet.measure.how.persons:
+        if sheet.issue != issue.name:
             continue
         by = changers[sheet.table, sheet.measure.name]
+        if sheet.low is not None:
+            few = differs[places] & (True if by is None else by < sheet.minimum_count)
+            why = "two versions of this noisy figure, which fewer persons than the minimum changed"
+            found += [Finding(*linked.name(int(places[row])), 1, -1, (why,)) for row in np.flatnonzero(few)]
+            continue
+        if sheet.measure.how.persons:
+            continue
         counted = linked.counted[places]
         if by is None:
             left = np.where(counted >= 0, np.abs(own[counted] - before[counted]), np.nan)
@@ -101,6 +115,16 @@ def _values(linked: Linked, names: set[str], *, inside: bool) -> Floats:
         shown = ~np.isnan(linked.sheets[number].value)
         value[linked.places[number][shown]] = linked.sheets[number].value[shown]
     return value
+
+
+def _spans(linked: Linked, names: set[str], *, inside: bool) -> Floats:
+    """What noisy figures say of each cell, at least and at most: two rows, NaN where there is none."""
+    span = np.full((2, linked.cells), np.nan)
+    for number in _sheets(linked, names, inside=inside):
+        sheet = linked.sheets[number]
+        if sheet.low is not None and sheet.high is not None:
+            span[:, linked.places[number]] = np.minimum([sheet.low, sheet.high], MOST)
+    return span
 
 
 def _listed(linked: Linked, names: set[str], *, inside: bool) -> Booleans:
