@@ -51,8 +51,8 @@ def closure(listed: Sequence[str], axis: Axis, *, by_tree: bool = True) -> Closu
     sets = {code: axis.sets[code] for code in listed}
     told = list(_told(sets, axis)) if by_tree else []
     sums = list(_by_series(sets, axis, {whole for whole, _ in told}))
-    sums += _by_atoms(sets, axis, [*told, *sums])
     overlaps = tuple(_overlaps(listed, sets, axis))
+    sums += _by_atoms(sets, axis, [*told, *sums])
     linked = {(part, whole) for whole, parts in (*told, *sums) for part in parts}
     return Closure(
         tuple(code for code in sets if code not in set(listed)),

@@ -54,6 +54,12 @@ def test_overlapping_sets_are_sums_of_atoms():
     assert ("a|b", "b|c", "a|b|c", "b") in told.overlaps
 
 
+def test_what_two_sets_have_in_common_is_a_sum_of_atoms_too():
+    told, _ = found("a", "abcde", BASE, "abf", series=False)
+    assert ("a|b|c|d|e", "a|b|f", TOTAL, "a|b") in told.overlaps
+    assert "a|b" in {whole for whole, _ in told.sums}
+
+
 def test_every_base_code_is_everything():
     _, codes = axis_of([BASE, "ab"])
     assert codes == (TOTAL, "a|b")
