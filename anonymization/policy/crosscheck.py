@@ -67,7 +67,7 @@ def check_release_spec(
     if isinstance(release.protection, DifferentialPrivacy):
         return errors + _check_privacy(release, release.protection, policy)
     least = policy.minimum_count(tuple(sources[source].information_type for source in release.sources))
-    if any(dimension.column in _keywords(list(sources.values())) for dimension in release.dimensions.values()):
+    if not _keywords(list(sources.values())).isdisjoint(dimension.column for dimension in release.dimensions.values()):
         least = max(least, policy.house_rules.minimum_publishable_counts.search_keywords)
     if release.protection.minimum_count < least:
         errors.append(f"protection.minimum_count: {release.protection.minimum_count} is below the house rule, {least}")

@@ -30,6 +30,17 @@ class Inputs:
     taken: Mapping[str, tuple[Taken, ...]]
 
 
+def files_of_period(home: Home, source: str, period: Period) -> list[tuple[tuple[Path, ...], Taken]]:
+    """Return the event files of a source that may hold events of a period, each with what the intake said of it."""
+    return [(paths, one) for paths, one in known_files(home, source) if touches(one, period)]
+
+
+def open_source(engine: Engine, policies: Policies, source: str, paths: Sequence[Path], name: str) -> None:
+    """Give an engine some event files of a source as a relation."""
+    linked = any(link.source == source for link in policies.links)
+    engine.open_events(name, paths, event_schema(policies.sources[source], linked=linked))
+
+
 def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
     """Return the event files that hold events of the period, wherever they arrived.
 
@@ -39,7 +50,7 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
     files: dict[str, tuple[Path, ...]] = {}
     taken: dict[str, tuple[Taken, ...]] = {}
     for source in sources:
-        found = [(paths, one) for paths, one in known_files(home, source) if touches(one, period)]
+        found = files_of_period(home, source, period)
         if not found:
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
         files[source] = tuple(path for paths, _ in found for path in paths)
@@ -96,11 +107,9 @@ def opened_events(
     home: Home, policies: Policies, inputs: Inputs, *, engine: str, master: str | None = None
 ) -> Iterator[tuple[Engine, dict[str, str]]]:
     """Open an engine with the events of every source; yields it and the relation of each source."""
-    linked = {link.source for link in policies.links}
     with open_engine(engine, temporary=home.temporary, folders=[home.events], master=master) as opened:
         relations = {}
         for source, paths in inputs.files.items():
-            schema = event_schema(policies.sources[source], linked=source in linked)
-            opened.open_events(f"events_{source}", paths, schema)
+            open_source(opened, policies, source, paths, f"events_{source}")
             relations[source] = f"events_{source}"
         yield opened, relations

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from anonymization.deidentify.events import event_schema
-from anonymization.deidentify.taken import known_files, touches
 from anonymization.disclosure.system import Integers
 from anonymization.policy.protection import CellKey
-from anonymization.release.inputs import Inputs, opened_events
+from anonymization.release.gate.attacks import with_true_figures
+from anonymization.release.inputs import Inputs, files_of_period, open_source, opened_events
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.corrections import changed_by_few, of_one_state
 from anonymization.tables.audit.findings import Finding
@@ -64,36 +64,30 @@ def _changers(
     late = {}
     for source in inputs.files:
         known = set(then.get(source, ()))
-        files = known_files(setting.home, source)
-        new = [paths for paths, one in files if touches(one, plan.period) and one.digest not in known]
-        late[source] = tuple(path for paths in new for path in paths) if source in then else ()
+        files = files_of_period(setting.home, source, plan.period) if source in then else []
+        late[source] = tuple(path for paths, one in files if one.digest not in known for path in paths)
     if not any(late.values()):
         return {(table.name, measure.name): None for table in tables for measure in table.measures}
     counted = _counted(setting, plan, inputs, tables, late)
     found: dict[tuple[str, str], Integers | None] = {}
     for table in tables:
-        wanted = pd.MultiIndex.from_frame(table.frame[table.keys].astype(object))
+        persons = with_true_figures(table, counted).frame
         for measure in table.measures:
-            people = table.persons_of(measure).name
-            rows = counted[(counted["table"] == table.name) & (counted["measure"] == people)]
-            persons = rows.set_index(pd.MultiIndex.from_frame(rows[table.keys].astype(object)))["recounted"]
-            here = persons.reindex(wanted).fillna(0).to_numpy(dtype=np.int64)
+            here = persons[table.persons_of(measure).name].to_numpy(dtype=np.int64)
             found[table.name, measure.name] = here if late[measure.source] else None
     return found
 
 
 def _counted(
-    setting: Setting, plan: Plan, inputs: Inputs, tables: Sequence[SafeTable], late: Mapping[str, tuple[object, ...]]
+    setting: Setting, plan: Plan, inputs: Inputs, tables: Sequence[SafeTable], late: Mapping[str, tuple[Path, ...]]
 ) -> pd.DataFrame:
     people = [replace(t, measures=tuple(m for m in t.measures if m.how.persons)) for t in plan.tables]
-    linked = {link.source for link in setting.policies.links}
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
         rows = {}
         for source, paths in late.items():
             rows[source] = f"late_{source}"
             if paths:
-                schema = event_schema(setting.policies.sources[source], linked=source in linked)
-                engine.open_events(rows[source], paths, schema)  # type: ignore[arg-type]
+                open_source(engine, setting.policies, source, paths, rows[source])
             else:
                 engine.view(rows[source], f"SELECT * FROM {events[source]} WHERE day < 0")
         return recount(engine, replace(plan, tables=tuple(people)), events, tables, rows=rows)

@@ -18,7 +18,7 @@ from anonymization.tables.counting.recount import recount
 from anonymization.tables.counting.recount_rests import must_be_listed
 from anonymization.tables.method import method_of
 from anonymization.tables.methods.unlisted import closure
-from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, SafeTable, cell_text
+from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, SafeTable, cell_text
 from anonymization.tables.plan import Plan, resolve, with_codes
 
 
@@ -116,14 +116,19 @@ def labels(tables: Sequence[SafeTable], recounted: pd.DataFrame) -> pd.DataFrame
     rows = []
     for table in tables:
         for dimension in (d for d in table.dimensions if d.open):
-            others = [key for key in table.keys if key != dimension.name]
-            margin = recounted[(recounted["table"] == table.name) & (recounted[others] == TOTAL).all(axis=1)]
             people = [measure.name for measure in table.measures if measure.how.persons]
-            counts = margin[margin["measure"].isin(people)].groupby(dimension.name)["recounted"].max()
+            mine = recounted[(recounted["table"] == table.name) & recounted["measure"].isin(people)]
+            counts = _by_code(table, dimension, mine)
             named = sorted({*dimension.parents, *table.frame[dimension.name]} - {TOTAL})
             enough = counts.reindex(named).fillna(0) >= table.minimum_count
             rows += [(table.name, dimension.name, bool(one)) for one in enough]
     return pd.DataFrame(rows, columns=["table", "dimension", "enough_persons"])
+
+
+def _by_code(table: SafeTable, dimension: Dimension, counts: pd.DataFrame) -> pd.Series:
+    """What each code of a dimension has in all, by the measure that has the most of it."""
+    others = [key for key in table.keys if key != dimension.name]
+    return counts[(counts[others] == TOTAL).all(axis=1)].groupby(dimension.name)["recounted"].max()
 
 
 def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
@@ -131,8 +136,7 @@ def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
     unlisted = pd.Series(False, index=counts.index)  # noqa: FBT003 - pandas
     for dimension in table.dimensions:
         if dimension.open:
-            others = [key for key in table.keys if key != dimension.name]
-            margin = counts[(counts[others] == TOTAL).all(axis=1)].set_index(dimension.name)["recounted"]
+            margin = _by_code(table, dimension, counts)
             unlisted |= counts[dimension.name].map(margin).fillna(0) < table.minimum_count
     return unlisted
 

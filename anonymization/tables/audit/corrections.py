@@ -16,9 +16,6 @@ from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked, link
 
-MOST = 1e15
-"""In place of no limit, so that two of them are equal."""
-
 
 def states(issues: Sequence[Issue]) -> list[list[Issue]]:
     """Return the issues by state of the logs: within one, no cell has two values. In order, as few as that gives."""
@@ -123,7 +120,7 @@ def _spans(linked: Linked, names: set[str], *, inside: bool) -> Floats:
     for number in _sheets(linked, names, inside=inside):
         sheet = linked.sheets[number]
         if sheet.low is not None and sheet.high is not None:
-            span[:, linked.places[number]] = np.minimum([sheet.low, sheet.high], MOST)
+            span[:, linked.places[number]] = [sheet.low, sheet.high]
     return span
 
 
