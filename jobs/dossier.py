@@ -125,7 +125,7 @@ def _kept(table: SafeTable) -> list[str]:
 
 def _inputs(setting: Setting, candidate: Candidate) -> list[str]:
     plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
-    inputs = inputs_of(setting, plan.release.sources, plan.period)
+    inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging)
     lines = [
         "## What it was made of",
         "",
@@ -133,6 +133,7 @@ def _inputs(setting: Setting, candidate: Candidate) -> list[str]:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for source, taken in inputs.taken.items():
-        lines.append("| " + " | ".join([source, *(f"{n:,}" for n in totals(taken))]) + " |")
+        name = f"{source} (read only to tell which ids are one person's)" if source == plan.judging else source
+        lines.append("| " + " | ".join([name, *(f"{n:,}" for n in totals(taken))]) + " |")
     conflicts = candidate.request.figures.get("links in conflict", 0)
     return [*lines, "", f"Cookies linked to several members, whose links were not used: {conflicts:,}."]

@@ -9,8 +9,8 @@ from anonymization.errors import PolicyRefusal
 from anonymization.policy.decide import Clause, Decision, Permitted, decide
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import InformationClass, Kind, Link, PolicyDocument, Recipient
-from anonymization.policy.protection import DifferentialPrivacy
-from anonymization.policy.releases import DimensionSpec, MeasureKind, Release
+from anonymization.policy.protection import OPEN_ESTABLISHED_DAYS, DifferentialPrivacy
+from anonymization.policy.releases import DimensionSpec, MeasureKind, PeriodKind, Release
 from anonymization.policy.sources import Source, Treatment
 
 MESH = "mesh"
@@ -22,6 +22,9 @@ OF_KNOWN_CODES = frozenset(
     (Treatment.CODE, Treatment.USER_AGENT, Treatment.DEVICE_MODEL, Treatment.AGE_BAND, Treatment.PREFECTURE)
 )
 """Treatments that make codes of closed lists alone, which nobody's own text can enter."""
+
+FEWEST_DAYS = {PeriodKind.MONTH: 28, PeriodKind.WEEK: 7, PeriodKind.DAY: 1}
+"""Of a period of each kind."""
 
 Hierarchies = Mapping[str, Mapping[str, tuple[str, ...]]]
 Codelists = Mapping[str, Mapping[str, tuple[str, str]]]
@@ -164,7 +167,8 @@ def _check_open(release: Release, sources: Mapping[str, Source]) -> list[str]:
     """
     keywords = _keywords([sources[source] for source in release.sources])
     drawn = isinstance(release.protection, DifferentialPrivacy)
-    errors = [
+    errors = _check_established(release)
+    errors += [
         f"dimensions.{name}: without a `codelist` or a `hierarchy` a code of a few persons would be a label that is"
         " published; name one, or declare `open: true`: then codes of fewer persons than the minimum are not listed"
         for name, dimension in release.dimensions.items()
@@ -187,6 +191,21 @@ def _check_open(release: Release, sources: Mapping[str, Source]) -> list[str]:
                 f"tables.{name}: over an open dimension one number of persons is counted, by event dimensions"
             )
     return errors
+
+
+def _check_established(release: Release) -> list[str]:
+    """An id is established by the days on which it is seen, which a period must have."""
+    if isinstance(release.protection, DifferentialPrivacy):
+        return []
+    names_codes = any(dimension.open for dimension in release.dimensions.values())
+    days = release.protection.established_days or (OPEN_ESTABLISHED_DAYS if names_codes else 1)
+    most = FEWEST_DAYS[release.period]
+    if days <= most:
+        return []
+    return [
+        f"protection.established_days: nobody is seen on {days} days in a period of {most}; declare {most} at most"
+        + (", and know that with 1 one person's many ids may name a code" if names_codes else "")
+    ]
 
 
 def _closed(dimension: DimensionSpec, release: Release, sources: Mapping[str, Source]) -> bool:

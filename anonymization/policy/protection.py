@@ -23,6 +23,10 @@ class Method(StrEnum):
     """Random noise on bounded contributions, within a budget."""
 
 
+OPEN_ESTABLISHED_DAYS = 2
+"""On how many days an id is seen that counts for the threshold in open dimensions, where nothing else is declared."""
+
+
 class Zeros(StrEnum):
     """Whether a reader may tell a class without anybody from a hidden one."""
 
@@ -38,6 +42,9 @@ class Thresholded(Declared):
     minimum_count: int = Field(ge=2)
     """N, the minimum publishable count: a cell with 1..N-1 distinct persons is unsafe."""
     zeros: Zeros = Zeros.PUBLISHED
+    established_days: int | None = Field(default=None, ge=1, le=31)
+    """D: N counts only established ids, which were seen on D days or more of the period or are linked to a member, so
+    that nobody can make up persons by the dozen. By default 2 in tables with an open dimension, else 1: every id."""
     suppression_limit: float | None = Field(default=None, ge=0, le=1)
     """Share of a table's persons, at most, in classes of 1..N-1 persons by its person dimensions at their finest
     levels. The levels are pinned here, by what `noren profile` proposed; the gate checks that they still fit."""

@@ -41,8 +41,14 @@ def open_source(engine: Engine, policies: Policies, source: str, paths: Sequence
     engine.open_events(name, paths, event_schema(policies.sources[source], linked=linked))
 
 
-def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
+def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: str | None = None) -> Inputs:
     """Return the event files that hold events of the period, wherever they arrived.
+
+    Args:
+        home: where the events are.
+        sources: what is read.
+        period: the days.
+        judging: a log of links that is read beside, if it has events of the period (`Plan.judging`).
 
     Raises:
         InputError: a source has no event in the period.
@@ -55,10 +61,13 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period) -> Inputs:
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
         files[source] = tuple(path for paths, _ in found for path in paths)
         taken[source] = tuple(one for _, one in found)
+    if judging is not None and (found := files_of_period(home, judging, period)):
+        files[judging] = tuple(path for paths, _ in found for path in paths)
+        taken[judging] = tuple(one for _, one in found)
     return Inputs(files, taken)
 
 
-def inputs_of(setting: Setting, sources: Sequence[str], period: Period) -> Inputs:
+def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judging: str | None = None) -> Inputs:
     """Return what `find_inputs` finds in a home, if all of the period is still there.
 
     Raises:
@@ -68,7 +77,7 @@ def inputs_of(setting: Setting, sources: Sequence[str], period: Period) -> Input
     kept_from = setting.kept_from
     if kept_from is not None and period.first_date < kept_from:
         raise Refusal(f"the logs from before {kept_from} were erased: nothing about {period.name} can be made of them")
-    return find_inputs(setting.home, sources, period)
+    return find_inputs(setting.home, sources, period, judging=judging)
 
 
 def plan_release(policies: Policies, name: str, period_text: str) -> tuple[Plan, tuple[Clause, ...]]:

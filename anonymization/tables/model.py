@@ -124,6 +124,8 @@ class Table:
         largest: of each `total` that is judged by its contributions, the two largest ones of single persons: int64
             columns `first` >= `second`, 0 where there are fewer persons, rows as in `frame`.
         contributors: of a `total` beside which no persons are published, the number of its contributors.
+        for_threshold: of a measure of persons, where it is not the figure itself, how many the threshold counts in each
+            row: holders, of whom one may have several ids.
     """
 
     name: str
@@ -134,6 +136,12 @@ class Table:
     days: bool = False
     largest: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     contributors: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    for_threshold: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+
+    def few(self, measure: Measure, minimum_count: int) -> npt.NDArray[np.bool_]:
+        """Return the rows with somebody, but with fewer persons than the threshold asks for."""
+        persons = self.frame[measure.name].to_numpy(dtype=np.int64)
+        return np.asarray((persons > 0) & (self.for_threshold.get(measure.name, persons) < minimum_count))
 
     @property
     def keys(self) -> list[str]:

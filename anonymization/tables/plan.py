@@ -10,8 +10,8 @@ from anonymization.policy.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, i
 from anonymization.policy.crosscheck import BY_DAY, DAY, DAY_TYPE, MESH, WEEK
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period
-from anonymization.policy.protection import Method, Zeros
-from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release
+from anonymization.policy.protection import OPEN_ESTABLISHED_DAYS, DifferentialPrivacy, Method, Zeros
+from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, TableSpec
 from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
 
@@ -23,13 +23,18 @@ MAXIMUM_DAYS = 62
 
 @dataclass(frozen=True)
 class TablePlan:
-    """One table, resolved."""
+    """One table, resolved.
+
+    Attributes:
+        established: on how many days an id is seen that counts for the threshold; 1 where each does.
+    """
 
     name: str
     title: Mapping[str, str]
     dimensions: tuple[Dimension, ...]
     measures: tuple[Measure, ...]
     days: bool
+    established: int = 1
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class Plan:
         attributes: attribute of each person dimension.
         linking: the source that proves links, if the release reads it, else null.
         linked: sources whose persons may be linked.
+        judging: a source that proves links which the release does not read: it tells which ids are one person, for the
+            threshold alone.
+        judged: sources whose ids it may link.
+        members: sources whose persons are all members, whom a source that proves links links to.
         off: days off in the period.
         recodes: of a dimension whose finest published level is a coarser one: value to code.
     """
@@ -52,6 +61,9 @@ class Plan:
     attributes: Mapping[str, Attribute]
     linking: str | None
     linked: frozenset[str]
+    judging: str | None
+    judged: frozenset[str]
+    members: frozenset[str]
     off: tuple[int, ...]
     recodes: Mapping[str, Mapping[str, str]]
     minimum_count: int
@@ -61,6 +73,10 @@ class Plan:
     def method(self) -> Method:
         """How the release is protected."""
         return Method(self.release.protection.method)
+
+    def counts_holders(self, table: TablePlan, source: str) -> bool:
+        """Whether the threshold counts others than the ids of a source: `counting/holders.py`."""
+        return source in self.judged or (table.established > 1 and source not in self.members)
 
     def code_of_day(self, column: str, day: int) -> str:
         """Return the code of a day in a dimension that partitions the days."""
@@ -79,6 +95,7 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
         raise InputError(f"{period.name} has {period.days} days; a release covers at most {MAXIMUM_DAYS}")
     off = days_off(period)
     linking, linked = links_among(policies, release.sources)
+    judging, judged = links_beside(policies, release)
     dimensions = {name: _dimension(name, spec, policies, release, period) for name, spec in release.dimensions.items()}
     tables = tuple(
         TablePlan(
@@ -99,6 +116,7 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
                 for m, spec in table.measures.items()
             ),
             days=table.days,
+            established=_established(release, table),
         )
         for name, table in release.tables.items()
     )
@@ -114,6 +132,13 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
         },
         linking=linking,
         linked=linked,
+        judging=judging,
+        judged=judged,
+        members=frozenset(
+            name
+            for name in release.sources
+            if {p.namespace for p in policies.sources[name].persons} <= {link.to.namespace for link in policies.links}
+        ),
         off=off,
         recodes={
             name: {value: above[spec.finest - 1] for value, above in policies.hierarchies[str(spec.hierarchy)].items()}
@@ -148,6 +173,32 @@ def links_among(policies: Policies, names: Sequence[str]) -> tuple[str | None, f
         and any(person.namespace == linking.from_.namespace for person in policies.sources[name].persons)
     )
     return linking.source, linked
+
+
+def links_beside(policies: Policies, release: Release) -> tuple[str | None, frozenset[str]]:
+    """Return a source that proves links which a release counts persons across, unlinked, and the sources of these.
+
+    A house rule: that a release does not read a log of links makes no two persons of one.
+    """
+    counted = {measure.source for table in release.tables.values() for measure in table.measures.values()}
+    if release.protection.minimum_count > 1:
+        for link in policies.links:
+            linkable = frozenset(
+                source
+                for source in counted
+                if any(person.namespace == link.from_.namespace for person in policies.sources[source].persons)
+            )
+            if linkable and link.source not in release.sources:
+                return link.source, linkable
+    return None, frozenset()
+
+
+def _established(release: Release, table: TableSpec) -> int:
+    """On how many days an id is seen that counts for the threshold of a table."""
+    if isinstance(release.protection, DifferentialPrivacy):
+        return 1
+    by_default = OPEN_ESTABLISHED_DAYS if any(release.dimensions[d].open for d in table.dimensions) else 1
+    return release.protection.established_days or by_default
 
 
 def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Release, period: Period) -> Dimension:

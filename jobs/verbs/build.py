@@ -52,7 +52,7 @@ def build(
     plan, clauses = plan_release(setting.policies, name, period_text)
     method_of(plan.method).require(plan, plan.release.protection)
     claimed = claimed_by(setting, plan)
-    inputs = inputs_of(setting, plan.release.sources, plan.period)
+    inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging)
     logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     privacy = privacy_of(setting, plan, logs)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):

@@ -20,7 +20,7 @@ from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake
 
 TITLE = {"en": "Pages", "ja": "ページ"}
-AT = int(datetime(2026, 10, 3, 13, tzinfo=timezone(timedelta(hours=9))).timestamp())
+DAYS = [int(datetime(2026, 10, day, 13, tzinfo=timezone(timedelta(hours=9))).timestamp()) for day in (2, 3)]
 VISITS = {"/news": 40, "/weather": 12, "/album/of-one-person": 1, "/nine": 9}
 HEADER = "time\tamp_client_id\tpage\tseconds_on_page\treferrer\taccess_source\tbrowser\tbrowser_version\tos\tos_version"
 PAGES = {
@@ -50,7 +50,8 @@ def pages(tmp_path, policy_folder):
     folder = home.landing / "source=analytics" / "arrived=2026-10-04"
     folder.mkdir(parents=True)
     lines = [
-        f"{AT}\tamp-{page}-{number}\t{page}\t5\t\tdirect\tChrome\t1\tWindows\t10"
+        f"{at}\tamp-{page}-{number}\t{page}\t5\t\tdirect\tChrome\t1\tWindows\t10"
+        for at in DAYS
         for page, visitors in VISITS.items()
         for number in range(visitors)
     ]
@@ -80,7 +81,7 @@ def test_a_page_of_a_few_that_is_listed_closes_the_gate(pages, monkeypatch):
     monkeypatch.setitem(
         jobs.verbs.build.tabulate.__globals__,
         "_listed",
-        lambda plan, dimensions: listed(replace(plan, minimum_count=1), dimensions),
+        lambda plan, dimensions, facts: listed(replace(plan, minimum_count=1), dimensions, facts),
     )
     built = build(pages, "pages", "2026-10")
     (table,) = read_package(built.package).tables

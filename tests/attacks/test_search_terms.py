@@ -110,10 +110,10 @@ def test_harmless_terms_stay():
 
 
 def typed_by_many(home, terms):
-    """Logs in which each term is searched for by more persons than the threshold asks for."""
-    at = datetime(2026, 10, 13, 12, tzinfo=TOKYO).isoformat()
+    """Logs in which each term is searched for by more persons, seen on two days, than the threshold asks for."""
+    days = [datetime(2026, 10, day, 12, tzinfo=TOKYO).isoformat() for day in (12, 13)]
     lines = ["time\tcookie_id\tquery\tcategory\tresults"]
-    lines += [f"{at}\ts{person}\t{term}\tweb\t1" for term in terms for person in range(SEARCHING)]
+    lines += [f"{at}\ts{person}\t{term}\tweb\t1" for at in days for term in terms for person in range(SEARCHING)]
     folder = home.landing / "source=searches/arrived=2026-10-13"
     folder.mkdir(parents=True)
     (folder / "searches.tsv").write_text("\n".join(lines) + "\n")

@@ -75,15 +75,27 @@ def as_frame(findings: Sequence[Finding]) -> pd.DataFrame:
 
 def with_true_figures(table: SafeTable, recounted: pd.DataFrame) -> Table:
     """Return a published table with the figures of the recount: 0 where that has nobody."""
-    frame, largest = table.frame[table.keys].copy(), {}
+    frame, largest, for_threshold = table.frame[table.keys].copy(), {}, {}
     mine = recounted[recounted["table"] == table.name]
     wanted = pd.MultiIndex.from_frame(frame.astype(object))
     for measure in table.measures:
         rows = mine[mine["measure"] == measure.name]
         counts = rows.set_index(pd.MultiIndex.from_frame(rows[table.keys].astype(object)))
         frame[measure.name] = counts["recounted"].reindex(wanted).fillna(0).to_numpy(dtype=np.int64)
+        if measure.how.persons and (counts["for_threshold"] != counts["recounted"]).any():
+            persons = counts["for_threshold"].reindex(wanted).fillna(0)
+            for_threshold[measure.name] = persons.to_numpy(dtype=np.int64)
         if "first" in counts and counts["first"].notna().any():
             largest[measure.name] = (
                 counts[["first", "second"]].reindex(wanted).fillna(0).astype("int64").reset_index(drop=True)
             )
-    return Table(table.name, table.title, table.dimensions, table.measures, frame, days=table.days, largest=largest)
+    return Table(
+        table.name,
+        table.title,
+        table.dimensions,
+        table.measures,
+        frame,
+        days=table.days,
+        largest=largest,
+        for_threshold=for_threshold,
+    )

@@ -71,9 +71,10 @@ def _changers(
     counted = _counted(setting, plan, inputs, tables, late)
     found: dict[tuple[str, str], Integers | None] = {}
     for table in tables:
-        persons = with_true_figures(table, counted).frame
+        true = with_true_figures(table, counted)
         for measure in table.measures:
-            here = persons[table.persons_of(measure).name].to_numpy(dtype=np.int64)
+            people = table.persons_of(measure).name
+            here = true.for_threshold.get(people, true.frame[people].to_numpy(dtype=np.int64))
             found[table.name, measure.name] = here if late[measure.source] else None
     return found
 

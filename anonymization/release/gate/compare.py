@@ -30,7 +30,7 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
     """
     release = setting.policies.release(candidate.request.release)
     plan = resolve(setting.policies, release, parse_period(release.period, candidate.request.period))
-    inputs = inputs_of(setting, release.sources, plan.period)
+    inputs = inputs_of(setting, release.sources, plan.period, judging=plan.judging)
     now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     if now != candidate.request.inputs:
         raise IntegrityError(
@@ -55,14 +55,15 @@ def against_recount(
         persons_frame = recounted[recounted["table"] == table.name]
         for measure in table.measures:
             persons = table.persons_of(measure)
-            counts = _counts(table, persons_frame, persons.name).rename(columns={"recounted": "_persons"})
-            counts = counts.drop(columns="expected")
+            counts = _counts(table, persons_frame, persons.name).rename(columns={"for_threshold": "_persons"})
+            counts = counts.rename(columns={"recounted": "_ids"}).drop(columns="expected")
             values = _counts(table, persons_frame, measure.name)
             columns = [*table.keys, measure.name, f"{measure.name}_status"]
             frame = (
                 table.frame[columns].merge(counts, on=table.keys, how="left").merge(values, on=table.keys, how="left")
             )
-            frame[["_persons", "expected"]] = frame[["_persons", "expected"]].fillna(0).astype("int64")
+            whole = ["_persons", "_ids", "expected"]
+            frame[whole] = frame[whole].fillna(0).astype("int64")
             free = frame[f"{measure.name}_status"] == FREE
             value = frame[measure.name]
             cells.append(
@@ -72,7 +73,7 @@ def against_recount(
                         "measure": measure.name,
                         "status": frame[f"{measure.name}_status"],
                         "empty_where_hidden": (value.isna() == ~free).astype(bool),
-                        "enough_persons": ~free | (frame["_persons"] == 0) | (frame["_persons"] >= plan.minimum_count),
+                        "enough_persons": ~free | (frame["_ids"] == 0) | (frame["_persons"] >= plan.minimum_count),
                         "equals_recount": (~free | (value.fillna(-1) == frame["expected"])).astype(bool),
                     }
                 )
@@ -104,9 +105,10 @@ def levels(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
             of_level = codes.map(dimension.level_of) == dimension.levels[0] if dimension in people else codes == TOTAL
             finest &= of_level
         for measure in table.measures:
-            counts = recounted.loc[finest & (recounted["measure"] == measure.name), "recounted"]
+            mine = recounted[finest & (recounted["measure"] == measure.name)]
+            counts = mine["recounted"]
             if people and measure.how.persons:
-                few = int(counts[counts < plan.minimum_count].sum())
+                few = int(counts[mine["for_threshold"] < plan.minimum_count].sum())
                 rows.append((table.name, measure.name, few <= (limit or 0) * counts.sum()))
     return pd.DataFrame(rows, columns=["table", "measure", "within_limit"])
 
@@ -128,7 +130,7 @@ def labels(tables: Sequence[SafeTable], recounted: pd.DataFrame) -> pd.DataFrame
 def _by_code(table: SafeTable, dimension: Dimension, counts: pd.DataFrame) -> pd.Series:
     """What each code of a dimension has in all, by the measure that has the most of it."""
     others = [key for key in table.keys if key != dimension.name]
-    return counts[(counts[others] == TOTAL).all(axis=1)].groupby(dimension.name)["recounted"].max()
+    return counts[(counts[others] == TOTAL).all(axis=1)].groupby(dimension.name)["for_threshold"].max()
 
 
 def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
@@ -142,12 +144,12 @@ def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
 
 
 def _counts(table: SafeTable, recounted: pd.DataFrame, measure: str) -> pd.DataFrame:
-    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted", "expected"]]
+    return recounted.loc[recounted["measure"] == measure, [*table.keys, "recounted", "for_threshold", "expected"]]
 
 
 def _covering_unlisted(table: SafeTable, measure: str, counts: pd.DataFrame) -> pd.DataFrame:
     """Published cells that cover a class of too few persons, whether that class is listed or not."""
-    few = counts[counts["recounted"].between(1, table.minimum_count - 1)]
+    few = counts[counts["for_threshold"] < table.minimum_count]
     names = sorted(table.keys)
     dimensions = sorted(table.dimensions, key=lambda dimension: dimension.name)
     parents = [

@@ -133,11 +133,11 @@ def recoded(plan: Plan, dimension: Dimension, value: str) -> str:
 
 
 def coarser(plan: Plan, dimension: Dimension, value: str, start: int, level: int) -> str:
-    """Return the SQL of the code at a coarser level of an event dimension's hierarchy, from the code at another."""
+    """Return the SQL of the code at a coarser level of a dimension's hierarchy, from the code at another."""
     if level == start:
         return value
     names = dimension.levels
-    if plan.columns[dimension.name] == MESH:
+    if plan.columns.get(dimension.name) == MESH:
         return f"INT_DIV({value}, {MESH_DIVISORS[names[level]] // MESH_DIVISORS[names[start]]})"
     codes = (code for code, of in dimension.level_of.items() if of == names[start])
     cases = (f"WHEN {literal(code)} THEN {literal(dimension.ancestors(code)[level - start - 1])}" for code in codes)

@@ -16,12 +16,14 @@ from anonymization.policy.crosscheck import BY_DAY, MESH
 from anonymization.policy.releases import Attribute, DimensionKind, Resolution
 from anonymization.quoting import literal
 from anonymization.tables.counting.record_keys import KEYS, RECORD_KEYS, record_key
+from anonymization.tables.counting.recount_holders import FOR_THRESHOLD, HELD_ROWS, LINKS, held_rows
 from anonymization.tables.counting.recount_rests import LISTED, rest_margins
 from anonymization.tables.method import method_of
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.plan import Plan
 
 CONTRIBUTIONS = ("first", "second")
+ROWS = "recount_rows"
 
 
 def recount(
@@ -34,6 +36,7 @@ def recount(
 ) -> pd.DataFrame:
     """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
 
+    Of a number of persons `for_threshold` is how many of them the threshold counts (`counting/holders.py`), else null.
     With cell keys there is `cell_key` too: the sum of the record keys of its persons, modulo 2**32. Rows of totals
     have beside it `first` and `second`, the two largest contributions of single persons (nullable Int64; 0 where
     there is no second person). Dimensions that a table lacks are the total. Classes without anybody are not listed.
@@ -46,29 +49,45 @@ def recount(
         published: as it is to be compared.
         rows: relations of some of the events, to count these alone; links and attributes are those of all.
     """
-    made = []
-    if plan.linking is not None:
-        engine.create("recount_links", _links(plan, events[plan.linking]))
-        made.append("recount_links")
-    for name, attribute in plan.attributes.items():
-        engine.create(f"recount_{name}", _attribute(plan, attribute, events))
-        made.append(f"recount_{name}")
-    frames = []
+    made = _prepared(engine, plan, events)
+    keyed, frames = method_of(plan.method).record_keys, []
     for table in plan.tables:
         for measure in table.measures:
-            engine.create("recount_rows", _rows(plan, table.dimensions, measure, rows or events))
-            keyed = method_of(plan.method).record_keys
-            for levels, sql in _margins(table.dimensions, measure, keyed=keyed):
+            held = measure.how.persons and plan.counts_holders(table, measure.source)
+            parts = {ROWS: _rows(plan, table.dimensions, measure, rows or events)}
+            if held:
+                who = f"SELECT person, day FROM ({_person(plan, measure.source, events)}) AS q"
+                parts |= held_rows(plan, table, measure.source, events, who, ROWS)
+            for name, sql in parts.items():
+                engine.create(name, sql)
+            for levels, sql in _margins(table.dimensions, measure, keyed=keyed, held=held):
                 frame = engine.fetch(sql).to_pandas()
                 frame = frame.assign(**{d.name: TOTAL for d in table.dimensions if d.name not in levels})
                 frames.append(frame.assign(table=table.name, measure=measure.name))
             frames += _rests(engine, measure, [t for t in published if t.name == table.name])
-            engine.drop("recount_rows")
+            for name in reversed(parts):
+                engine.drop(name)
     for name in made:
         engine.drop(name)
     keys = [RECORD_KEYS] if method_of(plan.method).record_keys else []
     counted: pd.DataFrame = pd.concat(frames, ignore_index=True).reindex(columns=[*_columns(plan), *keys])
-    return counted.astype(dict.fromkeys(CONTRIBUTIONS, "Int64"))
+    counted = counted.astype(dict.fromkeys([FOR_THRESHOLD, *CONTRIBUTIONS], "Int64"))
+    persons = counted["measure"].isin([m.name for t in plan.tables for m in t.measures if m.how.persons])
+    counted.loc[persons, FOR_THRESHOLD] = counted[FOR_THRESHOLD].fillna(counted["recounted"])
+    return counted
+
+
+def _prepared(engine: Engine, plan: Plan, events: Mapping[str, str]) -> list[str]:
+    """Make the relations of links and of attributes; return their names."""
+    made = []
+    linking = plan.linking or (plan.judging if plan.judging in events else None)
+    if linking is not None:
+        engine.create(LINKS, _links(plan, events[linking]))
+        made.append(LINKS)
+    for name, attribute in plan.attributes.items():
+        engine.create(f"recount_{name}", _attribute(plan, attribute, events))
+        made.append(f"recount_{name}")
+    return made
 
 
 def _rests(engine: Engine, measure: Measure, tables: Sequence[SafeTable]) -> Iterator[pd.DataFrame]:
@@ -84,7 +103,7 @@ def _rests(engine: Engine, measure: Measure, tables: Sequence[SafeTable]) -> Ite
 
 def _columns(plan: Plan) -> list[str]:
     names = dict.fromkeys(dimension.name for table in plan.tables for dimension in table.dimensions)
-    return ["table", "measure", *names, "recounted", *CONTRIBUTIONS]
+    return ["table", "measure", *names, "recounted", FOR_THRESHOLD, *CONTRIBUTIONS]
 
 
 def _days(plan: Plan) -> str:
@@ -193,9 +212,11 @@ def _recoded(plan: Plan, dimension: Dimension, value: str) -> str:
     return f"CASE {cases} END" if cases else value
 
 
-def _margins(dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool) -> Iterator[tuple[list[str], str]]:
+def _margins(
+    dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool, held: bool
+) -> Iterator[tuple[list[str], str]]:
     """Yield each margin: the dimensions that it keeps, and its SQL."""
-    counted = measure.how.recounted
+    counted = measure.how.recounted + (f", count(DISTINCT holder) AS {FOR_THRESHOLD}" if held else "")
     keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
     choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
     for chosen in itertools.product(*choices):
@@ -205,9 +226,10 @@ def _margins(dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool
             if level is not None
         ]
         codes = "".join(f'{column} AS "{name}", ' for name, column in kept)
-        rows = "recount_rows"
+        rows = HELD_ROWS if held else ROWS
         if keyed:  # each person once: two persons may have equal record keys
-            rows = f"(SELECT DISTINCT {', '.join([*(column for _, column in kept), 'person'])} FROM recount_rows) AS d"
+            each = [*(column for _, column in kept), "person", *(["holder"] if held else [])]
+            rows = f"(SELECT DISTINCT {', '.join(each)} FROM {rows}) AS d"
         groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
         if measure.how.sums:
             rows = _ranked([column for _, column in kept])

@@ -25,8 +25,15 @@ from anonymization.tables.counting.facts import (
     coarser,
     event_dimensions,
     facts_statement,
-    links_statement,
     recoded,
+)
+from anonymization.tables.counting.holders import (
+    HELD,
+    as_events,
+    held_statement,
+    holders_of,
+    holders_statement,
+    link_map,
 )
 from anonymization.tables.counting.largest import LARGEST, first_of, largest_of_unions, second_of, taken_out
 from anonymization.tables.counting.merged_places import tabulate_merged
@@ -59,7 +66,7 @@ def tabulate(engine: Engine, plan: Plan, events: Mapping[str, str]) -> tuple[Tab
 
 def preparing(plan: Plan, events: Mapping[str, str]) -> Iterator[Statement]:
     """Yield what is made once a release: the links, then the person attributes."""
-    links = links_statement(plan, events)
+    links = link_map(plan, events)
     if links is not None:
         yield links
     for name, attribute in plan.attributes.items():
@@ -76,7 +83,16 @@ def statements(plan: Plan, events: Mapping[str, str]) -> Iterator[Statement]:
         for population, measures in populations(table.measures):
             facts = facts_statement(plan, FACTS, table.dimensions, measures, events)
             yield Statement(f"{table.name}: facts of {population}", facts.sql)
-            yield Statement(f"{table.name}: cells of {population}", cells_sql(plan, table.dimensions, measures))
+            held = list(_holders(plan, table, measures, events))
+            for statement in held:
+                yield Statement(f"{table.name}: {statement.name} of {population}", statement.sql)
+            listed = HELD if held else FACTS
+            cells = cells_sql(plan, table.dimensions, measures, listed=listed)
+            yield Statement(f"{table.name}: cells of {population}", cells)
+            if held:
+                yield Statement(
+                    f"{table.name}: holders by cell of {population}", _held_cells_sql(plan, table, measures)
+                )
 
 
 def populations(measures: Sequence[Measure]) -> list[tuple[str, list[Measure]]]:
@@ -95,8 +111,17 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
     for _, measures in populations(table.measures):
         facts = facts_statement(plan, FACTS, table.dimensions, measures, events)
         engine.create(facts.name, facts.sql)
-        raw = engine.fetch(cells_sql(plan, table.dimensions, measures)).to_pandas()
-        engine.drop(facts.name)
+        held = list(_holders(plan, table, measures, events))
+        for statement in held:
+            engine.create(statement.name, statement.sql)
+        listed = HELD if held else FACTS
+        raw = engine.fetch(cells_sql(plan, table.dimensions, measures, listed=listed)).to_pandas()
+        if held:
+            holders = engine.fetch(_held_cells_sql(plan, table, measures)).to_pandas()
+            named = _coded(plan, as_events(table.dimensions), holders).set_index(keys)["v0"]
+            frames.append(named.rename(holders_of(_persons(measures).name)).to_frame())
+        for statement in (facts, *held):
+            engine.drop(statement.name)
         cells = _coded(plan, table.dimensions, raw)
         names = _value_names(plan, measures)
         if method_of(plan.method).record_keys:
@@ -106,9 +131,37 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
     dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in table.dimensions)
     frame = _completed(dimensions, frame)
     frame, largest = taken_out(frame, table.measures)
+    held_by = {m.name: holders_of(m.name) for m in table.measures if holders_of(m.name) in frame}
+    for_threshold = {name: frame.pop(column).to_numpy(dtype=np.int64) for name, column in held_by.items()}
     if table.days:
         frame["days"] = denominators(plan, table, frame)
-    return Table(table.name, table.title, dimensions, table.measures, frame, days=table.days, largest=largest)
+    return Table(
+        table.name,
+        table.title,
+        dimensions,
+        table.measures,
+        frame,
+        days=table.days,
+        largest=largest,
+        for_threshold=for_threshold,
+    )
+
+
+def _holders(
+    plan: Plan, table: TablePlan, measures: Sequence[Measure], events: Mapping[str, str]
+) -> Iterator[Statement]:
+    """Yield what the threshold counts a population by, where that is not its ids."""
+    if plan.counts_holders(table, measures[0].source):
+        yield holders_statement(plan, table, measures[0].source, events)
+        yield held_statement(table.dimensions, FACTS, _person_codes(plan, table.dimensions))
+
+
+def _held_cells_sql(plan: Plan, table: TablePlan, measures: Sequence[Measure]) -> str:
+    return cells_sql(plan, as_events(table.dimensions), [_persons(measures)], facts=HELD, listed=HELD)
+
+
+def _persons(measures: Sequence[Measure]) -> Measure:
+    return next(measure for measure in measures if measure.how.persons)
 
 
 def _value_names(plan: Plan, measures: Sequence[Measure]) -> dict[str, str]:
@@ -134,10 +187,24 @@ def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple
     return [(f"{finest}_{i}", coarser(plan, dimension, finest, 0, i)) for i in range(len(dimension.levels))]
 
 
-def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[Measure]) -> str:
+def cells_sql(
+    plan: Plan,
+    dimensions: tuple[Dimension, ...],
+    measures: Sequence[Measure],
+    *,
+    facts: str = FACTS,
+    listed: str = FACTS,
+) -> str:
     """Return the SQL of one population's cells: levels, `gid`, person dimensions, and `v<i>` a measure.
 
     Of a total that is judged by its contributions also `x<i>` and `y<i>`, the two largest ones of single persons.
+
+    Args:
+        plan: the resolved release.
+        dimensions: of the facts.
+        measures: of the population.
+        facts: the relation of what is counted.
+        listed: the relation whose persons make a code of an open dimension listed.
     """
     levels = [level_columns(plan, d, i) for i, d in enumerate(event_dimensions(dimensions))]
     columns = [name for of_dimension in levels for name, _ in of_dimension]
@@ -146,23 +213,19 @@ def cells_sql(plan: Plan, dimensions: tuple[Dimension, ...], measures: Sequence[
     selected = [*(f"g.{name} AS {name}" for name in columns), "g.gid AS gid"]
     selected += [f"{value} AS person_{i}" for i, value in enumerate(persons)]
     selected += _figures(plan, measures)
-    grouped = _by_person_and_margin(plan, dimensions, measures, levels)
+    source = f"{facts}{_listed(plan, dimensions, listed)}"
+    grouped = _by_person_and_margin(source, measures, levels)
     return f"SELECT {', '.join(selected)} FROM ({grouped}) AS g{joins} GROUP BY {', '.join(keys)}"
 
 
-def _by_person_and_margin(
-    plan: Plan,
-    dimensions: tuple[Dimension, ...],
-    measures: Sequence[Measure],
-    levels: Sequence[Sequence[tuple[str, str]]],
-) -> str:
+def _by_person_and_margin(source: str, measures: Sequence[Measure], levels: Sequence[Sequence[tuple[str, str]]]) -> str:
     """The SELECT of one row a person, margin of event dimensions and cell of it: what the person did there."""
     totals = [f"m{i}" for i, measure in enumerate(measures) if measure.how.sums]
     columns = [name for of_dimension in levels for name, _ in of_dimension]
     inner = ", ".join([*columns, "p", "BIT_OR_AGG(days) AS days", *(f"sum({total}) AS {total}" for total in totals)])
     leveled = f"(SELECT p, days{''.join(f', {total}' for total in totals)}"
     leveled += "".join(f", {sql} AS {name}" for of_dimension in levels for name, sql in of_dimension)
-    leveled += f" FROM {FACTS}{_listed(plan, dimensions)}) AS leveled"
+    leveled += f" FROM {source}) AS leveled"
     if not columns:
         return f"SELECT {inner}, 0 AS gid FROM {leveled} GROUP BY p"
     choices = [[[name] for name, _ in of_dimension] + [[]] for of_dimension in levels]
@@ -192,10 +255,10 @@ def _figures(plan: Plan, measures: Sequence[Measure]) -> list[str]:
     return figures
 
 
-def _listed(plan: Plan, dimensions: tuple[Dimension, ...]) -> str:
+def _listed(plan: Plan, dimensions: tuple[Dimension, ...], facts: str) -> str:
     """The joins that find the codes of open dimensions with at least N persons."""
     return "".join(
-        f" LEFT JOIN (SELECT d{i} AS code FROM {FACTS} GROUP BY d{i} HAVING count(DISTINCT p) >= {plan.minimum_count})"
+        f" LEFT JOIN (SELECT d{i} AS code FROM {facts} GROUP BY d{i} HAVING count(DISTINCT p) >= {plan.minimum_count})"
         f" AS l{i} ON d{i} = l{i}.code"
         for i, dimension in enumerate(event_dimensions(dimensions))
         if dimension.open
@@ -226,7 +289,7 @@ def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> 
         codes = pd.Series(TOTAL, index=raw.index, dtype=object)
         for name, _ in event[at]:
             there = (raw["gid"].to_numpy() >> (len(order) - 1 - order.index(name))) & 1 == 0
-            codes[there] = texts(plan.columns[dimension.name], raw.loc[there, name])
+            codes[there] = texts(plan.columns.get(dimension.name, ""), raw.loc[there, name])
         cells[dimension.name] = codes
         at += 1
     for dimension in dimensions:

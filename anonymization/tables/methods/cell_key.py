@@ -64,7 +64,7 @@ def _perturbed(table: Table, protection: CellKey, *, withheld: bool) -> SafeTabl
     columns: dict[str, object] = {key: table.frame[key] for key in table.keys}
     for measure in table.measures:
         true = table.frame[measure.name]
-        hidden = true.between(1, protection.minimum_count - 1)
+        hidden = pd.Series(table.few(measure, protection.minimum_count), index=true.index)
         figures = noise.perturbed(true.to_numpy(), table.frame[key_column(measure)].to_numpy())
         columns[measure.name] = pd.Series(figures, index=true.index).astype("Int64").mask(hidden)
         columns[f"{measure.name}_status"] = pd.Series(FREE, index=true.index).mask(hidden, CONFIDENTIAL)

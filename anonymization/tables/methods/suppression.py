@@ -19,7 +19,7 @@ import pandas as pd
 from anonymization.disclosure.attack.needs import one_each
 from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Integers, Problem
-from anonymization.errors import ProtectionError
+from anonymization.errors import InputError, ProtectionError
 from anonymization.policy.protection import Method, Suppression, Zeros
 from anonymization.tables.audit.audit import SECONDS, exposures
 from anonymization.tables.audit.corrections import hidden_by, of_one_state
@@ -226,7 +226,13 @@ class _Suppression:
     record_keys, largest, drawn = False, True, False
 
     def require(self, plan: Plan, protection: Suppression) -> None:
-        """Any release can be protected so."""
+        """Any release can be protected so, but what is merged is counted by ids."""
+        for table in plan.tables if protection.merge is not None else ():
+            if any(plan.counts_holders(table, measure.source) for measure in table.measures):
+                raise InputError(
+                    f"table {table.name!r}: `merge` counts ids, but some of them are one person's, by the log"
+                    f" {plan.judging or 'of days'!r}: add it to `sources`, or declare no `merge`"
+                )
 
     def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: Suppression) -> str:
         """A person contributes what the person did."""

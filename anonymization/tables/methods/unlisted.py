@@ -28,7 +28,7 @@ def withhold(tables: Sequence[Table], minimum_count: int) -> tuple[SafeTable, ..
     for table in tables:
         for measure in table.measures:
             if measure.how.persons:
-                few = table.frame.loc[table.frame[measure.name].between(1, minimum_count - 1), table.keys]
+                few = table.frame.loc[table.few(measure, minimum_count), table.keys]
                 unsafe.setdefault(measure.population, []).append(_in_cube(few, cube))
     hidden = {population: closure(cube, pd.concat(cells)) for population, cells in unsafe.items()}
     return tuple(_listed(table, cube, hidden, minimum_count) for table in tables)

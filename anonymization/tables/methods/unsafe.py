@@ -100,13 +100,16 @@ def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: I
     nothing = np.zeros(linked.cells)
     marks = _Marks(nothing > 0, nothing.copy(), nothing.copy(), nothing + np.inf, nothing > 0)
     own = nothing > 0
+    persons = value.copy()
     measures = [(table, measure) for table in tables for measure in table.measures]
     for (table, measure), at in zip(measures, linked.places, strict=False):
         own[at] = True
+        if measure.name in table.for_threshold:
+            persons[at] = table.for_threshold[measure.name]
         people = np.where(linked.counted[at] >= 0, value[linked.counted[at]], 1)
         _mark(marks, table, measure, at, value[at], people, rules)
     counted = linked.counted
-    few = own & (counted >= 0) & threshold(value[counted], rules.minimum_count)
+    few = own & (counted >= 0) & (value[counted] > 0) & (persons[counted] < rules.minimum_count)
     everywhere = np.arange(linked.cells)
     marks.add(everywhere, few, _reach(linked, rules, value), float(WIDTH))
     _mark_rests(marks, linked, tables, rules, value)
@@ -115,12 +118,13 @@ def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: I
     cells = np.flatnonzero(marks.unsafe)
     others = np.flatnonzero(own & ~marks.unsafe & (value > 0))
     watched = np.where(linked.persons[others], rules.minimum_count, 0).astype(np.float64)
-    alone = marks.unsafe & (marks.alone | (own & (counted >= 0) & (value[counted] == 1)))
+    single = (counted >= 0) & ((value[counted] == 1) | (persons[counted] == 1))
+    alone = marks.unsafe & (marks.alone | (own & single))
     return Unsafe(
         Needs(cells, marks.reach[cells], marks.width[cells], marks.floor[cells]),
         Needs(others, watched, np.full(len(others), float(WIDTH))),
         np.flatnonzero(alone),
-        _contributors(linked, marks.alone | ((counted >= 0) & (value[counted] == 1)), value),
+        _contributors(linked, marks.alone | single, value),
     )
 
 

@@ -139,6 +139,7 @@ def test_a_file_that_is_none(policy_folder, content, message):
         pytest.param("recipient: media-research", "recipient: nobody", "recipient: 'nobody' is unknown", id="unknown recipient"),
         pytest.param("purpose: statistical_information", "purpose: profit", "purpose: 'profit' is unknown", id="unknown purpose"),
         pytest.param("minimum_count: 10", "minimum_count: 5", "below the house rule, 10", id="below the house rule"),
+        pytest.param("minimum_count: 10", "minimum_count: 10, established_days: 29", "nobody is seen on 29 days in a period of 28", id="more days than a month has"),
         pytest.param("column: service", "column: servce", "have no 'servce'", id="unknown column"),
         pytest.param("codelist: service", "codelist: services", "'services' is unknown", id="unknown code list"),
         pytest.param("hierarchy: region", "hierarchy: regions", "'regions' is unknown", id="unknown hierarchy"),
@@ -197,6 +198,20 @@ def test_keywords_are_open_always(policy_folder):
     edit(policy_folder, TRENDS, "    open: true\n", "")
     with pytest.raises(DeclarationError, match="a code of a few persons would be a label"):
         load_policies(policy_folder).release("search-trends")
+
+
+@pytest.mark.parametrize(
+    "declared", [pytest.param("", id="by default"), pytest.param(", established_days: 2", id="as declared")]
+)
+def test_nobody_is_established_in_a_day(policy_folder, declared):
+    edit(policy_folder, TRENDS, "period: month", "period: day")
+    edit(policy_folder, TRENDS, "minimum_count: 50", f"minimum_count: 50{declared}")
+    with pytest.raises(
+        DeclarationError, match=r"seen on 2 days in a period of 1.*one person's many ids may name a code"
+    ):
+        load_policies(policy_folder).release("search-trends")
+    edit(policy_folder, TRENDS, f"minimum_count: 50{declared}", "minimum_count: 50, established_days: 1")
+    load_policies(policy_folder).release("search-trends")
 
 
 def test_an_unknown_release_gets_a_hint(policies):
