@@ -69,7 +69,7 @@ class Coordinates:
         return key
 
     def completed(
-        self, groups: Sequence[Sequence[int]], at_most: Sequence[tuple[int, int]], persons: int | None
+        self, groups: Sequence[Sequence[int]], at_most: Sequence[tuple[int, int]], persons: Sequence[int]
     ) -> list[Integers]:
         """Return, for the sheets of each measure, every cell that is listed or follows, sorted.
 
@@ -78,7 +78,7 @@ class Coordinates:
             at_most: positions of two measures of which the first is never more than the second, and 0 where that is.
                 What the first lists by classes of events bounds sums of the second; that there is somebody in classes
                 of persons, as the second tells, bounds sums of the first.
-            persons: position of the measure that counts persons.
+            persons: positions of the measures that count persons.
         """
         every = [np.unique(np.concatenate([self.keys(number) for number in group])) for group in groups]
         for smaller, larger in at_most:
@@ -86,8 +86,8 @@ class Coordinates:
             by_events = np.isin(self._on(one, person=True), self._on(other, person=True))
             by_persons = np.isin(self._on(other, person=False), self._on(one, person=False))
             every[smaller], every[larger] = np.union1d(one, other[by_persons]), np.union1d(other, one[by_events])
-        if persons is not None:
-            every[persons] = self._under(every[persons])
+        for position in persons:
+            every[position] = self._under(every[position])
         for _ in range(ROUNDS):
             before = [len(keys) for keys in every]
             for at, axis in enumerate(self.axes):
@@ -258,16 +258,19 @@ def _names(sheets: Iterable[Sheet]) -> list[str]:
     found = {TIME: None}
     for sheet in sheets:
         found |= dict.fromkeys(f"column {column}" for column in sheet.measure.where)
-        found |= dict.fromkeys(_name(dimension) for dimension in sheet.dimensions if not dimension.by_day)
+        found |= dict.fromkeys(_name(dimension, sheet) for dimension in sheet.dimensions if not dimension.by_day)
     return list(found)
 
 
-def _name(dimension: Dimension) -> str:
-    return dimension.concept or f"dimension {dimension.name}"
+def _name(dimension: Dimension, sheet: Sheet) -> str:
+    """The axis of a dimension; whose attribute it is depends on the links that persons are counted across."""
+    name = dimension.concept or f"dimension {dimension.name}"
+    links = sheet.measure.links if is_person(dimension) else None
+    return name if links is None else f"{name}, across {links}"
 
 
 def _on(axis: Axis, sheet: Sheet) -> list[Dimension]:
-    return [d for d in sheet.dimensions if not d.by_day and _name(d) == axis.name]
+    return [d for d in sheet.dimensions if not d.by_day and _name(d, sheet) == axis.name]
 
 
 def _filter(axis: Axis, sheet: Sheet) -> frozenset[str] | None:

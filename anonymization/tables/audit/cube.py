@@ -7,7 +7,8 @@ Along an axis, cells are related in two ways: by the tree of a dimension, for wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class Family:
 
     Attributes:
         column: the summed column of a total; null where rows are counted.
+        links: the source that proves which ids are one person, where persons are counted across it. A total has none:
+            the same is summed, whosever it is.
         keys: coordinates of each cell, sorted.
         first, past: the numbers of its cells.
         sheets: the sheets that list it.
@@ -37,6 +40,7 @@ class Family:
 
     kind: MeasureKind
     column: str | None
+    links: str | None
     keys: Integers
     first: int
     sheets: tuple[int, ...]
@@ -56,7 +60,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Cube:
-    """All figures over one source and its links.
+    """All figures over one source.
 
     Attributes:
         axes, strides: with the factor by which a code's number counts in a key.
@@ -77,25 +81,32 @@ class Cube:
     def of(cls, sheets: Sequence[Sheet], numbers: Sequence[int], first: int) -> Cube:
         """Return the cube of some sheets over one source, its cells numbered from `first`."""
         found = Coordinates([(number, sheets[number]) for number in numbers])
-        by_family: dict[tuple[MeasureKind, str | None], list[int]] = {}
+        by_family: dict[tuple[MeasureKind, str | None, str | None], list[int]] = {}
         for number in numbers:
             measure = sheets[number].measure
-            by_family.setdefault((measure.kind, measure.column), []).append(number)
-        ordered = sorted(by_family.items(), key=lambda item: (item[0][0], item[0][1] or ""))
-        kinds = [kind if column is None else None for (kind, column), _ in ordered]
-        both = [(kinds.index(one), kinds.index(other)) for one, other in AT_MOST if one in kinds and other in kinds]
-        people = next((n for n, kind in enumerate(kinds) if kind is not None and KINDS[kind].persons), None)
-        every = found.completed([members for _, members in ordered], both, people)
-        families: list[Family] = []
-        for ((kind, column), members), keys in zip(ordered, every, strict=True):
-            families.append(Family(kind, column, keys, first, tuple(members)))
-            first = families[-1].past
+            links = None if measure.how.sums else measure.links
+            by_family.setdefault((measure.kind, measure.column, links), []).append(number)
+        ordered = sorted(by_family.items(), key=lambda item: tuple(part or "" for part in item[0]))
+        families = [Family(*key, np.zeros(0, dtype=np.int64), 0, tuple(members)) for key, members in ordered]
+        both = list(_at_most(families))
+        people = [n for n, family in enumerate(families) if KINDS[family.kind].persons]
+        every = found.completed([family.sheets for family in families], both, people)
+        for n, keys in enumerate(every):
+            families[n] = replace(families[n], keys=keys, first=first)
+            first = families[n].past
         places = {n: family.locate(found.keys(n)) for family in families for n in family.sheets}
         return cls(tuple(found.axes), tuple(found.strides), tuple(families), places)
 
-    def find(self, kind: MeasureKind) -> Family | None:
-        """Return the family that counts persons, person-days or events."""
-        return next((f for f in self.families if f.kind is kind and f.column is None), None)
+    def at_most(self) -> Iterator[tuple[Family, Family]]:
+        """Yield the families of which the first is never more than the second where both have a cell."""
+        for one, other in _at_most(self.families):
+            yield self.families[one], self.families[other]
+
+    def counting(self, family: Family) -> list[Family]:
+        """Return the families that count the persons of another: those across links last, who are the fewest."""
+        people = [f for f in self.families if KINDS[f.kind].persons]
+        own = [f for f in people if KINDS[family.kind].sums or f.links == family.links]
+        return sorted(own, key=lambda f: f.links is not None)
 
     def relations(self, cells: int) -> Iterator[Relations]:
         """Yield the relations along every axis."""
@@ -200,3 +211,13 @@ class Cube:
             if code != TOTAL:
                 parts.append(f"{axis.name.removeprefix('column ')}={code}")
         return ", ".join(parts) or "everybody"
+
+
+def _at_most(families: Sequence[Family]) -> Iterator[tuple[int, int]]:
+    """Positions of what is never more: persons than their events and days, and persons across links than ids."""
+    rows = [(n, family) for n, family in enumerate(families) if family.column is None]
+    for (n, one), (m, other) in product(rows, rows):
+        leaning = (one.kind, other.kind) in AT_MOST and (KINDS[other.kind].sums or one.links == other.links)
+        across = one.kind is other.kind and one.links is not None and other.links is None
+        if leaning or across:
+            yield n, m

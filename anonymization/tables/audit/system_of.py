@@ -1,11 +1,12 @@
 """Linked tables: every figure of several tables and releases as one system of cells and relations.
 
-Two figures are the same cell exactly when source, links, kind of measure, days and coordinates agree: then
-they are one unknown, or one known value. All figures over one source form a **cube**, whose axes are the
-dimensions, the days and the filters of its measures ([axes](axes.py)). Its relations:
+Two figures are the same cell exactly when source, kind of measure, days and coordinates agree, and for persons the
+links that they are counted across: then they are one unknown, or one known value. All figures over one source form a
+**cube**, whose axes are the dimensions, the days and the filters of its measures ([axes](axes.py)). Its relations:
 
 * a code is the sum of its parts, where the measure adds up over the axis; else max(parts) <= code <= sum(parts);
-* persons <= events; persons <= person-days <= events; person-days <= persons x days.
+* persons <= events; persons <= person-days <= events; person-days <= persons x days;
+* persons across links <= ids.
 
 The relations are made of what the tables declare of themselves, as it is published.
 """
@@ -22,7 +23,7 @@ from anonymization.disclosure.system import Booleans, Floats, Integers, Relation
 from anonymization.errors import GateRefusal
 from anonymization.tables.audit.cube import Cube, Family
 from anonymization.tables.audit.sheets import Issue, Sheet, sheets_of
-from anonymization.tables.measures import AT_MOST, KINDS, PERSON_DAYS, PERSONS
+from anonymization.tables.measures import KINDS, PERSON_DAYS, PERSONS
 from anonymization.tables.model import Table
 
 
@@ -91,9 +92,9 @@ def link(issues: Sequence[Issue]) -> Linked:
         GateRefusal: more axes than can be told apart.
     """
     sheets = tuple(sheet for issue in issues for sheet in sheets_of(issue))
-    by_cube: dict[tuple[str, str | None], list[int]] = {}
+    by_cube: dict[str, list[int]] = {}
     for number, sheet in enumerate(sheets):
-        by_cube.setdefault((sheet.measure.source, sheet.measure.links), []).append(number)
+        by_cube.setdefault(sheet.measure.source, []).append(number)
     cubes, first = [], 0
     for numbers in by_cube.values():
         cube = Cube.of(sheets, numbers, first)
@@ -153,9 +154,9 @@ def _filled(
             at = np.arange(family.first, family.past)
             persons[at] = KINDS[family.kind].persons
             minimum[at] = np.where(minimum[at] == unlimited, least, minimum[at])
-            people = cube.find(PERSONS)
-            if people is not None:
-                counted[at] = people.locate(family.keys)
+            for people in cube.counting(family):
+                counts = people.locate(family.keys)
+                counted[at] = np.where(counts >= 0, counts, counted[at])
     told = listed & zeros_shown & ~noisy & (np.isnan(value) | (value > 0)) & (counted >= 0)
     somebody = counted[told]
     low[somebody[~listed[somebody]]] = 1
@@ -179,15 +180,13 @@ def _filled(
 
 def _between_measures(cube: Cube, cells: int) -> list[Relations]:
     """Persons <= person-days <= events, persons <= events, person-days <= persons x days."""
-    persons, days = cube.find(PERSONS), cube.find(PERSON_DAYS)
     found = []
-    for smaller, larger in ((cube.find(one), cube.find(other)) for one, other in AT_MOST):
-        if smaller is not None and larger is not None:
-            here, there = _common(smaller, larger)
-            found.append(at_most(cells, here, there))
-    if persons is not None and days is not None:
-        here, there = _common(days, persons)
-        found.append(at_most(cells, here, there, cube.days(days, here)))
+    for smaller, larger in cube.at_most():
+        here, there = _common(smaller, larger)
+        found.append(at_most(cells, here, there))
+        if (smaller.kind, larger.kind) == (PERSONS, PERSON_DAYS):
+            here, there = _common(larger, smaller)
+            found.append(at_most(cells, here, there, cube.days(larger, here)))
     return found
 
 

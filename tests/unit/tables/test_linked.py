@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anonymization.disclosure.attack.propagation import propagated
 from anonymization.disclosure.suppress.feasible import feasible_point
 from anonymization.errors import GateRefusal
 from anonymization.policy.calendar import iso_day, iso_week
@@ -60,10 +62,11 @@ def counted(events, period, dimensions, measures):
                     texts = {"day": lambda e: iso_day(e[1]), "week": lambda e: iso_week(e[1])}
                     of = texts.get(d.name, lambda e, d=d: e[at[d.name]])
                     inside = [e for e in inside if of(e) == code]
+            persons = [(e[0] // 2 if m.links else e[0], e[1]) for e in inside]  # two ids each are one person's
             number = {
                 MeasureKind.TOTAL: len(inside),
-                MeasureKind.PERSONS: len({e[0] for e in inside}),
-                MeasureKind.PERSON_DAYS: len({e[:2] for e in inside}),
+                MeasureKind.PERSONS: len({person for person, _ in persons}),
+                MeasureKind.PERSON_DAYS: len(set(persons)),
             }
             row.append(number[m.kind])
         rows.append(row)
@@ -76,6 +79,7 @@ EVENTS = measure("events", MeasureKind.TOTAL)
 PERSON_DAYS = measure("person_days", MeasureKind.PERSON_DAYS)
 CLICKERS = measure("clickers", MeasureKind.PERSONS, {"action": ("click",)})
 CLICKS = measure("clicks", MeasureKind.TOTAL, {"action": ("click",)})
+ACROSS = tuple(replace(m, name=f"{m.name}_across", links="links") for m in (PERSONS, EVENTS, PERSON_DAYS))
 SEEN = measure("seen", MeasureKind.TOTAL, {"action": ("click", "display")})
 
 event = st.tuples(
@@ -95,6 +99,7 @@ def issues_of(events):
         Issue("weeks", MONTH, (counted(events, MONTH, [weeks(MONTH)], [PERSONS, EVENTS, PERSON_DAYS]),), 3),
         Issue("a day", day, (counted(events, day, [partners], [PERSONS, EVENTS]),), 3),
         Issue("clicks", MONTH, (counted(events, MONTH, [partners], [CLICKERS, CLICKS, SEEN]),), 3),
+        Issue("across links", MONTH, (counted(events, MONTH, [partners], ACROSS),), 3),
         Issue("actions", MONTH, (counted(events, MONTH, [actions, partners], [PERSONS, EVENTS]),), 3),
     ]
 
@@ -133,6 +138,30 @@ def test_figures_of_several_releases_are_one_cell(issues, same):
         for name in issues
     ]
     assert bool(cells[0] & cells[1]) is same
+
+
+def test_a_total_is_one_cell_whoever_links_its_persons():
+    """Persons across links are others than ids, and no more; and those of the total are the fewer ones."""
+    events = [(n, MONTH.first, "click", "a") for n in range(6)]
+    every = {issue.name: issue for issue in issues_of(events)}
+    linked = link([every["month"], every["across links"]])
+    of = {(sheet.issue, sheet.measure.kind): at for sheet, at in zip(linked.sheets, linked.places, strict=True)}
+    ids, persons = (of[name, MeasureKind.PERSONS] for name in ("month", "across links"))
+    assert (of["month", MeasureKind.TOTAL] == of["across links", MeasureKind.TOTAL]).all()
+    assert not set(ids) & set(persons)
+    assert (linked.counted[of["month", MeasureKind.TOTAL]] == persons).all()
+    assert (linked.value[ids], linked.value[persons]) == (pytest.approx([6, 6, 0]), pytest.approx([3, 3, 0]))
+    hidden = replace(linked, value=np.where(np.isin(np.arange(linked.cells), ids[:2]), np.nan, linked.value))
+    assert (propagated(seen_by_readers(hidden)).low[ids[:2]] == 3).all()
+
+
+def test_a_class_of_persons_is_another_one_across_links():
+    person = column("partner", PARTNERS, kind=DimensionKind.PERSON)
+    of_ids = counted(lone([(1, "click", "a")]), MONTH, [person], [EVENTS])
+    across = counted(lone([(1, "click", "b")]), MONTH, [person], [ACROSS[1]])
+    linked = link([Issue("ids", MONTH, (of_ids,), 3), Issue("across", MONTH, (across,), 3)])
+    require_one_state(linked)
+    assert len(set(linked.places[0]) & set(linked.places[1])) == 1, "the total is one cell, the classes are not"
 
 
 def rows_between(linked):
