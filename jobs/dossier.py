@@ -12,9 +12,11 @@ from anonymization.release.inputs import inputs_of, plan_release
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
 from anonymization.tables.method import method_of
-from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable
+from anonymization.tables.methods.unsafe_groups import told_groups
+from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text
 
 SAMPLE = 12
+GROUPS = 3
 DOSSIER = "dossier.md"
 
 
@@ -92,7 +94,15 @@ def _gate(setting: Setting, candidate: Candidate) -> list[str]:
 def _tables(candidate: Candidate) -> list[str]:
     lines = ["## What would leave", ""]
     for table in read_package(candidate.package).tables:
-        lines += [f"### {table.title['en']}", "", *_kept(table), "", f"The {SAMPLE} largest published cells:", ""]
+        lines += [
+            f"### {table.title['en']}",
+            "",
+            *_kept(table),
+            *_groups(table),
+            "",
+            f"The {SAMPLE} largest published cells:",
+            "",
+        ]
         first = next(m for m in table.measures if m.how.persons)
         largest = table.frame.sort_values(first.name, ascending=False, kind="stable", na_position="last").head(SAMPLE)
         shown = largest[[*table.keys, *(m.name for m in table.measures)]].astype(object)
@@ -100,6 +110,27 @@ def _tables(candidate: Candidate) -> list[str]:
         lines += ["| " + " | ".join(_figure(value) for value in row) + " |" for row in shown.to_numpy()]
         lines.append("")
     return lines
+
+
+def _groups(table: SafeTable) -> list[str]:
+    """Whole groups in one class, which figures over events may tell of."""
+    lines = []
+    for measure in (m for m in table.measures if m.how.persons):
+        for dimension in table.dimensions:
+            told = told_groups(table, measure, dimension)
+            if len(told):
+                codes = told.sort_values(measure.name, ascending=False, kind="stable")[table.keys].to_numpy()
+                such = "; ".join(cell_text(table.keys, row) for row in codes[:GROUPS])
+                lines.append(f"- {measure.title['en']} by {dimension.title['en']}: {len(told):,}, such as {such}")
+    if not lines:
+        return []
+    least = table.minimum_count
+    return [
+        "",
+        f"Groups of {least} persons or more of whom all, or all but fewer than {least}, are in one class as well:",
+        "",
+        *lines,
+    ]
 
 
 def _figure(value: object) -> str:

@@ -42,7 +42,7 @@ from anonymization.tables.method import (
 )
 from anonymization.tables.methods.suppression_attack import unmet_needs
 from anonymization.tables.methods.unlisted import withhold
-from anonymization.tables.methods.unsafe import Rules, Unsafe, unsafe_cells
+from anonymization.tables.methods.unsafe import Rules, Unsafe, hides_zeros, unsafe_cells
 from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table
 from anonymization.tables.plan import Plan
 
@@ -131,11 +131,11 @@ def _hidden(
 
 
 def _may_be_empty(linked: Linked, tables: Sequence[Table], rules: Rules) -> Booleans:
-    """Cells of tables with a sensitive dimension: a hidden one may be without anybody."""
+    """Cells of tables that hide zeros too: a hidden one may be without anybody."""
     empty = np.zeros(linked.cells, dtype=bool)
     measures = [table for table in tables for _ in table.measures]
     for table, places in zip(measures, linked.places, strict=False):
-        if rules.sensitive & set(table.keys):
+        if hides_zeros(table, rules):
             empty[places] = True
     return empty
 
@@ -197,7 +197,7 @@ def _safe_tables(tables: Sequence[Table], linked: Linked, hidden: Booleans, rule
             frame[f"{measure.name}_status"] = np.where(at, CONFIDENTIAL, FREE)
         if table.days:
             frame["days"] = table.frame["days"]
-        shown = not rules.sensitive & set(table.keys)
+        shown = not hides_zeros(table, rules)
         safe = SafeTable(
             table.name, table.title, table.dimensions, table.measures, frame, rules.minimum_count,
             days=table.days, zeros_shown=shown, method=Method.SUPPRESSION,
@@ -210,7 +210,8 @@ def rules_of(plan: Plan) -> Rules:
     """Return what makes a cell of a release unsafe."""
     protection = cast("Suppression", plan.release.protection)
     dominance = (protection.dominance.persons, protection.dominance.percent)
-    return Rules(plan.minimum_count, dominance, protection.p_percent, frozenset(protection.sensitive))
+    sensitive = frozenset(protection.sensitive)
+    return Rules(plan.minimum_count, dominance, protection.p_percent, sensitive, groups=True)
 
 
 def suppressed(plan: Plan, true: tuple[Table, ...], earlier: Sequence[Issue] = ()) -> Protected:

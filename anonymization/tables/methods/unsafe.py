@@ -6,11 +6,10 @@ chapter 4; `disclosure/rules.py` holds their arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from scipy.sparse import csgraph
 
@@ -18,7 +17,6 @@ from anonymization.disclosure.attack.propagation import propagated
 from anonymization.disclosure.rules import (
     dominance_level,
     dominated,
-    group_disclosure,
     p_percent,
     p_percent_level,
     threshold,
@@ -26,8 +24,9 @@ from anonymization.disclosure.rules import (
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
 from anonymization.tables.audit.knowledge import WIDTH
 from anonymization.tables.audit.system_of import Linked
+from anonymization.tables.methods.unsafe_groups import Disclosing, disclosing_groups, may_tell_of_groups
 from anonymization.tables.methods.unsafe_rests import unsafe_rests
-from anonymization.tables.model import TOTAL, Dimension, Measure, Table
+from anonymization.tables.model import Measure, Table
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,14 @@ class Rules:
             the share by which the total of too few persons must stay uncertain.
         sensitive: dimensions of which nobody may learn that all persons of a group share one class (group
             disclosure): then zeros may be hidden as well, or they would tell.
+        groups: whether the same holds for every dimension of persons, of groups of N or more.
     """
 
     minimum_count: int
     dominance: tuple[int, int] | None = (2, 85)
     p_percent: int | None = 10
     sensitive: frozenset[str] = frozenset()
+    groups: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,31 +194,24 @@ def _mark(
         marks.add(at, hit, value + level, 1.0)
         np.minimum.at(marks.floor, at, np.where(hit, np.maximum(value - level, np.maximum(people, 1)), np.inf))
     if measure.how.persons:
-        for dimension in table.dimensions:
-            if dimension.name in rules.sensitive:
-                full, empty = _disclosing(table, measure, dimension)
-                marks.add(at, full, value, float(WIDTH))
-                marks.add(at, empty, np.full(len(at), WIDTH), float(WIDTH))
+        for told in _of_groups(table, measure, rules):
+            marks.add(at, told.full, value, float(WIDTH))
+            marks.add(at, told.empty, np.full(len(at), WIDTH), float(WIDTH))
+            np.minimum.at(marks.floor, at, told.floor)
 
 
-def _disclosing(table: Table, measure: Measure, dimension: Dimension) -> tuple[Booleans, Booleans]:
-    """Cells that hold a whole group, and of each such group the empty class that is the fullest elsewhere."""
-    codes = table.frame[dimension.name].to_numpy(dtype=object)
-    persons = table.frame[measure.name].to_numpy(dtype=np.int64)
-    inner = np.array([code != TOTAL and code not in set(dimension.parents.values()) for code in codes])
-    others = [key for key in table.keys if key != dimension.name]
-    full, empty = np.zeros(len(codes), dtype=bool), np.zeros(len(codes), dtype=bool)
-    sizes = np.zeros(int(inner.sum()), dtype=np.int64)
-    group = table.frame.loc[inner, others].groupby(others).ngroup().to_numpy(dtype=np.int64) if others else sizes
-    rows = np.flatnonzero(inner)
-    full[rows] = group_disclosure(persons[rows], np.asarray(group, dtype=np.int64))
-    weight = pd.Series(persons[rows]).groupby(codes[rows]).transform("sum").to_numpy()
-    candidates = np.isin(group, group[full[rows]]) & (persons[rows] == 0)
-    order = np.lexsort((codes[rows].astype(str), -weight))
-    order = order[candidates[order]]
-    _, first = np.unique(group[order], return_index=True)
-    empty[rows[order[first]]] = True
-    return full, empty
+def _of_groups(table: Table, measure: Measure, rules: Rules) -> Iterator[Disclosing]:
+    """What a table tells of whole groups, a dimension at a time."""
+    for dimension in table.dimensions:
+        declared = dimension.name in rules.sensitive
+        if declared or (rules.groups and may_tell_of_groups(table, dimension)):
+            yield disclosing_groups(table, measure, dimension, rules.minimum_count, small=declared)
+
+
+def hides_zeros(table: Table, rules: Rules) -> bool:
+    """Whether cells without anybody may be hidden in a table: where a dimension is sensitive, or a group is told of."""
+    told = (of for measure in table.measures if measure.how.persons for of in _of_groups(table, measure, rules))
+    return bool(rules.sensitive & set(table.keys)) or any(of.empty.any() for of in told)
 
 
 def _reach(linked: Linked, rules: Rules, value: Integers) -> Integers:

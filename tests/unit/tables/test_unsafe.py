@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from anonymization.errors import GateRefusal
 from anonymization.policy.periods import parse_period
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import link
+from anonymization.tables.methods.suppression import protect
+from anonymization.tables.methods.suppression_attack import unmet_needs
 from anonymization.tables.methods.unsafe import Rules, unsafe_cells
-from anonymization.tables.model import TOTAL, Dimension, Measure, Table
+from anonymization.tables.methods.unsafe_groups import may_tell_of_groups, told_groups
+from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable, Table
 
 TITLE = {"en": "x", "ja": "x"}
 MONTH = parse_period(PeriodKind.MONTH, "2026-10")
@@ -93,13 +100,81 @@ def test_a_total_without_persons_beside_it_counts_its_contributors():
     assert insiders == {("seconds", "a=x")}
 
 
-def test_a_group_of_one_class_is_hidden_with_its_fullest_empty_class():
-    counts = {("u", "ill"): (30,), ("u", "well"): (0,), ("u", "other"): (0,)}
-    counts |= {("v", "ill"): (20,), ("v", "well"): (40,), ("v", "other"): (15,)}
-    for code in ("u", "v"):
-        counts[code, TOTAL] = (sum(counts[code, c][0] for c in ("ill", "well", "other")),)
-    for code in ("ill", "well", "other", TOTAL):
-        counts[TOTAL, code] = (counts["u", code][0] + counts["v", code][0],)
-    told, _ = found(table(counts, (PERSONS,)), Rules(10, sensitive=frozenset({"b"})))
-    assert told == {("persons", "a=u, b=ill"): (30, 3), ("persons", "a=u, b=well"): (3, 3)}
-    assert found(table(counts, (PERSONS,)), Rules(10))[0] == {}
+def grouped(u, *, b=DimensionKind.PERSON, totals=None, classes=("ill", "well", "other")):
+    """Persons of three groups by class, with margins; where persons are in several classes their totals are given."""
+    of = {"u": u, "v": (20, 40, 15), "w": (12, 13, 14)}
+    counts = {(g, c): (n,) for g, numbers in of.items() for c, n in zip(classes, numbers, strict=True)}
+    of_group = dict(zip(of, totals or map(sum, of.values()), strict=True))
+    counts |= {(g, TOTAL): (of_group[g],) for g in of}
+    counts |= {(TOTAL, c): (sum(counts[g, c][0] for g in of),) for c in classes}
+    counts[TOTAL, TOTAL] = (sum(of_group.values()),)
+    given = table(counts, (PERSONS,))
+    return replace(given, dimensions=(given.dimensions[0], replace(given.dimensions[1], kind=b)))
+
+
+BY_EVENT = {"b": DimensionKind.EVENT, "totals": (30, 75, 39)}
+SENSITIVE, GROUPS = Rules(10, sensitive=frozenset({"b"})), Rules(10, groups=True)
+ILL_OR_WELL = {("persons", "a=u, b=ill"): (30, 3), ("persons", "a=u, b=well"): (3, 3)}
+
+
+@pytest.mark.parametrize(
+    ("given", "rules", "expected"),
+    [
+        pytest.param(grouped((30, 0, 0)), SENSITIVE, ILL_OR_WELL, id="sensitive: with its fullest empty class"),
+        pytest.param(grouped((30, 0, 0)), GROUPS, ILL_OR_WELL, id="of persons: without being declared"),
+        pytest.param(grouped((30, 0, 0)), Rules(10), {}, id="not asked for"),
+        pytest.param(grouped((30, 0, 0), classes=("unknown", "well", "other")), GROUPS, {}, id="unknown is no class"),
+        pytest.param(grouped((30, 0, 0), **BY_EVENT), GROUPS, {}, id="over events: only if declared"),
+        pytest.param(grouped((30, 12, 0), **BY_EVENT), SENSITIVE, {("persons", "a=u, b=ill"): (30, 3)}, id="over events: all, and some elsewhere too"),
+        pytest.param(grouped((21, 12, 0), **BY_EVENT), SENSITIVE, {("persons", "a=u, b=ill"): (21, 3)}, id="over events: all but nine"),
+        pytest.param(grouped((20, 12, 0), **BY_EVENT), SENSITIVE, {}, id="over events: all but ten"),
+    ],
+)  # fmt: skip
+def test_a_group_in_one_class(given, rules, expected):
+    assert found(given, rules)[0] == expected
+
+
+def test_a_group_of_too_few_is_hidden_at_any_rate():
+    """Its zeros are not, unless a dimension is declared sensitive."""
+    given = grouped((4, 0, 0))
+    few = {("persons", "a=u, b=ill"): (10, 3), ("persons", "a=u, b=_T"): (10, 3)}
+    assert found(given, GROUPS)[0] == few
+    assert found(given, SENSITIVE)[0] == few | {("persons", "a=u, b=well"): (3, 3)}
+
+
+def test_places_are_no_classes_of_regions():
+    given = grouped((30, 0, 0))
+    alike = tuple(replace(d, concept="attribute of one source") for d in given.dimensions)
+    looked_at = [may_tell_of_groups(replace(given, dimensions=of), of[0]) for of in (given.dimensions, alike)]
+    assert looked_at == [True, False]
+
+
+def test_how_few_of_a_group_must_be_able_to_share_a_class():
+    given = grouped((28, 12, 0), **BY_EVENT)
+    linked = link([Issue("i", MONTH, (given,), 10)])
+    needs = unsafe_cells(linked, [given], SENSITIVE, linked.value.astype(np.int64)).needs
+    assert list(needs.floor) == [20], "ten of the thirty may be outside"
+
+
+@pytest.mark.parametrize("rules", [SENSITIVE, GROUPS], ids=["sensitive", "groups"])
+def test_a_group_stays_uncertain_and_what_is_given_back_is_found(rules):
+    given = grouped((30, 0, 0))
+    issue = Issue("i", MONTH, (given,), 10)
+    (safe,) = protect([given], issue, rules).tables
+    assert not safe.zeros_shown
+    at = safe.frame.set_index(["a", "b"])["persons_status"]
+    assert set(at["u"][["ill", "well"]]) == {"C"}
+    assert unmet_needs(replace(issue, tables=(safe,)), [given], rules) == ()
+    frame = safe.frame.copy()
+    empty = (frame["a"] == "u") & (frame["b"] == "well")
+    frame.loc[empty, ["persons", "persons_status"]] = [0, "F"]
+    with pytest.raises(GateRefusal, match=r"unsafe cells are published, the first i, t\.persons, a=u, b=well"):
+        unmet_needs(replace(issue, tables=(replace(safe, frame=frame),)), [given], rules)
+
+
+def test_what_a_published_table_tells_of_groups_is_listed():
+    given = grouped((28, 12, 0), **BY_EVENT)
+    frame = given.frame.assign(persons=given.frame["persons"].astype("Int64"), persons_status="F")
+    safe = SafeTable("t", TITLE, given.dimensions, (PERSONS,), frame, 10, method=Method.SUPPRESSION)
+    told = told_groups(safe, PERSONS, given.dimensions[1])
+    assert told[["a", "b"]].to_numpy().tolist() == [["u", "ill"]]
