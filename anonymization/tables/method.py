@@ -23,6 +23,7 @@ from anonymization.policy.protection import CellKey, Cost, Method, Suppression
 from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, figures
 
 if TYPE_CHECKING:
+    from anonymization.disclosure.proof import Proof
     from anonymization.tables.audit.findings import Finding
     from anonymization.tables.audit.sheets import Issue
     from anonymization.tables.audit.standing import Standing
@@ -47,6 +48,7 @@ class Protected:
         for_earlier: of them, cells that are hidden only because of what was published earlier.
         optimal: whether no pattern costs less.
         standing: what the unsafe cells need from now on.
+        proof: moves from true figures that prove that enough is hidden; null where nothing is proven so.
     """
 
     tables: tuple[SafeTable, ...]
@@ -55,6 +57,7 @@ class Protected:
     for_earlier: int
     optimal: bool
     standing: tuple[Standing, ...] = ()
+    proof: Proof | None = None
 
 
 def alone(tables: tuple[SafeTable, ...]) -> Protected:
@@ -162,7 +165,13 @@ class ProtectionMethod(Protocol):
         """
 
     def attack(
-        self, issue: Issue, true: Sequence[Table], plan: Plan, protection: Any, earlier: Sequence[Issue]
+        self,
+        issue: Issue,
+        true: Sequence[Table],
+        plan: Plan,
+        protection: Any,
+        earlier: Sequence[Issue],
+        proof: Proof | None,
     ) -> tuple[Finding, ...]:
         """Return what somebody inside finds, who knows the true figures: cells less uncertain than they must be.
 

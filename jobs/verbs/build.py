@@ -11,6 +11,7 @@ from anonymization.engine.base import Engine
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
 from anonymization.release.inputs import inputs_of, opened_events, plan_release
 from anonymization.release.package_writing import write_package
+from anonymization.release.proofs import write_proof
 from anonymization.release.protect import claimed_by, privacy_of, protected_tables
 from anonymization.release.setting import Setting, opened
 from anonymization.tables.counting.facts import conflicts_sql
@@ -80,6 +81,8 @@ def build(
             "privacy": privacy,
             "needs_sha256": write_standing(stage, protected.standing) if protected.standing else "",
         }
+        if protected.proof is not None:
+            write_proof(stage, protected.proof)
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:
         discard(stage)

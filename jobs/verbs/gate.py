@@ -21,6 +21,7 @@ from anonymization.release.gate.declared import policy, schema, texts
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
+from anonymization.release.proofs import read_proof, wipe_proof
 from anonymization.release.setting import Setting, opened
 from anonymization.tables.audit.audit import margins
 from anonymization.tables.audit.sheets import CANDIDATE
@@ -79,7 +80,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
         recounted = count_again(setting, plan, inputs, package)
         request = candidate.request
         earlier = earlier_issues(setting, request.sources, request.first_day, request.past_day)
-        attacked = attack_candidate(plan, package, recounted, earlier)
+        attacked = attack_candidate(plan, package, recounted, earlier, read_proof(candidate))
         issue = issue_of(package, CANDIDATE)
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
         frames = _frames(setting, candidate, plan, package, recounted, attacked)
@@ -95,6 +96,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
     record_verdict(
         setting.ledger, candidate, opened=opened, suites=[result.as_dict() for result in results], reasons=closed
     )
+    wipe_proof(candidate)
     return GateResult(opened, results, tuple(closed))
 
 

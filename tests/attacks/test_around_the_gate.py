@@ -7,11 +7,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 import anonymization.release.gate.attacks
 import anonymization.release.protect
+import anonymization.tables.methods.suppression
 from anonymization.errors import AuditUnfinished, IntegrityError
 from anonymization.policy.load import load_policies
 from jobs.verbs.audit import attack
@@ -24,6 +26,77 @@ POLICIES = Path(__file__).parents[2] / "policies"
 
 
 # What happens between the build and the gate.
+
+
+def without_a_proof(path, rng):
+    path.unlink()
+
+
+def noise_for_a_proof(path, rng):
+    path.write_bytes(rng.bytes(4096))
+
+
+def half_a_proof(path, rng):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def parts_of(path):
+    with np.load(path) as parts:
+        return dict(parts)
+
+
+def another_proof(path, rng):
+    """A proof of the right shape: its moves move other cells, by other numbers."""
+    parts = parts_of(path)
+    np.savez_compressed(path, **parts | {name: rng.permutation(parts[name]) for name in ("by", "of")})
+
+
+def a_proof_of_other_cells(path, rng):
+    parts = parts_of(path)
+    np.savez_compressed(path, **parts | {"cells": parts["cells"] + 1})
+
+
+DAMAGES = [without_a_proof, noise_for_a_proof, half_a_proof, another_proof, a_proof_of_other_cells]
+BY_SERVICE_AND_AGE = {"dimensions": ["service", "age_band"]}
+
+
+@pytest.fixture
+def by_service_and_age(declared):
+    table = yaml.safe_load((POLICIES / "releases" / "service-usage.yaml").read_text())["tables"]["usage"]
+    return declared("service-usage", "usage-by-age", tables={"ages": table | BY_SERVICE_AND_AGE})
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_without_its_proof_the_gate_finds_the_same(by_service_and_age, damage):
+    setting = by_service_and_age
+    candidate = build(setting, "usage-by-age", PERIOD)
+    proof = candidate.evidence / "proof.npz"
+    damage(proof, np.random.default_rng(7))
+    result = gate(setting, candidate.id)
+    assert result.opened, result.reasons
+    assert not proof.exists(), "it bounds true figures, and goes with the gate"
+    assert gate(setting, candidate.id).opened, "a second gate looks for tables itself"
+
+
+@pytest.mark.parametrize("damage", [None, another_proof])
+def test_no_proof_makes_the_gate_overlook_a_figure_that_follows(by_service_and_age, damage, monkeypatch):
+    """What was hidden for others is shown; the proof is that of the pattern that hides it."""
+    shown = anonymization.tables.methods.suppression._safe_tables
+
+    def all_but_the_unsafe(tables, linked, hidden, rules):
+        few = np.zeros_like(hidden)
+        for places, table in zip(linked.places, [t for t in tables for _ in t.measures], strict=False):
+            few[places] = table.few(table.measures[0], rules.minimum_count) & hidden[places]
+        assert few.sum() < hidden.sum(), "something is hidden for others"
+        return shown(tables, linked, few, rules)
+
+    monkeypatch.setattr(anonymization.tables.methods.suppression, "_safe_tables", all_but_the_unsafe)
+    candidate = build(by_service_and_age, "usage-by-age", PERIOD)
+    if damage is not None:
+        damage(candidate.evidence / "proof.npz", np.random.default_rng(7))
+    result = gate(by_service_and_age, candidate.id)
+    assert not result.opened
+    assert any("usage-by-age" in reason or "ages." in reason for reason in result.reasons), result.reasons
 
 
 def last_figure_changed(candidate):

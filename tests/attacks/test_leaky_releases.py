@@ -12,6 +12,7 @@ import pytest
 from harness.forms import long_only
 
 import jobs.verbs.build
+from anonymization.disclosure.proof import Proof
 from anonymization.disclosure.suppress.suppress import Pattern
 from anonymization.tables.audit import system_of
 from anonymization.tables.audit.cube import Cube
@@ -301,7 +302,7 @@ def rules(**changes):
 
 
 def primary_alone(problem, **_):
-    return Pattern(problem.hidden, optimal=False)
+    return Pattern(problem.hidden, optimal=False, proof=Proof.none(len(problem.value)))
 
 
 def with_problem(**changes):

@@ -172,7 +172,7 @@ class Optimum:
             found = witness(region, case.demand, price, barred, thorough=True)
         if found is not None:
             whole = case.demand == self._witnesses.demands[case.need]
-            (self._known if whole else self._known_upward)[case.need].append(found[0])
+            (self._known if whole else self._known_upward)[case.need].append(found.cells)
         return found is not None
 
     def _largest(self, case: Case, hidden: Booleans) -> Booleans:

@@ -14,7 +14,7 @@ import numpy as np
 
 from anonymization.disclosure.suppress.bounds import Ground
 from anonymization.disclosure.suppress.bounds_kernels import surroundings
-from anonymization.disclosure.suppress.region import Region
+from anonymization.disclosure.suppress.region import Move, Region
 from anonymization.disclosure.system import Booleans, Floats, Integers
 
 SMALL = 400
@@ -54,10 +54,28 @@ class Demand:
         return max(self.rise, self.width, self.fall)
 
 
+@dataclass(frozen=True)
+class Witness:
+    """Moves that show what a demand asks for.
+
+    Attributes:
+        moves: one or two; none where nothing has to be shown.
+        price: what they cost.
+    """
+
+    moves: tuple[Move, ...] = ()
+    price: float = 0.0
+
+    @property
+    def cells(self) -> Integers:
+        """Every cell that is moved, in order."""
+        return np.unique(np.concatenate([NOBODY, *(move.cells for move in self.moves)]))
+
+
 def witness(
     region: Region, demand: Demand, price: Floats, barred: Integers = NOBODY, *, thorough: bool = False
-) -> tuple[Integers, float] | None:
-    """Return the cells of a cheap witness within a region, in order, and the price; None where none was found.
+) -> Witness | None:
+    """Return a cheap witness within a region; None where none was found.
 
     Args:
         region: where cells may move.
@@ -67,13 +85,13 @@ def witness(
         thorough: whether None means that there is no witness within the region.
     """
     if demand.most <= 0:
-        return NOBODY, 0.0
+        return Witness()
     rise, fall = max(demand.rise, 0.0), max(demand.fall, 0.0)
     more = max(demand.width - rise - fall, 0.0)
-    best: tuple[Integers, float] | None = None
+    best: Witness | None = None
     for up, down in ((rise + more, fall), (rise, fall + more)) if more else ((rise, fall),):
         found = _both(region, demand.cell, up, down, price, barred, thorough=thorough)
-        if found is not None and (best is None or found[1] < best[1]):
+        if found is not None and (best is None or found.price < best.price):
             best = found
     if best is None and thorough and more:
         return _widest(region, demand, price, barred)
@@ -82,20 +100,21 @@ def witness(
 
 def _both(
     region: Region, cell: int, up: float, down: float, price: Floats, barred: Integers, *, thorough: bool
-) -> tuple[Integers, float] | None:
-    """Return the cells of two moves, one up and one down, by whole numbers."""
-    cells, cost = NOBODY, 0.0
+) -> Witness | None:
+    """Return two moves, one up and one down, by whole numbers."""
+    moves, cost = [], 0.0
     for amount in (np.ceil(up), -np.ceil(down)):
         if amount:
             found = region.move(cell, float(amount), price, barred, thorough=thorough)
             if found is None:
                 return None
-            cells, cost = np.union1d(cells, found[0]), cost + found[1]
-    return cells, cost
+            moves.append(found[0])
+            cost += found[1]
+    return Witness(tuple(moves), cost)
 
 
-def _widest(region: Region, demand: Demand, price: Floats, barred: Integers) -> tuple[Integers, float] | None:
-    """Return the cells of a witness that rises as far as it can: then it need not fall as far."""
+def _widest(region: Region, demand: Demand, price: Floats, barred: Integers) -> Witness | None:
+    """Return a witness that rises as far as it can: then it need not fall as far."""
     fall = np.ceil(max(demand.fall, 0.0))
     low, high = np.ceil(max(demand.rise, 0.0)), np.ceil(demand.width - fall)
     while high - low > 1:

@@ -6,6 +6,8 @@ cell by an amount starts from there with the dual simplex method, so that its wo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 
@@ -20,6 +22,19 @@ ATTEMPTS = 4
 """Prices that are tried before an integer programme is."""
 FEW_NODES = 100
 """Nodes of an integer programme over the cells that moved under any of these prices."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """Another table with the same published figures.
+
+    Attributes:
+        cells: what it changes, in order.
+        by: by how much.
+    """
+
+    cells: Integers
+    by: Integers
 
 
 class Region:
@@ -56,8 +71,8 @@ class Region:
 
     def move(
         self, cell: int, amount: float, price: Floats, barred: Integers, *, thorough: bool
-    ) -> tuple[Integers, float] | None:
-        """Return the cells of a cheap move, in order, and what it costs; None where none was found.
+    ) -> tuple[Move, float] | None:
+        """Return a cheap move, and what it costs; None where none was found.
 
         Args:
             cell: it rises by `amount` or more, or falls, where that is negative.
@@ -83,7 +98,10 @@ class Region:
             found = self._found(cost, low, high, thorough=thorough)
         finally:
             self._solver.bounds(changed, np.zeros(len(changed)), self._most[changed])
-        return None if found is None else (self.cells[found != 0], float(price[self.cells] @ np.abs(found)))
+        if found is None:
+            return None
+        moved = np.flatnonzero(found)
+        return Move(self.cells[moved], found[moved].astype(np.int64)), float(price[self.cells] @ np.abs(found))
 
     def _found(self, cost: Floats, low: Floats, high: Floats, *, thorough: bool) -> Floats | None:
         """Return a cheap move within bounds: other prices may give a whole-numbered corner."""

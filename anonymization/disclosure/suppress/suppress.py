@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from anonymization.disclosure.attack.attack import attack, insiders_attack
+from anonymization.disclosure.proof import Proof
 from anonymization.disclosure.suppress.bounds import ground
 from anonymization.disclosure.suppress.cuts import Component
 from anonymization.disclosure.suppress.exact import Optimum
@@ -42,10 +43,12 @@ class Pattern:
     Attributes:
         hidden: a superset of the problem's hidden cells.
         optimal: whether no pattern costs less.
+        proof: moves that prove the needs, but for those that rays or bounds prove.
     """
 
     hidden: Booleans
     optimal: bool
+    proof: Proof
 
 
 def suppress(
@@ -87,7 +90,7 @@ def suppress(
         bare = np.array([not witnesses.proven(n) for n in range(len(needs.cell))], dtype=bool)
         found = _found(problem, needs.take(bare), guarded[bare], witnesses.hidden, earth.twin, deadline)
         if not found:
-            return Pattern(witnesses.hidden, optimal)
+            return Pattern(witnesses.hidden, optimal, witnesses.proof())
         optimal = False
         if proven := [cell for cell in found if witnesses.proven(need_of[cell])]:
             raise _unmet(np.array(proven))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anonymization.disclosure.suppress.moves import Regions
-from anonymization.disclosure.suppress.witnesses import Witnesses
-from anonymization.disclosure.system import Integers
+from anonymization.disclosure.suppress.witnesses import Kept, Witnesses
 
 
 def give_back(witnesses: Witnesses, regions: Regions, effort: float) -> float:
@@ -36,7 +35,7 @@ def _without(witnesses: Witnesses, regions: Regions, cell: int) -> float:
     before, mark, effort = witnesses.cost(), witnesses.mark, 0.0
     removed = [witnesses.remove(number) for number in witnesses.users(cell)]
     barred = np.array([cell], dtype=np.int64)
-    for need in sorted({need for need, _ in removed}):
+    for need in sorted({kept.need for kept in removed}):
         here = witnesses.demands[need].cell
         region = regions.near(here, regions.first(here), witnesses.hidden)
         effort += len(region.cells)
@@ -48,9 +47,9 @@ def _without(witnesses: Witnesses, regions: Regions, cell: int) -> float:
     return effort
 
 
-def restore(witnesses: Witnesses, mark: int, removed: list[tuple[int, Integers]]) -> None:
+def restore(witnesses: Witnesses, mark: int, removed: list[Kept]) -> None:
     """Put back what was removed, and forget what was found since a mark."""
     for number in witnesses.since(mark):
         witnesses.remove(number)
-    for need, cells in removed:
-        witnesses.add(need, cells)
+    for kept in removed:
+        witnesses.keep(kept)

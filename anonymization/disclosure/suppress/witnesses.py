@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
+import numpy as np
+from scipy import sparse
+
+from anonymization.disclosure.proof import Proof
 from anonymization.disclosure.suppress.bounds import Ground
 from anonymization.disclosure.suppress.moves import NOBODY, Demand, witness
-from anonymization.disclosure.suppress.region import Region
+from anonymization.disclosure.suppress.region import Move, Region
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
 
 SPARE = 0.01
 """Price of moving a cell that is hidden at any rate, to one of cost 1: short witnesses leave more to give back."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A witness of a need: what it moves, and by how much."""
+
+    need: int
+    cells: Integers
+    moves: tuple[Move, ...]
 
 
 class Witnesses:
@@ -45,7 +58,7 @@ class Witnesses:
             for cell, *amounts in zip(needs.cell, rise, np.ceil(needs.width), fall, strict=True)
         ]
         self._guarded = guarded
-        self._moves: dict[int, tuple[int, Integers]] = {}
+        self._kept: dict[int, Kept] = {}
         self._of_need: list[list[int]] = [[] for _ in self.demands]
         self._users: dict[int, set[int]] = {}
         self._next = 0
@@ -64,7 +77,7 @@ class Witnesses:
 
     def need_of(self, number: int) -> int:
         """Return which need a witness proves."""
-        return self._moves[number][0]
+        return self._kept[number].need
 
     @property
     def mark(self) -> int:
@@ -73,11 +86,12 @@ class Witnesses:
 
     def since(self, mark: int) -> list[int]:
         """Return the witnesses added since a mark."""
-        return [number for number in range(mark, self._next) if number in self._moves]
+        return [number for number in range(mark, self._next) if number in self._kept]
 
-    def add(self, need: int, cells: Integers) -> None:
+    def keep(self, kept: Kept) -> None:
         """Keep a witness of a need, and hide what it moves."""
-        self._moves[self._next] = (need, cells)
+        need, cells = kept.need, kept.cells
+        self._kept[self._next] = kept
         self._of_need[need].append(self._next)
         self.uses[cells] += 1
         self.hidden[cells] = True
@@ -85,15 +99,16 @@ class Witnesses:
             self._users.setdefault(cell, set()).add(self._next)
         self._next += 1
 
-    def remove(self, number: int) -> tuple[int, Integers]:
+    def remove(self, number: int) -> Kept:
         """Forget a witness, publish what no other one moves, and return what it was."""
-        need, cells = self._moves.pop(number)
-        self._of_need[need].remove(number)
+        kept = self._kept.pop(number)
+        cells = kept.cells
+        self._of_need[kept.need].remove(number)
         self.uses[cells] -= 1
         self.hidden[cells] = self.ground.fixed[cells] | (self.uses[cells] > 0)
         for cell in cells.tolist():
             self._users[cell].discard(number)
-        return need, cells
+        return kept
 
     def others(self, need: int) -> Booleans:
         """Return which cells are of insiders other than the contributors of a need's cell."""
@@ -104,7 +119,7 @@ class Witnesses:
 
     def in_all(self, need: int) -> Integers | None:
         """Return the insiders' cells that every witness of a need moves; None if there is no witness."""
-        kept = [self._moves[number][1] for number in self._of_need[need]]
+        kept = [self._kept[number].cells for number in self._of_need[need]]
         if not kept:
             return None
         common = kept[0][self.others(need)[kept[0]]]
@@ -136,10 +151,24 @@ class Witnesses:
                 found = witness(region, demand, self.price(), still, thorough=thorough)
                 if found is not None:
                     break
-            if found is None or found[1] > most:
+            if found is None or found.price > most:
                 return False
-            self.add(need, found[0])
+            self.keep(Kept(need, found.cells, found.moves))
         return True
+
+    def proof(self) -> Proof:
+        """Return every move that was kept."""
+        kept = [one for one in self._kept.values() if one.moves]
+        moves = [move for one in kept for move in one.moves]
+        start = np.concatenate([[0], np.cumsum([len(move.cells) for move in moves], dtype=np.int64)])
+        columns = np.concatenate([NOBODY, *(move.cells for move in moves)])
+        by = np.concatenate([NOBODY, *(move.by for move in moves)])
+        shape = (len(moves), len(self.hidden))
+        return Proof(
+            sparse.csr_array((by, columns, start), shape=shape),
+            np.repeat(np.arange(len(kept)), [len(one.moves) for one in kept]).astype(np.int64),
+            np.array([self.demands[one.need].cell for one in kept], dtype=np.int64),
+        )
 
 
 def _bars(common: Integers | None) -> list[Integers]:

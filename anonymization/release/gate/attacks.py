@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from anonymization.disclosure.proof import Proof
 from anonymization.errors import GateRefusal
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package
-from anonymization.tables.audit.audit import audit
+from anonymization.tables.audit.audit import Inside, audit
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import CANDIDATE, Issue
 from anonymization.tables.method import method_of
@@ -43,26 +44,33 @@ class Attacked:
         return (*self.alone, *self.together, *self.inside)
 
 
-def attack_candidate(plan: Plan, package: Package, recounted: pd.DataFrame, earlier: Sequence[Issue]) -> Attacked:
+def attack_candidate(
+    plan: Plan, package: Package, recounted: pd.DataFrame, earlier: Sequence[Issue], proof: Proof | None = None
+) -> Attacked:
     """Attack a candidate by everything that is known outside, then by what only the house knows.
+
+    Whoever knows the candidate alone knows less than whoever knows what is out beside it: he is asked for where that
+    one finds anything, to tell what follows from the candidate alone.
 
     Args:
         plan: of the candidate.
         package: of the candidate, read back.
         recounted: true figures, by the recount.
         earlier: releases that share persons and are out.
+        proof: moves from the true figures, by the build; what holds of them is not looked for.
     """
     issue = issue_of(package, CANDIDATE)
     attacked = Attacked()
+    method = method_of(plan.method)
+    hidden = not plan.withheld and not method.drawn
+    true = tuple(with_true_figures(table, recounted) for table in package.tables) if hidden else ()
+    inside = Inside(issue.name, true, proof) if hidden and proof is not None else None
     try:
-        attacked.alone = audit([issue])
-        if earlier:
-            known = set(attacked.alone)
-            attacked.together = tuple(f for f in audit([issue, *earlier]) if f not in known)
-        method = method_of(plan.method)
-        if not plan.withheld and not method.drawn:
-            true = [with_true_figures(table, recounted) for table in package.tables]
-            attacked.inside = method.attack(issue, true, plan, plan.release.protection, earlier)
+        found = audit([issue, *earlier], inside=inside)
+        attacked.alone = audit([issue]) if found and earlier else found
+        attacked.together = tuple(finding for finding in found if finding not in set(attacked.alone))
+        if hidden:
+            attacked.inside = method.attack(issue, true, plan, plan.release.protection, earlier, proof)
     except GateRefusal as error:  # contradictory or endless: closed, and the other checks tell more
         attacked.unsettled.append(str(error))
     return attacked

@@ -11,28 +11,52 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from anonymization.disclosure.attack.attack import Exposure, attack
 from anonymization.disclosure.attack.propagation import propagated
+from anonymization.disclosure.proof import Proof, holding, unshown
 from anonymization.disclosure.suppress.rays import unproven
+from anonymization.disclosure.system import Integers
 from anonymization.tables.audit.corrections import differences, states
 from anonymization.tables.audit.findings import Finding
-from anonymization.tables.audit.knowledge import public_needs, seen_by_readers
+from anonymization.tables.audit.knowledge import figures_of, public_needs, seen_by_readers
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked, link, require_one_state
+from anonymization.tables.model import Table
 
 SECONDS = 1800.0
 """An audit that takes longer has not passed."""
 
 
-def audit(issues: Sequence[Issue], *, seconds: float = SECONDS) -> tuple[Finding, ...]:
+@dataclass(frozen=True)
+class Inside:
+    """What the house knows of one issue: it changes nothing that is found, and spares looking for it.
+
+    Attributes:
+        name: of the issue.
+        true: its tables with true figures, row by row as published.
+        proof: moves from them.
+    """
+
+    name: str
+    true: tuple[Table, ...]
+    proof: Proof
+
+
+def audit(issues: Sequence[Issue], *, seconds: float = SECONDS, inside: Inside | None = None) -> tuple[Finding, ...]:
     """Return what some releases together give away, in order of cell; nothing found is an empty tuple.
 
     Releases that tell different figures of the same cell are of two states of the logs: each state is solved
     as a whole, and the states are subtracted from each other.
+
+    Args:
+        issues: as they are published.
+        seconds: how long it may take.
+        inside: what is known of one of them, the first of its state.
 
     Raises:
         GateRefusal: figures contradict each other, or the audit did not end in time: both close the gate.
@@ -43,20 +67,38 @@ def audit(issues: Sequence[Issue], *, seconds: float = SECONDS) -> tuple[Finding
     for state in of_states:
         linked = link(state)
         require_one_state(linked)
-        found += [finding_of(linked, exposure) for exposure in exposures(linked, deadline=deadline)]
+        shown = None if inside is None or state[0].name != inside.name else _shown(linked, state, inside)
+        found += [finding_of(linked, exposure) for exposure in exposures(linked, deadline=deadline, shown=shown)]
     for at, one in enumerate(of_states):
         for other in of_states[at + 1 :]:
             found += differences(one, other)
     return tuple(found)
 
 
-def exposures(linked: Linked, *, deadline: float | None = None) -> Iterator[Exposure]:
-    """Yield the cells that are given away, by what is published alone."""
+def _shown(linked: Linked, state: Sequence[Issue], inside: Inside) -> tuple[Integers, Proof] | None:
+    """True figures of a system whose first issue is known inside, and moves; null if other cells are listed."""
+    truth = link([replace(state[0], tables=inside.true), *state[1:]])
+    return (figures_of(truth), inside.proof) if truth.cells == linked.cells else None
+
+
+def exposures(
+    linked: Linked, *, deadline: float | None = None, shown: tuple[Integers, Proof] | None = None
+) -> Iterator[Exposure]:
+    """Yield the cells that are given away, by what is published alone.
+
+    Args:
+        linked: what is published.
+        deadline: of `time.monotonic()`.
+        shown: true figures of all cells, and moves from them; what these show is not looked for.
+    """
     seen = seen_by_readers(linked)
     at_least = propagated(seen).low
     nobody = np.zeros(0, dtype=np.int64)
-    needs = unproven(seen, public_needs(linked), nobody, nobody)
-    for exposure in attack(seen, needs, deadline=deadline):
+    needs, point = unproven(seen, public_needs(linked), nobody, nobody), None
+    if shown is not None:
+        point, proof = shown
+        needs = unshown(needs, point, holding(seen, point, proof))
+    for exposure in attack(seen, needs, deadline=deadline, point=point):
         cell = exposure.cell
         people = exposure.low if linked.persons[cell] else at_least[linked.counted[cell]]
         alone = linked.counted[cell] < 0

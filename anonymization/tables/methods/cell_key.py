@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from anonymization.disclosure.proof import Proof
 from anonymization.errors import IntegrityError
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey, Method
@@ -129,7 +130,13 @@ class _CellKey:
         return pd.Series(table_of(protection).perturbed(counts, keys), index=recounted.index)
 
     def attack(
-        self, issue: Issue, true: Sequence[Table], plan: Plan, protection: CellKey, earlier: Sequence[Issue]
+        self,
+        issue: Issue,
+        true: Sequence[Table],
+        plan: Plan,
+        protection: CellKey,
+        earlier: Sequence[Issue],
+        proof: Proof | None,
     ) -> tuple[Finding, ...]:
         """Hidden numbers of few persons that are pinned before who knows the noise."""
         return pinned(replace(issue, noise=protection), true)

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from anonymization.disclosure.proof import Proof
 from anonymization.errors import InputError, PolicyRefusal
 from anonymization.policy.protection import Cost, DifferentialPrivacy, Mechanism, Method
 from anonymization.policy.releases import DimensionKind
@@ -300,6 +301,7 @@ class _DifferentialPrivacy:
         plan: Plan,
         protection: DifferentialPrivacy,
         earlier: Sequence[Issue],
+        proof: Proof | None,
     ) -> tuple[Finding, ...]:
         """Nothing is to be found: no true figure is hidden, as none is published."""
         return ()

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from anonymization.disclosure.attack.needs import one_each
+from anonymization.disclosure.proof import Proof
 from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Integers, Problem
 from anonymization.errors import InputError, ProtectionError
@@ -79,7 +80,9 @@ def protect(
         alone = int(_hidden(link([issue]), tables, issue, rules, deadline).cells.sum())
     safe = _safe_tables(tables, linked, found.cells, rules)
     standing = standing_of(linked, issue.name, found.unsafe.needs)
-    return Protected(safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal, standing)
+    return Protected(
+        safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal, standing, found.proof
+    )
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class _Hidden:
     cells: Booleans
     unsafe: Unsafe
     optimal: bool
+    proof: Proof
 
 
 def _sheets(tables: Sequence[Table]) -> int:
@@ -111,7 +115,7 @@ def _hidden(
             hidden[places[rows]] |= value[places[rows]] > 0
     hidden[unsafe.cells] = True
     if not hidden.any() and len(linked.sheets) == _sheets(tables):
-        return _Hidden(hidden & linked.listed, unsafe, optimal=True)
+        return _Hidden(hidden & linked.listed, unsafe, optimal=True, proof=Proof.none(linked.cells))
     shown = linked.zeros_shown & ~_may_be_empty(linked, tables, rules)
     if (published := out[unsafe.cells]).any():
         raise _error(linked, unsafe.cells[published], "an earlier release published it, and it is unsafe now")
@@ -155,10 +159,11 @@ def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -
             raise _error(linked, np.array(error.cells), "what is out already gives it away") from None
         value = np.where(pattern.hidden, np.nan, problem.value)
         published = replace(linked, value=value, zeros_shown=problem.least > 0)
-        found = np.array([e.cell for e in exposures(published, deadline=deadline)], dtype=np.int64)
+        shown = (problem.value, pattern.proof)
+        found = np.array([e.cell for e in exposures(published, deadline=deadline, shown=shown)], dtype=np.int64)
         fresh = np.setdiff1d(found, given)
         if not len(found):
-            return _Hidden(pattern.hidden & linked.listed, unsafe, pattern.optimal)
+            return _Hidden(pattern.hidden & linked.listed, unsafe, pattern.optimal, pattern.proof)
         if not len(fresh):
             raise _error(linked, found, "what is out already gives it away")
         given = np.union1d(given, fresh)
@@ -251,10 +256,16 @@ class _Suppression:
         return recounted["recounted"]
 
     def attack(
-        self, issue: Issue, true: Sequence[Table], plan: Plan, protection: Suppression, earlier: Sequence[Issue]
+        self,
+        issue: Issue,
+        true: Sequence[Table],
+        plan: Plan,
+        protection: Suppression,
+        earlier: Sequence[Issue],
+        proof: Proof | None,
     ) -> tuple[Finding, ...]:
         """Unsafe cells whose interval is narrower than they need."""
-        return unmet_needs(issue, true, rules_of(plan), earlier)
+        return unmet_needs(issue, true, rules_of(plan), earlier, proof=proof)
 
     def read(self, table: SafeTable, measure: Measure, noise: object) -> Reading:
         """Figures are exact."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from anonymization.disclosure.attack.attack import Exposure, attack, insiders_attack
 from anonymization.disclosure.attack.needs import one_each
+from anonymization.disclosure.proof import Proof, holding, unproven_by
 from anonymization.disclosure.suppress.rays import unproven
 from anonymization.disclosure.system import Needs
 from anonymization.errors import GateRefusal
@@ -33,7 +34,13 @@ MOST = 100
 
 
 def unmet_needs(
-    issue: Issue, true: Sequence[Table], rules: Rules, earlier: Sequence[Issue] = (), *, seconds: float = SECONDS
+    issue: Issue,
+    true: Sequence[Table],
+    rules: Rules,
+    earlier: Sequence[Issue] = (),
+    *,
+    proof: Proof | None = None,
+    seconds: float = SECONDS,
 ) -> tuple[Finding, ...]:
     """Return the unsafe cells of an issue, and those of earlier ones, whose interval is narrower than they need.
 
@@ -45,6 +52,7 @@ def unmet_needs(
         true: its tables with true figures, row by row.
         rules: what makes a cell unsafe.
         earlier: releases that share persons and are out.
+        proof: moves from the true figures; what they prove is not looked for.
         seconds: how long it may take.
 
     Raises:
@@ -59,6 +67,8 @@ def unmet_needs(
     who = np.where(unsafe.contributor >= 0, unsafe.contributor, -1 - np.arange(len(value)))
     needs = one_each(both(unsafe.needs, standing_needs(published)))
     needs = unproven(seen, needs, unsafe.insiders, who, value)
+    if proof is not None:
+        needs = unproven_by(needs, value, holding(seen, value, proof), unsafe.insiders, who)
     exposed = attack(seen, needs, deadline=deadline, point=value)
     if exposed := _avoidable(published, exposed, needs, issue.name, deadline):
         return tuple(finding_of(published, exposure) for exposure in exposed)

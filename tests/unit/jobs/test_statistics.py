@@ -78,27 +78,42 @@ def usage(people, service, status, times):
     return [(at(8), member, service, status) for member in people for _ in range(times)]
 
 
-MEMBERS = ids("m", 24)
-"""m00 to m11 live in Tokyo, are 36 and subscribe to mail; m12 to m23 live in Osaka, are 46 and subscribe to news."""
-COOKIES, SECOND, GUESTS = ids("k", 12), ids("x", 6), ids("g", 12)
-"""Cookies of m00 to m11; second cookies of m00 to m05; cookies that nobody signed in with."""
+MAIL, NEWS = ids("m", 48), ids("n", 48)
+"""Subscribers of mail and of news: twelve each of every kind of people."""
+PEOPLE = [
+    (born, address) for address in ("東京都千代田区1-1", "大阪府大阪市北区1-1") for born in ("1990-01-01", "1980-05-01")
+]
+"""Of 36 and 46 years, in Tokyo and Osaka: no group is all in one class."""
+COOKIES, GUESTS = ids("k", 48), ids("g", 12)
+"""Cookies of the subscribers of mail, and cookies that nobody signed in with."""
 SEARCHING = ids("s", 60)
 
 
+def first_of_each(twelves, number):
+    """The first of every twelve."""
+    return [one for n, one in enumerate(twelves) if n % 12 < number]
+
+
+TWICE = first_of_each(MAIL, 6)
+SECOND = [f"x{member}" for member in TWICE]
+"""Second cookies of half of the subscribers of mail."""
+STOPPED = first_of_each(NEWS, 11)
+
+
 def logs():
-    used = [*usage(MEMBERS[:12], "mail", "active", 2), *usage(MEMBERS[12:23], "news", "stopped", 1)]
+    used = [*usage(MAIL, "mail", "active", 2), *usage(STOPPED, "news", "stopped", 1)]
     places = [(at(day), f"d{n:02d}") for day in (5, 6) for n in range(25)]
     return {
         "source=subscribers/arrived=2026-10-31/subscribers.csv": delimited(
             ",", ["as_of", "member_id", "name", "kana", "birth_date", "postal_address", "phone", "email", "service"],
-            *[subscriber(m, "1990-01-01", "東京都千代田区1-1", "mail") for m in MEMBERS[:12]],
-            *[subscriber(m, "1980-05-01", "大阪府大阪市北区1-1", "news") for m in MEMBERS[12:]],
+            *[subscriber(m, *PEOPLE[n // 12], "mail") for n, m in enumerate(MAIL)],
+            *[subscriber(m, *PEOPLE[n // 12], "news") for n, m in enumerate(NEWS)],
         ),
         "source=links/arrived=2026-10-05/links.jsonl": jsonl(
             [
-                *[sign_in(c, m, "mail") for c, m in zip(COOKIES, MEMBERS, strict=False)] * 2,
-                *[sign_in(c, m, "mail") for c, m in zip(SECOND, MEMBERS, strict=False)],
-                *[sign_in(f"y{m}", m, "news") for m in MEMBERS[12:23]],
+                *[sign_in(c, m, "mail") for c, m in zip(COOKIES, MAIL, strict=True)] * 2,
+                *[sign_in(c, m, "mail") for c, m in zip(SECOND, TWICE, strict=True)],
+                *[sign_in(f"y{m}", m, "news") for m in STOPPED],
             ]
         ),
         "source=clicks/arrived=2026-10-06/clicks.jsonl": jsonl(
@@ -107,8 +122,8 @@ def logs():
         "source=displays/arrived=2026-10-07/displays.jsonl": jsonl(
             [
                 *[shown(c, IPHONE, "recipes") for c in COOKIES] * 3,
-                *[shown(c, IPHONE, "recipes", "click") for c in COOKIES[:10]],
-                *[shown(c, IPHONE, "recipes", kind="page", entry="partner") for c in COOKIES[:11]],
+                *[shown(c, IPHONE, "recipes", "click") for c in first_of_each(COOKIES, 10)],
+                *[shown(c, IPHONE, "recipes", kind="page", entry="partner") for c in first_of_each(COOKIES, 11)],
                 *[shown(c, WINDOWS, "sports") for c in GUESTS] * 2,
                 *[shown(c, WINDOWS, "own", kind="page", entry="direct") for c in GUESTS],
             ]
@@ -166,25 +181,25 @@ def published(candidates):
 
 RECIPES = {"partner": "recipes", "device": "apple_mobile", "region": "kanto"}
 STATISTICS = {
-    "number of users": ("monthly-audience", "audience", "users", {}, 23),
-    "number of users of a service": ("monthly-audience", "audience", "users", {"service": "mail"}, 12),
-    "number of subscribers": ("monthly-audience", "audience", "subscribers", {}, 24),
+    "number of users": ("monthly-audience", "audience", "users", {}, 92),
+    "number of users of a service": ("monthly-audience", "audience", "users", {"service": "mail"}, 48),
+    "number of subscribers": ("monthly-audience", "audience", "subscribers", {}, 96),
     "number of subscribers by region, age and service": ("monthly-audience", "audience", "subscribers", {"region": "27", "age_band": "40-49", "service": "news"}, 12),
-    "number of browsing persons: a member with two cookies is one": ("monthly-audience", "audience", "browsing_persons", {}, 24),
-    "number of browsing persons of a region": ("monthly-audience", "audience", "browsing_persons", {"region": "kanto"}, 12),
-    "number of inductions": ("media-and-ads", "media", "inductions", {}, 11),
-    "number of inductions by partner, device family and region": ("media-and-ads", "media", "inductions", RECIPES, 11),
+    "number of browsing persons: a member with two cookies is one": ("monthly-audience", "audience", "browsing_persons", {}, 60),
+    "number of browsing persons of a region": ("monthly-audience", "audience", "browsing_persons", {"region": "kanto"}, 24),
+    "number of inductions": ("media-and-ads", "media", "inductions", {}, 44),
+    "number of inductions by partner, device family and region": ("media-and-ads", "media", "inductions", RECIPES, 22),
     "number of inductions: who came directly was not induced": ("media-and-ads", "media", "inductions", {"partner": "own"}, 0),
-    "display count": ("media-and-ads", "media", "displays", {}, 36 + 11 + 24 + 12),
+    "display count": ("media-and-ads", "media", "displays", {}, 4 * (36 + 11) + 24 + 12),
     "display count of an ad partner": ("media-and-ads", "media", "displays", {"partner": "sports"}, 24),
-    "persons displayed to": ("media-and-ads", "media", "viewers", RECIPES, 12),
-    "click count": ("media-and-ads", "media", "clicks", {}, 10),
-    "click-through, numerator": ("media-and-ads", "media", "clicks", RECIPES, 10),
-    "click-through, denominator": ("media-and-ads", "media", "displays", RECIPES, 47),
-    "persons who clicked": ("media-and-ads", "media", "clickers", RECIPES, 10),
-    "utilization by service: persons": ("service-usage", "usage", "users", {"service": "mail", "status": "active", "age_band": "30-39"}, 12),
-    "utilization by service: uses": ("service-usage", "usage", "uses", {"service": "mail"}, 24),
-    "utilization by service: who stopped": ("service-usage", "usage", "users", {"status": "stopped"}, 11),
+    "persons displayed to": ("media-and-ads", "media", "viewers", RECIPES, 24),
+    "click count": ("media-and-ads", "media", "clicks", {}, 40),
+    "click-through, numerator": ("media-and-ads", "media", "clicks", RECIPES, 20),
+    "click-through, denominator": ("media-and-ads", "media", "displays", RECIPES, 94),
+    "persons who clicked": ("media-and-ads", "media", "clickers", RECIPES, 20),
+    "utilization by service: persons": ("service-usage", "usage", "users", {"service": "mail", "status": "active", "age_band": "30-39"}, 24),
+    "utilization by service: uses": ("service-usage", "usage", "uses", {"service": "mail"}, 96),
+    "utilization by service: who stopped": ("service-usage", "usage", "users", {"status": "stopped"}, 44),
     "population by place and hour": ("population-by-place", "population", "persons", {"mesh": "53393599", "hour": "12", "day_type": "weekday"}, 25),
     "population by place and hour: person-days": ("population-by-place", "population", "person_days", {"mesh": "533935", "hour": "12"}, 50),
     "search trends: persons by keyword": ("search-trends", "trends", "searchers", {"keyword": "天気"}, 60),
