@@ -28,6 +28,7 @@ from anonymization.engine import open_engine
 from anonymization.errors import NorenError
 from anonymization.files import files_of
 from anonymization.hierarchies.hierarchy import Hierarchy
+from anonymization.files import locked
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys, load_private_key
 from anonymization.microdata.histogram.histogram import Histogram
@@ -82,15 +83,17 @@ def solved_once(shared):
     def remembering(problem, *, watch=None, deadline=None):
         key = hashlib.sha256(pickle.dumps((problem, watch))).hexdigest()
         kept = folder / key
-        if key not in patterns and kept.exists():  # another worker's
-            patterns[key] = pickle.loads(kept.read_bytes())
         if key not in patterns:
-            began = time.monotonic()
-            patterns[key] = solve(problem, watch=watch, deadline=deadline)
-            if time.monotonic() - began > WORTH_KEEPING:
-                part = folder / f"{key}.{os.getpid()}"
-                part.write_bytes(pickle.dumps(patterns[key]))
-                part.replace(kept)
+            with locked(folder / f"{key}.lock"):  # another worker may be at it
+                if kept.exists():
+                    patterns[key] = pickle.loads(kept.read_bytes())
+                else:
+                    began = time.monotonic()
+                    patterns[key] = solve(problem, watch=watch, deadline=deadline)
+                    if time.monotonic() - began > WORTH_KEEPING:
+                        part = folder / f"{key}.{os.getpid()}"
+                        part.write_bytes(pickle.dumps(patterns[key]))
+                        part.replace(kept)
         return patterns[key]
 
     with pytest.MonkeyPatch.context() as patch:

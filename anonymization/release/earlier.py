@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from anonymization.errors import InputError, IntegrityError
@@ -12,20 +12,32 @@ from anonymization.release.ledger.ledger import Entry, EntryKind
 from anonymization.release.package import read_package
 from anonymization.release.publish import shares_persons
 from anonymization.release.setting import Setting
-from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.sheets import Issue, about
 
 
-def earlier_issues(setting: Setting, sources: Sequence[str], first_day: int, past_day: int) -> list[Issue]:
+def earlier_issues(
+    setting: Setting, sources: Sequence[str], first_day: int, past_day: int, *, counted: Collection[str]
+) -> list[Issue]:
     """Return every publication that shares persons with a release: a source, and days; withdrawn ones as well.
 
-    Each with what its figures need from now on, and what it was built of.
+    Each with what its figures need from now on, and what it was built of. No relation joins figures over different
+    sources: of each publication there is what it counts of those that the release counts, and nothing else.
+
+    Args:
+        setting: the home.
+        sources: that the release reads.
+        first_day: its first day, by number.
+        past_day: the day after its last one.
+        counted: the sources of its measures.
 
     Raises:
         IntegrityError: a published package is not what its manifest says, or its evidence is not what was built.
     """
     with setting.ledger.transaction() as transaction:
         entries = transaction.entries(kind=EntryKind.PUBLICATION)
-    return [_issue(setting, entry) for entry in entries if shares_persons(sources, first_day, past_day, entry.payload)]
+    sharing = (entry for entry in entries if shares_persons(sources, first_day, past_day, entry.payload))
+    every = (about(_issue(setting, entry), counted) for entry in sharing)
+    return [issue for issue in every if issue.tables]
 
 
 def _issue(setting: Setting, entry: Entry) -> Issue:

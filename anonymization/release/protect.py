@@ -54,7 +54,8 @@ class _Beside:
 
     def earlier(self) -> Sequence[Issue]:
         period = self.plan.period
-        return earlier_issues(self.setting, self.plan.release.sources, period.first, period.past)
+        plan = self.plan
+        return earlier_issues(self.setting, plan.release.sources, period.first, period.past, counted=plan.counted)
 
     def stored(self) -> tuple[SafeTable, ...] | None:
         return stored_draw(self.setting.home, self.plan, self.privacy["draw"])

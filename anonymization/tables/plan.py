@@ -74,6 +74,11 @@ class Plan:
         """How the release is protected."""
         return Method(self.release.protection.method)
 
+    @property
+    def counted(self) -> frozenset[str]:
+        """The sources of its measures."""
+        return frozenset(measure.source for table in self.tables for measure in table.measures)
+
     def counts_holders(self, table: TablePlan, source: str) -> bool:
         """Whether the threshold counts others than the ids of a source: `counting/holders.py`."""
         return source in self.judged or (table.established > 1 and source not in self.members)

@@ -79,7 +79,8 @@ def gate(setting: Setting, identity: str) -> GateResult:
         package = read_package(candidate.package)
         recounted = count_again(setting, plan, inputs, package)
         request = candidate.request
-        earlier = earlier_issues(setting, request.sources, request.first_day, request.past_day)
+        days = (request.first_day, request.past_day)
+        earlier = earlier_issues(setting, request.sources, *days, counted=plan.counted)
         attacked = attack_candidate(plan, package, recounted, earlier, read_proof(candidate))
         issue = issue_of(package, CANDIDATE)
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)

@@ -158,7 +158,7 @@ def test_a_build_that_forgets_what_is_out_is_found_by_the_gate(declared, release
     honest = build(setting, "usage-by-age", PERIOD)
     assert honest.request.figures["cells confidential because of earlier releases alone"] > 0
     assert gate(setting, honest.id).opened
-    monkeypatch.setattr(anonymization.release.protect, "earlier_issues", lambda *_: [])
+    monkeypatch.setattr(anonymization.release.protect, "earlier_issues", lambda *_, **__: [])
     result = gate(setting, build(setting, "usage-by-age", PERIOD).id)
     assert "candidate_together" in failed(result)
     assert any("service-usage 2026-10 v1, usage." in reason for reason in result.reasons)

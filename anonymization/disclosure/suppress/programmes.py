@@ -56,7 +56,6 @@ class Solver:
     def __init__(self, deadline: float | None = None) -> None:
         self.deadline = deadline
         self._highs = Highs("nothing was decided")
-        self._start: highspy.HighsBasis | None = None
         self._apart: Solver | None = None
 
     def check(self) -> float:
@@ -106,11 +105,6 @@ class Solver:
         """Keep a linear programme in which all columns may be 0, to be solved `again` with other bounds and costs."""
         self._highs.set("presolve", "off")
         self._highs.done(self._highs.model.passModel(_model(programme, None)))
-        rows, columns = programme.matrix.shape
-        self._start = highspy.HighsBasis()
-        self._start.col_status = [highspy.HighsBasisStatus.kLower] * columns
-        self._start.row_status = [highspy.HighsBasisStatus.kBasic] * rows
-        self._start.valid = True
 
     def bounds(self, columns: Integers, low: Floats, high: Floats) -> None:
         """Change bounds of some columns of what is loaded."""
@@ -141,8 +135,7 @@ class Solver:
 
     def _loaded(self) -> bool:
         """Solve what is loaded; tell whether there is an optimum."""
-        if self._start is not None:
-            self._highs.done(self._highs.model.setBasis(self._start))
+        self._highs.done(self._highs.model.clearSolver())
         status = self._run()
         if status not in (*_NOTHING, STATUS.kOptimal):
             raise self._highs.ended(status)

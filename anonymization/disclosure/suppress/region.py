@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse import csgraph
 
 from anonymization.disclosure.suppress.bounds import Ground
 from anonymization.disclosure.suppress.bounds_kernels import local_matrix, narrowed
@@ -20,6 +21,8 @@ WHOLE = 1e-5
 """How far the solver's answer may be from a whole number; the rounded move is checked exactly."""
 ATTEMPTS = 4
 """Prices that are tried before an integer programme is."""
+IDLE = 1e-3
+"""What a unit of the move of a cell costs that nobody asked for, where cells are raised together."""
 FEW_NODES = 100
 """Nodes of an integer programme over the cells that moved under any of these prices."""
 
@@ -102,6 +105,49 @@ class Region:
             return None
         moved = np.flatnonzero(found)
         return Move(self.cells[moved], found[moved].astype(np.int64)), float(price[self.cells] @ np.abs(found))
+
+    def together(self, cells: Integers, amount: Floats, weight: Floats, barred: Integers) -> list[Move]:
+        """Return moves that share no relation, and together raise some cells as far as they go.
+
+        Args:
+            cells: which are to rise.
+            amount: by how much each, and no further.
+            weight: what a unit of each is worth; a unit of any other cell's move costs little.
+            barred: cells that stand still, unless they are to rise.
+        """
+        size, at, still = len(self.cells), self._place[cells], self._place[barred]
+        here = at >= 0
+        here[here] = self._most[at[here]] > 0
+        at, amount, weight = at[here], amount[here], weight[here]
+        still = np.setdiff1d(still[still >= 0], at)
+        cost, high = np.full(2 * size, IDLE), self._most.copy()
+        cost[at] = -weight
+        high[at] = np.minimum(amount, high[at])
+        high[np.concatenate([size + at, still, size + still])] = 0.0
+        changed = np.flatnonzero(high != self._most)
+        self._solver.bounds(changed, np.zeros(len(changed)), high[changed])
+        self._reprice(cost)
+        try:
+            x = self._solver.again()
+        finally:
+            self._solver.bounds(changed, np.zeros(len(changed)), self._most[changed])
+        return [] if x is None else self._apart(x[:size] - x[size:])
+
+    def _apart(self, move: Floats) -> list[Move]:
+        """The parts of a move that share no relation, as far as they are of whole numbers and hold exactly."""
+        moved = np.flatnonzero(np.abs(move) > WHOLE)
+        part = self._matrix[:, moved]
+        number, label = csgraph.connected_components(part.T @ part, directed=False)
+        whole = np.rint(move[moved])
+        fails = np.zeros(number, dtype=bool)
+        fails[
+            label[(np.abs(move[moved] - whole) > WHOLE) | (whole > self._up[moved]) | (whole < self._down[moved])]
+        ] = True
+        change, (row_low, row_high) = part @ whole, self._bounds()
+        row, column = sparse.coo_array(part).coords
+        fails[label[column[(change[row] < row_low[row]) | (change[row] > row_high[row])]]] = True
+        parts = (moved[label == n] for n in np.flatnonzero(~fails).tolist())
+        return [Move(self.cells[at], np.rint(move[at]).astype(np.int64)) for at in parts]
 
     def _found(self, cost: Floats, low: Floats, high: Floats, *, thorough: bool) -> Floats | None:
         """Return a cheap move within bounds: other prices may give a whole-numbered corner."""

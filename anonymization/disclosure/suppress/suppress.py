@@ -22,6 +22,7 @@ from anonymization.disclosure.suppress.moves import Regions
 from anonymization.disclosure.suppress.programmes import Solver
 from anonymization.disclosure.suppress.rays import closed_upward, unproven
 from anonymization.disclosure.suppress.region import Region
+from anonymization.disclosure.suppress.together import among_themselves
 from anonymization.disclosure.suppress.unhide import give_back
 from anonymization.disclosure.suppress.witnesses import Witnesses
 from anonymization.disclosure.system import Booleans, Integers, Needs, Problem, components
@@ -29,9 +30,11 @@ from anonymization.errors import ProtectionError
 
 EFFORT = 4e6
 """Cells of all programmes that are solved to give cells back."""
-MANY = 1_000
+MANY = 10_000
 """Needs of a component beyond which they are not searched one by one: every sum over an unsafe cell is hidden then, if
 rays prove the needs so."""
+TOGETHER = 50
+"""Needs of a component from which on they are raised together."""
 STUBBORN = 0.1
 """Share of such needs that rays may leave: where they leave more, hiding sums is no help, and needs are searched."""
 
@@ -153,9 +156,12 @@ def _search(
 
 
 def repair(witnesses: Witnesses, regions: Regions, needs: list[int]) -> list[int]:
-    """Prove needs, where it is cheap first; return the cells that cannot be protected."""
+    """Prove needs, where it is cheap first; return the cells that cannot be protected.
+
+    What needs prove together, by moves of cells that are hidden at any rate, is not looked for one by one.
+    """
     demands = witnesses.demands
-    left = sorted(needs, key=lambda need: (demands[need].most, demands[need].cell))
+    left = _together(witnesses, regions, needs)
     for tier in range(regions.tiers):
         regions.renew()
         missing = []
@@ -174,6 +180,19 @@ def repair(witnesses: Witnesses, regions: Regions, needs: list[int]) -> list[int
         for need in left
         if not witnesses.establish(need, regions.whole(demands[need].cell), thorough=True)
     ]
+
+
+def _together(witnesses: Witnesses, regions: Regions, needs: list[int]) -> list[int]:
+    """Prove what needs of large components prove together; return the others, those that ask for least first."""
+    demands, left = witnesses.demands, []
+    of = regions.label[np.array([demands[need].cell for need in needs], dtype=np.int64)]
+    for number in np.unique(of).tolist():
+        inside = np.array(needs, dtype=np.int64)[of == number]
+        if len(inside) > TOGETHER and number >= 0:
+            hidden = regions.of(np.flatnonzero((regions.label == number) & witnesses.ground.fixed))
+            inside = among_themselves(witnesses, hidden, inside)
+        left += inside.tolist()
+    return sorted(left, key=lambda need: (demands[need].most, demands[need].cell))
 
 
 def _components(problem: Problem, usable: Booleans) -> Integers:

@@ -35,7 +35,7 @@ class Witnesses:
     Attributes:
         ground: relations and bounds.
         hidden: which cells are hidden: those that are at any rate, and those that a witness moves.
-        uses: how many witnesses move each cell.
+        uses: how many witnesses move each cell that is not hidden at any rate.
         demands: what is to be proven.
     """
 
@@ -93,9 +93,10 @@ class Witnesses:
         need, cells = kept.need, kept.cells
         self._kept[self._next] = kept
         self._of_need[need].append(self._next)
-        self.uses[cells] += 1
-        self.hidden[cells] = True
-        for cell in cells.tolist():
+        loose = cells[~self.ground.fixed[cells]]
+        self.uses[loose] += 1
+        self.hidden[loose] = True
+        for cell in loose.tolist():
             self._users.setdefault(cell, set()).add(self._next)
         self._next += 1
 
@@ -104,9 +105,10 @@ class Witnesses:
         kept = self._kept.pop(number)
         cells = kept.cells
         self._of_need[kept.need].remove(number)
-        self.uses[cells] -= 1
-        self.hidden[cells] = self.ground.fixed[cells] | (self.uses[cells] > 0)
-        for cell in cells.tolist():
+        loose = cells[~self.ground.fixed[cells]]
+        self.uses[loose] -= 1
+        self.hidden[loose] = self.uses[loose] > 0
+        for cell in loose.tolist():
             self._users[cell].discard(number)
         return kept
 

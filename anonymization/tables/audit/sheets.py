@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,16 @@ class Issue:
     noise: CellKey | None = None
     standing: tuple[Standing, ...] = ()
     inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def about(issue: Issue, sources: Collection[str]) -> Issue:
+    """Return what an issue tells of some sources: its tables with their measures alone."""
+    tables = []
+    for table in issue.tables:
+        kept = tuple(measure for measure in table.measures if measure.source in sources)
+        if kept:
+            tables.append(replace(table, measures=kept))
+    return replace(issue, tables=tuple(tables))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

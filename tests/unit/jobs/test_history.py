@@ -18,7 +18,9 @@ def released(setting, reached, publish_it):
     candidate = reached("web-audience", "approved")
     publish_it(setting, candidate)
     request = candidate.request
-    return candidate, lambda: earlier_issues(setting, request.sources, request.first_day, request.past_day)
+    return candidate, lambda: earlier_issues(
+        setting, request.sources, request.first_day, request.past_day, counted=request.sources
+    )
 
 
 def test_needs_come_back_with_what_is_out(released):
@@ -49,3 +51,18 @@ def test_evidence_that_was_changed_or_lost_stops_everything_after(released):
     shutil.rmtree(candidate.folder)
     with pytest.raises(IntegrityError, match=r"the evidence of web-audience 2026-10 v1 is gone"):
         out()
+
+
+def test_of_what_is_out_that_alone_comes_back_which_is_counted_again(setting, reached, publish_it):
+    """Displays are counted beside the audience of subscribers and clicks: no figure of one says anything of the other."""
+    candidate = reached("monthly-audience", "approved")
+    publish_it(setting, candidate)
+    request = candidate.request
+
+    def measures(counted):
+        out = earlier_issues(setting, request.sources, request.first_day, request.past_day, counted=counted)
+        return [measure.name for issue in out for table in issue.tables for measure in table.measures]
+
+    assert measures(request.sources) == ["subscribers", "users", "browsing_persons"]
+    assert measures({"clicks", "displays"}) == ["browsing_persons"]
+    assert measures({"displays"}) == []
