@@ -26,9 +26,8 @@ from anonymization.deidentify.intake import Arrival, IntakeContext, take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.errors import NorenError
-from anonymization.files import files_of
+from anonymization.files import files_of, locked
 from anonymization.hierarchies.hierarchy import Hierarchy
-from anonymization.files import locked
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys, load_private_key
 from anonymization.microdata.histogram.histogram import Histogram

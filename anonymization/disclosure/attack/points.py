@@ -11,9 +11,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csgraph
 
 from anonymization.disclosure.attack.neighbourhood import Neighbourhood
-from anonymization.disclosure.attack.programmes import Optimum, Programme, Solver, capped, merged, steps, time_left
+from anonymization.disclosure.attack.programmes import (
+    Optimum,
+    Programme,
+    Solver,
+    capped,
+    merged,
+    several_steps,
+    steps,
+    time_left,
+)
 from anonymization.disclosure.system import Floats, Integers, System
 from anonymization.errors import GateRefusal
 
@@ -28,6 +38,8 @@ GROUP = 200
 """Cells of the surroundings in which many needs are tried at once."""
 TOGETHER = 100
 """From so many needs on all relations are asked at once, before the surroundings of each."""
+SHARE, WORTH, IN_VAIN = 0.15, 0.003, 8
+"""Which share of them at a time, as all cannot rise at once; what a round must show, and how many may show less."""
 RINGS = 3
 """How far around fractions whole numbers are looked for before they are looked for everywhere."""
 FAR = (1000,)
@@ -108,8 +120,7 @@ class Search:
         """
         if self._point is None:
             self._first(cells, targets, sign)
-        elif len(cells) > TOGETHER:
-            self._together(cells, targets, sign)
+        self._in_rounds(cells, targets, sign)
         for cell, target in zip(cells.tolist(), (sign * targets).tolist(), strict=True):
             if self._seen(cell, sign) < target:
                 time_left(self._deadline)
@@ -259,12 +270,40 @@ class Search:
         after[free] = figures
         return self.accept(after)
 
-    def _together(self, cells: Integers, targets: Floats, sign: int) -> None:
+    def _in_rounds(self, cells: Integers, targets: Floats, sign: int) -> None:
+        """Look for points in which many of these cells reach their targets, others each time, as long as that helps."""
+        rng, in_vain = np.random.default_rng(len(cells)), 0
+        left = np.arange(len(cells))
+        while len(left) > TOGETHER and in_vain < IN_VAIN:
+            time_left(self._deadline)
+            tried = left[rng.random(len(left)) < SHARE]
+            self._together(cells[tried], targets[tried], sign, rng.uniform(0.5, 1.5, len(tried)))
+            score = self.most if sign > 0 else -self.least
+            before, left = len(left), left[score[cells[left]] < sign * targets[left]]
+            in_vain = 0 if before - len(left) > WORTH * len(cells) else in_vain + 1
+
+    def _together(self, cells: Integers, targets: Floats, sign: int, weight: Floats) -> None:
         """Look for one point of all cells in which as many of some as possible reach their targets."""
-        programme = capped(self._programme(np.zeros(self.system.cells)), cells, targets, up=sign > 0)
-        found = self._solver.solve(programme, presolve=True)
+        now, size = self.point(), self.system.cells
+        programme = several_steps(self._programme(np.zeros(size)), now, cells, targets, weight, up=sign > 0)
+        found = self._solver.solve(programme)
         if found.feasible:
-            self.accept(merged(found.point, cells))
+            self._accept_parts(now + found.point[:size] - found.point[size:])
+
+    def _accept_parts(self, point: Floats) -> None:
+        """Accept a point, but for what is not whole in it: of moves that share no relation each stands for itself."""
+        if not self.whole:
+            self.accept(point)
+            return
+        now, whole = self.point(), np.rint(point)
+        moved = np.flatnonzero(np.abs(point - now) > NEAR)
+        part = self.system.relations.matrix[:, moved]
+        number, label = csgraph.connected_components(part.T @ part, directed=False)
+        fractions = np.bincount(label[np.abs(point - whole)[moved] > NEAR], minlength=number) > 0
+        kept = moved[~fractions[label]]
+        after = now.copy()
+        after[kept] = whole[kept]
+        self.accept(after)
 
     def _first(self, cells: Integers, targets: Floats, sign: int) -> Floats:
         """Return a first point, in which as many of the cells as possible reach their targets."""

@@ -19,6 +19,10 @@ DUAL, PRIMAL = 1, 4
 """HiGHS's codes of the simplex methods: from nothing; from the last optimum, after another objective."""
 
 
+IDLE = 1e-3
+"""What a unit of a step costs that nobody asked for."""
+
+
 @dataclass(frozen=True)
 class Programme:
     """Maximize `cost @ x` over `low <= x <= high` and the relations."""
@@ -53,6 +57,30 @@ def merged(point: Floats, cells: Integers) -> Floats:
     whole = point[: len(point) - len(cells)].copy()
     whole[cells] += point[len(whole) :]
     return whole
+
+
+def several_steps(
+    programme: Programme, point: Floats, cells: Integers, targets: Floats, weight: Floats, *, up: bool
+) -> Programme:
+    """Return a programme for a move from a point that takes some cells to their targets, as far as they go.
+
+    Its columns are those of `steps`. A unit towards a target earns its weight, and none beyond; a unit of any other
+    step costs little.
+    """
+    matrix, size = programme.relations.matrix, len(point)
+    given = matrix @ point
+    relations = Relations(
+        sparse.csr_array(sparse.hstack([matrix, -matrix], format="csr")),
+        programme.relations.low - given,
+        programme.relations.high - given,
+    )
+    high = np.concatenate([programme.high - point, point - programme.low])
+    cost = np.full(2 * size, -IDLE)
+    there, back = (cells, size + cells) if up else (size + cells, cells)
+    high[there] = np.clip(np.abs(targets - point[cells]), 0, high[there])
+    high[back] = 0.0
+    cost[there] = weight
+    return Programme(relations, np.zeros(2 * size), high, cost)
 
 
 def steps(programme: Programme, point: Floats, cell: int, goal: float) -> Programme:

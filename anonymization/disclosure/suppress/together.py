@@ -15,11 +15,11 @@ from anonymization.disclosure.suppress.region import Region
 from anonymization.disclosure.suppress.witnesses import Kept, Witnesses
 from anonymization.disclosure.system import Integers
 
-RAISED = 0.4
+RAISED = 0.15
 """Share of the needs that are raised at a time: where all want to rise, none gives way."""
-IN_VAIN = 2
+IN_VAIN = 6
 """Rounds after which it is given up, if each proved less than it is worth."""
-WORTH = 0.01
+WORTH = 0.003
 """Share of the needs that a round must prove."""
 
 
