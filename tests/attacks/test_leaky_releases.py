@@ -356,7 +356,7 @@ class Fault:
 
 
 FAULTS = {
-    "half the threshold": Fault("monthly-audience", (rules(minimum_count=5),), "candidate_cells"),
+    "half the threshold": Fault("service-usage", (rules(minimum_count=5), UNWATCHED), "candidate_cells"),
     "no dominance, no p%": Fault("web-audience", (rules(dominance=None, p_percent=None),), ""),
     "no secondary suppression": Fault("service-usage", ((suppression, "suppress", primary_alone), UNWATCHED), "candidate_audit"),
     "insiders forgotten": Fault("web-audience", (with_problem(insiders=no_insiders),), "candidate_inside"),

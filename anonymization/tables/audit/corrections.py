@@ -36,15 +36,16 @@ def of_one_state(issue: Issue, others: Sequence[Issue]) -> list[Issue]:
     return [other for other in others if len(states([issue, other])) == 1]
 
 
-def hidden_by(issue: Issue, other: Issue) -> list[Booleans]:
-    """Return, for each sheet of an issue, which of its rows another one lists and has hidden."""
+def told_by(issue: Issue, other: Issue) -> list[tuple[Booleans, Booleans]]:
+    """Return, for each sheet of an issue, which of its rows another one has hidden, and which it shows."""
     linked = link([issue, other])
-    hidden = np.zeros(linked.cells, dtype=bool)
+    hidden, shown = np.zeros(linked.cells, dtype=bool), np.zeros(linked.cells, dtype=bool)
     for sheet, places in zip(linked.sheets, linked.places, strict=True):
         if sheet.issue != issue.name:
             hidden[places[np.isnan(sheet.value)]] = True
+            shown[places[~np.isnan(sheet.value)]] = True
     own = zip(linked.sheets, linked.places, strict=True)
-    return [hidden[places] for sheet, places in own if sheet.issue == issue.name]
+    return [(hidden[places], shown[places]) for sheet, places in own if sheet.issue == issue.name]
 
 
 def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:

@@ -23,7 +23,7 @@ from anonymization.disclosure.system import Booleans, Integers, Problem
 from anonymization.errors import InputError, ProtectionError
 from anonymization.policy.protection import Method, Suppression, Zeros
 from anonymization.tables.audit.audit import SECONDS, exposures
-from anonymization.tables.audit.corrections import hidden_by, of_one_state
+from anonymization.tables.audit.corrections import of_one_state, told_by
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import both, figures_of, public_needs
 from anonymization.tables.audit.sheets import CANDIDATE, Issue
@@ -71,7 +71,7 @@ def protect(
     deadline = time.monotonic() + seconds
     beside = of_one_state(issue, earlier)
     told = {other.name for other in beside}
-    corrected = [hidden_by(issue, other) for other in earlier if other.name not in told]
+    corrected = [told_by(issue, other) for other in earlier if other.name not in told]
     linked = link([issue, *beside])
     found = _hidden(linked, tables, issue, rules, deadline, corrected)
     own = np.unique(np.concatenate(linked.places[: _sheets(tables)]))
@@ -103,16 +103,22 @@ def _hidden(
     issue: Issue,
     rules: Rules,
     deadline: float,
-    corrected: Sequence[Sequence[Booleans]] = (),
+    corrected: Sequence[Sequence[tuple[Booleans, Booleans]]] = (),
 ) -> _Hidden:
-    """Which cells are hidden, of all that are linked; and what releases that are corrected have hidden, by row."""
+    """Which cells are hidden, of all that are linked.
+
+    What releases that are corrected have hidden stays hidden, and what they show is hidden only where nothing else
+    helps: a figure that one version shows and the other hides tells of the persons between.
+    """
     own, out, kept = _states_of(linked, issue)
     value = figures_of(linked)
     unsafe = unsafe_cells(linked, tables, rules, value)
     hidden = kept | ~linked.listed
+    shown_before = np.zeros(linked.cells, dtype=bool)
     for of_sheets in corrected:
-        for places, rows in zip(linked.places, of_sheets, strict=False):
-            hidden[places[rows]] |= value[places[rows]] > 0
+        for places, (concealed, published) in zip(linked.places, of_sheets, strict=False):
+            hidden[places[concealed]] |= value[places[concealed]] > 0
+            shown_before[places[published]] = True
     hidden[unsafe.cells] = True
     if not hidden.any() and len(linked.sheets) == _sheets(tables):
         return _Hidden(hidden & linked.listed, unsafe, optimal=True, proof=Proof.none(linked.cells))
@@ -131,6 +137,11 @@ def _hidden(
         insiders=unsafe.insiders,
         contributor=unsafe.contributor,
     )
+    if (shown_before & problem.open).any():
+        try:
+            return _solved(linked, replace(problem, open=problem.open & ~shown_before), unsafe, deadline)
+        except ProtectionError:
+            pass  # the gate tells what it comes to
     return _solved(linked, problem, unsafe, deadline)
 
 

@@ -107,7 +107,7 @@ def test_explain_prints_what_runs(noren, release, holds, dialect):
 def test_the_path_by_hand(noren, setting, monkeypatch, tmp_path):
     """Build, gate, review, approve, publish, verify, audit, withdraw, as a person types them."""
     monkeypatch.setenv("NOREN_HOME", str(setting.home.root))
-    built = noren("build", "monthly-audience", "--period", "2026-10")
+    built = noren("build", "service-usage", "--period", "2026-10")
     identity = built.output.splitlines()[-1]
     assert noren("publish", identity).exit_code == 1
     gated = noren("gate", identity)
@@ -125,7 +125,7 @@ def test_the_path_by_hand(noren, setting, monkeypatch, tmp_path):
     assert json.loads(noren("audit", folder, "--json").output) == []
     assert "v1  out" in noren("releases").output
     assert "published" in noren("status").output
-    assert noren("withdraw", "monthly-audience", "1", "--reason", "test").exit_code == 0
+    assert noren("withdraw", "service-usage", "1", "--reason", "test").exit_code == 0
     assert "WITHDRAWN" in noren("verify", folder).output
     assert noren("reject", identity, "--officer", "demo-officer", "--reason", "late").exit_code == 0
 
