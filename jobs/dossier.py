@@ -51,12 +51,20 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
         f"- **To whom.** {recipient.title.en} ({recipient.recipient_class}), contract {recipient.contract}.",
         f"- **For what.** {policies.policy.purposes[request.purpose].text}",
         f"- **Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
-        f"- **Protection.** {told.dossier}{_for_earlier(request)}",
+        f"- **Protection.** {told.dossier}{_counted(setting, candidate)}{_for_earlier(request)}",
         "",
         "Allowed by:",
         *(f"- {clause}" for clause in clauses),
         "",
     ]
+
+
+def _counted(setting: Setting, candidate: Candidate) -> str:
+    """Whom the threshold counts, where that is not every id."""
+    plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
+    days = max(table.established for table in plan.tables)
+    told = f" Only ids count for that which were seen on {days} days, or are members'." if days > 1 else ""
+    return told + (" Ids that sign-ins link to one member are one person for that." if plan.judging else "")
 
 
 def _for_earlier(request: Request) -> str:
@@ -116,11 +124,10 @@ def _groups(table: SafeTable) -> list[str]:
     """Whole groups in one class, which figures over events may tell of."""
     lines = []
     for measure in (m for m in table.measures if m.how.persons):
-        for dimension in table.dimensions:
+        for dimension in (d for d in table.dimensions if not d.by_day):  # when somebody was there is no class of theirs
             told = told_groups(table, measure, dimension)
             if len(told):
-                codes = told.sort_values(measure.name, ascending=False, kind="stable")[table.keys].to_numpy()
-                such = "; ".join(cell_text(table.keys, row) for row in codes[:GROUPS])
+                such = "; ".join(cell_text(table.keys, row) for row in told[table.keys].to_numpy()[:GROUPS])
                 lines.append(f"- {measure.title['en']} by {dimension.title['en']}: {len(told):,}, such as {such}")
     if not lines:
         return []

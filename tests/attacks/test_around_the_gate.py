@@ -171,6 +171,19 @@ def test_the_shipped_releases_pass(shipped, name):
     assert not attack([shipped.candidates[name].folder])
 
 
+def test_the_officer_reads_whom_the_threshold_counts_and_what_groups_share(shipped):
+    read = {name: (shipped.home.metrics / f"{name}.md").read_text() for name in RELEASES}
+    of_days, of_links = (
+        "Only ids count for that which were seen on 2 days",
+        "Ids that sign-ins link to one member are one",
+    )
+    assert [name for name in RELEASES if of_days in read[name]] == ["search-trends"]
+    assert [name for name in RELEASES if of_links in read[name]] == ["search-trends"]
+    assert "| links (read only to tell which ids are one person's) |" in read["search-trends"]
+    assert "are in one class as well:" in read["monthly-audience"]
+    assert "by Day type:" not in read["population-by-place"]
+
+
 def test_an_audit_that_ends_early_closes_the_gate(setting, monkeypatch):
     def endless(*_, **__):
         raise AuditUnfinished("the attack did not finish in its time")

@@ -81,13 +81,17 @@ def may_tell_of_groups(table: Table, dimension: Dimension) -> bool:
 
 
 def told_groups(table: SafeTable, measure: Measure, dimension: Dimension) -> pd.DataFrame:
-    """Return the published cells that hold all of a published group, or all but too few: rows of the table's frame."""
+    """Return the published cells that hold all of a published group, or all but too few: rows of the table's frame.
+
+    Those come first that fewest of their group are outside of, of equal ones the largest.
+    """
     persons = figures(table, measure)
     inner, _, size = _groups(table.frame, table.keys, dimension, np.nan_to_num(persons).astype(np.int64))
     known = (table.frame[dimension.name] != UNKNOWN).to_numpy()
     least = table.minimum_count
-    told: pd.DataFrame = table.frame[inner & known & (persons > 0) & (size >= least) & (size - persons < least)]
-    return told
+    told = np.flatnonzero(inner & known & (persons > 0) & (size >= least) & (size - persons < least))
+    rows: pd.DataFrame = table.frame.iloc[told[np.lexsort((-persons[told], (size - persons)[told]))]]
+    return rows
 
 
 def _groups(
