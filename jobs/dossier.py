@@ -14,6 +14,7 @@ from anonymization.release.setting import Setting
 from anonymization.tables.method import method_of
 from anonymization.tables.methods.unsafe_groups import told_groups
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text
+from anonymization.tables.plan import Plan
 
 SAMPLE = 12
 GROUPS = 3
@@ -28,14 +29,20 @@ def review(setting: Setting, identity: str) -> str:
         IntegrityError: the candidate is not what was built.
     """
     candidate = load_candidate(setting.home, setting.ledger, identity)
+    plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
     text = "\n".join(
-        [*_head(setting, candidate), *_gate(setting, candidate), *_tables(candidate), *_inputs(setting, candidate)]
+        [
+            *_head(setting, candidate, plan),
+            *_gate(setting, candidate),
+            *_tables(candidate),
+            *_inputs(setting, candidate, plan),
+        ]
     )
     write_private(candidate.evidence / DOSSIER, text + "\n")
     return text
 
 
-def _head(setting: Setting, candidate: Candidate) -> list[str]:
+def _head(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
     request, policies = candidate.request, setting.policies
     release = policies.release(request.release)
     recipient = policies.recipients[request.recipient]
@@ -51,7 +58,7 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
         f"- **To whom.** {recipient.title.en} ({recipient.recipient_class}), contract {recipient.contract}.",
         f"- **For what.** {policies.policy.purposes[request.purpose].text}",
         f"- **Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
-        f"- **Protection.** {told.dossier}{_counted(setting, candidate)}{_for_earlier(request)}",
+        f"- **Protection.** {told.dossier}{_counted(plan)}{_for_earlier(request)}",
         "",
         "Allowed by:",
         *(f"- {clause}" for clause in clauses),
@@ -59,9 +66,8 @@ def _head(setting: Setting, candidate: Candidate) -> list[str]:
     ]
 
 
-def _counted(setting: Setting, candidate: Candidate) -> str:
+def _counted(plan: Plan) -> str:
     """Whom the threshold counts, where that is not every id."""
-    plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
     days = max(table.established for table in plan.tables)
     told = f" Only ids count for that which were seen on {days} days, or are members'." if days > 1 else ""
     return told + (" Ids that sign-ins link to one member are one person for that." if plan.judging else "")
@@ -161,8 +167,7 @@ def _kept(table: SafeTable) -> list[str]:
     return lines
 
 
-def _inputs(setting: Setting, candidate: Candidate) -> list[str]:
-    plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
+def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
     inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging)
     lines = [
         "## What it was made of",

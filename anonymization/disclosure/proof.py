@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from anonymization.disclosure.system import Floats, Integers, Needs, System
+from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,29 @@ def unproven_by(needs: Needs, value: Integers, proof: Proof, insiders: Integers,
     whole[need[upward & (least <= needs.floor[need])]] = True
     need, at = need[upward], told[upward]
     kept = sparse.csr_array((np.ones(len(at), dtype=np.int64), (need, at)), shape=(len(needs.cell), number))
-    count = np.asarray(kept.sum(axis=1)).ravel()
-    knowing = touched[:, insiders]
-    knowing.data[:] = 1
-    both = sparse.csr_array(kept @ knowing).tocoo()
-    row, column = both.coords
-    known = (both.data == count[row]) & (who[needs.cell[row]] != who[insiders[column]])
-    whole[row[known]] = False
-    return needs.take(~whole)
+    touched.data[:] = 1
+    return needs.take(~whole | ruled_out(kept, touched, needs.cell, insiders, who))
+
+
+def ruled_out(
+    kept: sparse.csr_array, touched: sparse.csr_array, cells: Integers, insiders: Integers, who: Integers
+) -> Booleans:
+    """Return which needs somebody can rule out every witness of, who knows the figure of his own cell.
+
+    Args:
+        kept: a row a need, a column a witness: 1 where the one proves the other.
+        touched: a row a witness, a column a cell: 1 where it moves.
+        cells: of each need.
+        insiders: cells with a single contributor.
+        who: of each cell, who that is: nobody is protected from himself.
+    """
+    number = np.asarray(kept.sum(axis=1)).ravel()
+    both = sparse.csr_array(kept @ touched[:, insiders]).tocoo()
+    need, insider = both.coords
+    told = (both.data == number[need]) & (who[cells[need]] != who[insiders[insider]])
+    found = np.zeros(len(cells), dtype=bool)
+    found[need[told]] = True
+    return found
 
 
 def _reached(proof: Proof, value: Integers) -> tuple[Floats, Floats]:

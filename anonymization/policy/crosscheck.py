@@ -9,8 +9,8 @@ from anonymization.errors import PolicyRefusal
 from anonymization.policy.decide import Clause, Decision, Permitted, decide
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import InformationClass, Kind, Link, PolicyDocument, Recipient
-from anonymization.policy.protection import OPEN_ESTABLISHED_DAYS, DifferentialPrivacy
-from anonymization.policy.releases import DimensionSpec, MeasureKind, PeriodKind, Release
+from anonymization.policy.protection import DifferentialPrivacy
+from anonymization.policy.releases import DimensionSpec, MeasureKind, PeriodKind, Release, established_days
 from anonymization.policy.sources import Source, Treatment
 
 MESH = "mesh"
@@ -195,13 +195,10 @@ def _check_open(release: Release, sources: Mapping[str, Source]) -> list[str]:
 
 def _check_established(release: Release) -> list[str]:
     """An id is established by the days on which it is seen, which a period must have."""
-    if isinstance(release.protection, DifferentialPrivacy):
-        return []
-    names_codes = any(dimension.open for dimension in release.dimensions.values())
-    days = release.protection.established_days or (OPEN_ESTABLISHED_DAYS if names_codes else 1)
-    most = FEWEST_DAYS[release.period]
+    days, most = established_days(release.protection, release.dimensions.values()), FEWEST_DAYS[release.period]
     if days <= most:
         return []
+    names_codes = any(dimension.open for dimension in release.dimensions.values())
     return [
         f"protection.established_days: nobody is seen on {days} days in a period of {most}; declare {most} at most"
         + (", and know that with 1 one person's many ids may name a code" if names_codes else "")

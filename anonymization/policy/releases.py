@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
@@ -9,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
-from anonymization.policy.protection import CellKey, DifferentialPrivacy, Protection, Zeros
+from anonymization.policy.protection import OPEN_ESTABLISHED_DAYS, CellKey, DifferentialPrivacy, Protection, Zeros
 
 
 class PeriodKind(StrEnum):
@@ -229,6 +230,14 @@ class Release(Declared):
             if taken := sorted(RESERVED & {*table.dimensions, *table.measures}):
                 raise ValueError(f"table {name!r} uses the reserved column names {taken}: name them otherwise")
         return self
+
+
+def established_days(protection: Protection, dimensions: Iterable[DimensionSpec]) -> int:
+    """Return on how many days an id is seen that counts for the threshold over some dimensions; 1 where each does."""
+    if isinstance(protection, DifferentialPrivacy):
+        return 1
+    by_default = OPEN_ESTABLISHED_DAYS if any(dimension.open for dimension in dimensions) else 1
+    return protection.established_days or by_default
 
 
 def _fault_of_measure(protection: Protection, name: str, measure: MeasureSpec) -> str | None:

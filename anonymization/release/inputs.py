@@ -55,15 +55,14 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: 
     """
     files: dict[str, tuple[Path, ...]] = {}
     taken: dict[str, tuple[Taken, ...]] = {}
-    for source in sources:
+    for source in (*sources, *([judging] if judging is not None else [])):
         found = files_of_period(home, source, period)
+        if not found and source == judging:
+            continue
         if not found:
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
         files[source] = tuple(path for paths, _ in found for path in paths)
         taken[source] = tuple(one for _, one in found)
-    if judging is not None and (found := files_of_period(home, judging, period)):
-        files[judging] = tuple(path for paths, _ in found for path in paths)
-        taken[judging] = tuple(one for _, one in found)
     return Inputs(files, taken)
 
 

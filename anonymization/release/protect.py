@@ -53,8 +53,7 @@ class _Beside:
     privacy: Mapping[str, str]
 
     def earlier(self) -> Sequence[Issue]:
-        period = self.plan.period
-        plan = self.plan
+        plan, period = self.plan, self.plan.period
         return earlier_issues(self.setting, plan.release.sources, period.first, period.past, counted=plan.counted)
 
     def stored(self) -> tuple[SafeTable, ...] | None:

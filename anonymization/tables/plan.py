@@ -10,8 +10,8 @@ from anonymization.policy.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, i
 from anonymization.policy.crosscheck import BY_DAY, DAY, DAY_TYPE, MESH, WEEK
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period
-from anonymization.policy.protection import OPEN_ESTABLISHED_DAYS, DifferentialPrivacy, Method, Zeros
-from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, TableSpec
+from anonymization.policy.protection import Method, Zeros
+from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, established_days
 from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
 
@@ -121,7 +121,7 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
                 for m, spec in table.measures.items()
             ),
             days=table.days,
-            established=_established(release, table),
+            established=established_days(release.protection, (release.dimensions[d] for d in table.dimensions)),
         )
         for name, table in release.tables.items()
     )
@@ -196,14 +196,6 @@ def links_beside(policies: Policies, release: Release) -> tuple[str | None, froz
             if linkable and link.source not in release.sources:
                 return link.source, linkable
     return None, frozenset()
-
-
-def _established(release: Release, table: TableSpec) -> int:
-    """On how many days an id is seen that counts for the threshold of a table."""
-    if isinstance(release.protection, DifferentialPrivacy):
-        return 1
-    by_default = OPEN_ESTABLISHED_DAYS if any(release.dimensions[d].open for d in table.dimensions) else 1
-    return release.protection.established_days or by_default
 
 
 def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Release, period: Period) -> Dimension:

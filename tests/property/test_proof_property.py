@@ -13,6 +13,9 @@ from scipy import sparse
 from anonymization.disclosure.proof import Proof, holding, unproven_by, unshown
 from anonymization.disclosure.system import Needs
 
+CASES = systems().map(lambda case: (*case, points(case[0])))
+"""Systems, their true figures, and every point of them."""
+
 
 def proof_of(data, cells):
     """Moves of any kind, most of which hold nothing."""
@@ -31,11 +34,10 @@ def to_every_point(system, true, every):
     return Proof(sparse.csr_array(moves), np.arange(len(moves)), np.tile(np.arange(system.cells), len(every)))
 
 
-@given(case=systems(), data=st.data())
+@given(case=CASES, data=st.data())
 @examples(300)
 def test_what_holds_is_a_table_and_what_it_shows_is_so(case, data):
-    system, true = case
-    every = points(system)
+    system, true, every = case
     proof = proof_of(data, system.cells)
     held = holding(system, true, proof)
     tables = {tuple(point) for point in every.tolist()}
@@ -48,21 +50,19 @@ def test_what_holds_is_a_table_and_what_it_shows_is_so(case, data):
     assert set(broken(every, needs)) <= set(unproven_by(needs, true, held, nobody, nobody).cell.tolist())
 
 
-@given(case=systems(), data=st.data())
+@given(case=CASES, data=st.data())
 @examples(200)
 def test_all_points_show_all_that_is_so(case, data):
-    system, true = case
-    every = points(system)
+    system, true, every = case
     needs = needs_of(data, system.cells)
     proof = holding(system, true, to_every_point(system, true, every))
     assert sorted(unshown(needs, true, proof).cell.tolist()) == broken(every, needs)
 
 
-@given(case=systems(), data=st.data())
+@given(case=CASES, data=st.data())
 @examples(200)
 def test_before_an_insider_only_what_leaves_his_cell_alone_counts(case, data):
-    system, true = case
-    every = points(system)
+    system, true, every = case
     needs = needs_of(data, system.cells)
     insiders = np.array(sorted(data.draw(st.sets(st.integers(0, system.cells - 1), max_size=2))), dtype=np.int64)
     who = np.arange(system.cells)
@@ -74,11 +74,10 @@ def test_before_an_insider_only_what_leaves_his_cell_alone_counts(case, data):
         assert set(broken(known, upward)) - {insider} <= set(left)
 
 
-@given(case=systems(), data=st.data())
+@given(case=CASES, data=st.data())
 @examples(100)
 def test_other_figures_than_the_true_ones_hold_nothing(case, data):
-    system, true = case
-    every = points(system)
+    system, true, every = case
     other = true + np.array(data.draw(st.lists(st.integers(-1, 1), min_size=len(true), max_size=len(true))))
     held = holding(system, other, to_every_point(system, true, every))
     if tuple(other.tolist()) in {tuple(point) for point in every.tolist()}:

@@ -8,10 +8,9 @@ figure is itself (1) or its negative (-1), and the larger score is looked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csgraph
 
 from anonymization.disclosure.attack.neighbourhood import Neighbourhood
 from anonymization.disclosure.attack.programmes import (
@@ -24,7 +23,7 @@ from anonymization.disclosure.attack.programmes import (
     steps,
     time_left,
 )
-from anonymization.disclosure.system import Floats, Integers, System
+from anonymization.disclosure.system import Floats, Integers, System, components
 from anonymization.errors import GateRefusal
 
 NEAR = 1e-6
@@ -297,10 +296,8 @@ class Search:
             return
         now, whole = self.point(), np.rint(point)
         moved = np.flatnonzero(np.abs(point - now) > NEAR)
-        part = self.system.relations.matrix[:, moved]
-        number, label = csgraph.connected_components(part.T @ part, directed=False)
-        fractions = np.bincount(label[np.abs(point - whole)[moved] > NEAR], minlength=number) > 0
-        kept = moved[~fractions[label]]
+        label = components(replace(self.system.relations, matrix=self.system.relations.matrix[:, moved]))
+        kept = moved[~np.isin(label, label[np.abs(point - whole)[moved] > NEAR])]
         after = now.copy()
         after[kept] = whole[kept]
         self.accept(after)

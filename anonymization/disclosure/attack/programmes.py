@@ -17,8 +17,6 @@ OPTIONS: Options = {"mip_abs_gap": 0.9}
 """Objectives are whole numbers: a gap below one proves the optimum."""
 DUAL, PRIMAL = 1, 4
 """HiGHS's codes of the simplex methods: from nothing; from the last optimum, after another objective."""
-
-
 IDLE = 1e-3
 """What a unit of a step costs that nobody asked for."""
 
@@ -67,14 +65,7 @@ def several_steps(
     Its columns are those of `steps`. A unit towards a target earns its weight, and none beyond; a unit of any other
     step costs little.
     """
-    matrix, size = programme.relations.matrix, len(point)
-    given = matrix @ point
-    relations = Relations(
-        sparse.csr_array(sparse.hstack([matrix, -matrix], format="csr")),
-        programme.relations.low - given,
-        programme.relations.high - given,
-    )
-    high = np.concatenate([programme.high - point, point - programme.low])
+    size, relations, high = len(point), *_from(programme, point)
     cost = np.full(2 * size, -IDLE)
     there, back = (cells, size + cells) if up else (size + cells, cells)
     high[there] = np.clip(np.abs(targets - point[cells]), 0, high[there])
@@ -89,17 +80,20 @@ def steps(programme: Programme, point: Floats, cell: int, goal: float) -> Progra
     Its columns are the steps up of all cells, then the steps down; their sum is as small as can be. A move that is
     short changes few figures, and seldom by fractions.
     """
-    up, down = programme.high - point, point - programme.low
+    relations, most = _from(programme, point)
     least = np.zeros(2 * len(point))
     least[cell] = max(goal - point[cell], 0.0)
     least[len(point) + cell] = max(point[cell] - goal, 0.0)
-    most = np.concatenate([up, down])
     most[len(point) + cell if goal > point[cell] else cell] = 0.0  # else a step there and back would be the shortest
-    matrix = programme.relations.matrix
-    given = matrix @ point
+    return Programme(relations, least, most, np.full(2 * len(point), -1.0))
+
+
+def _from(programme: Programme, point: Floats) -> tuple[Relations, Floats]:
+    """The relations of steps from a point, up and down, and how far each may go."""
+    matrix, given = programme.relations.matrix, programme.relations.matrix @ point
     both = sparse.csr_array(sparse.hstack([matrix, -matrix], format="csr"))
     relations = Relations(both, programme.relations.low - given, programme.relations.high - given)
-    return Programme(relations, least, most, np.full(2 * len(point), -1.0))
+    return relations, np.concatenate([programme.high - point, point - programme.low])
 
 
 @dataclass(frozen=True)

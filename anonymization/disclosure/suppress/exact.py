@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from anonymization.disclosure.suppress.cuts import Case, Component, Cut, Prober, bridges, more_than
-from anonymization.disclosure.suppress.moves import NOBODY, Regions, witness
+from anonymization.disclosure.suppress.moves import NOBODY, Regions, cheap_witness
 from anonymization.disclosure.suppress.programmes import Programme, Solver
 from anonymization.disclosure.suppress.region import Region
 from anonymization.disclosure.suppress.witnesses import SPARE, Witnesses
@@ -167,9 +167,9 @@ class Optimum:
             if hidden[cells].all() and case.insider not in cells:
                 return True
         price = np.where(self._ground.fixed, SPARE, self._ground.cost)
-        found = witness(region, case.demand, price, np.union1d(barred, others)) if len(others) else None
+        found = cheap_witness(region, case.demand, price, np.union1d(barred, others)) if len(others) else None
         if found is None:
-            found = witness(region, case.demand, price, barred, thorough=True)
+            found = cheap_witness(region, case.demand, price, barred, thorough=True)
         if found is not None:
             whole = case.demand == self._witnesses.demands[case.need]
             (self._known if whole else self._known_upward)[case.need].append(found.cells)

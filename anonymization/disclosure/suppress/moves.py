@@ -9,6 +9,7 @@ cell's need for ever: the cells they move are its witness.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -66,13 +67,13 @@ class Witness:
     moves: tuple[Move, ...] = ()
     price: float = 0.0
 
-    @property
+    @cached_property
     def cells(self) -> Integers:
         """Every cell that is moved, in order."""
         return np.unique(np.concatenate([NOBODY, *(move.cells for move in self.moves)]))
 
 
-def witness(
+def cheap_witness(
     region: Region, demand: Demand, price: Floats, barred: Integers = NOBODY, *, thorough: bool = False
 ) -> Witness | None:
     """Return a cheap witness within a region; None where none was found.

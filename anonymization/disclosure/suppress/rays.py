@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from anonymization.disclosure.proof import ruled_out
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, Relations, System
 
 
@@ -104,12 +105,7 @@ def unproven(system: System, needs: Needs, insiders: Integers, who: Integers, va
     ray, need = through.coords
     enough = times[ray] >= np.maximum(wanted, 1.0)[need] if value is not None else np.isinf(times[ray])
     enough &= back[ray] >= fall[need]
-    size = (support.shape[0], len(needs.cell))
-    kept = sparse.csr_array((np.ones(int(enough.sum()), dtype=np.int64), (ray[enough], need[enough])), shape=size)
-    number = np.asarray(kept.sum(axis=0)).ravel()
-    both = (kept.T @ support[:, insiders]).tocoo()
-    at, insider = both.coords
-    told = (both.data == number[at]) & (who[needs.cell[at]] != who[insiders[insider]])
-    proven = number > 0
-    proven[at[told]] = False
-    return needs.take(~proven)
+    size = (len(needs.cell), support.shape[0])
+    kept = sparse.csr_array((np.ones(int(enough.sum()), dtype=np.int64), (need[enough], ray[enough])), shape=size)
+    none = np.diff(kept.indptr) == 0
+    return needs.take(none | ruled_out(kept, support, needs.cell, insiders, who))

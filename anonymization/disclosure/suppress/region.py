@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from anonymization.disclosure.suppress.bounds import Ground
 from anonymization.disclosure.suppress.bounds_kernels import local_matrix, narrowed
 from anonymization.disclosure.suppress.programmes import Programme, Solver
-from anonymization.disclosure.system import Floats, Integers
+from anonymization.disclosure.system import Floats, Integers, Relations, components
 
 WHOLE = 1e-5
 """How far the solver's answer may be from a whole number; the rounded move is checked exactly."""
@@ -136,18 +135,14 @@ class Region:
     def _apart(self, move: Floats) -> list[Move]:
         """The parts of a move that share no relation, as far as they are of whole numbers and hold exactly."""
         moved = np.flatnonzero(np.abs(move) > WHOLE)
-        part = self._matrix[:, moved]
-        number, label = csgraph.connected_components(part.T @ part, directed=False)
-        whole = np.rint(move[moved])
-        fails = np.zeros(number, dtype=bool)
-        fails[
-            label[(np.abs(move[moved] - whole) > WHOLE) | (whole > self._up[moved]) | (whole < self._down[moved])]
-        ] = True
-        change, (row_low, row_high) = part @ whole, self._bounds()
+        part, (row_low, row_high), whole = self._matrix[:, moved], self._bounds(), np.rint(move[moved])
+        label = components(Relations(part, row_low, row_high))
+        wrong = (np.abs(move[moved] - whole) > WHOLE) | (whole > self._up[moved]) | (whole < self._down[moved])
+        change = part @ whole
         row, column = sparse.coo_array(part).coords
-        fails[label[column[(change[row] < row_low[row]) | (change[row] > row_high[row])]]] = True
-        parts = (moved[label == n] for n in np.flatnonzero(~fails).tolist())
-        return [Move(self.cells[at], np.rint(move[at]).astype(np.int64)) for at in parts]
+        wrong[column[(change[row] < row_low[row]) | (change[row] > row_high[row])]] = True
+        holding = np.setdiff1d(label, label[wrong])
+        return [Move(self.cells[moved[label == n]], whole[label == n].astype(np.int64)) for n in holding]
 
     def _found(self, cost: Floats, low: Floats, high: Floats, *, thorough: bool) -> Floats | None:
         """Return a cheap move within bounds: other prices may give a whole-numbered corner."""

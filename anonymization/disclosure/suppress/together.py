@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from anonymization.disclosure.suppress.moves import Witness
 from anonymization.disclosure.suppress.region import Region
-from anonymization.disclosure.suppress.witnesses import Kept, Witnesses
-from anonymization.disclosure.system import Integers
+from anonymization.disclosure.suppress.witnesses import Witnesses
+from anonymization.disclosure.system import Booleans, Floats, Integers
 
 RAISED = 0.15
 """Share of the needs that are raised at a time: where all want to rise, none gives way."""
@@ -41,9 +42,9 @@ def among_themselves(witnesses: Witnesses, region: Region, needs: Integers) -> I
     while len(left) and len(region.cells) and in_vain < IN_VAIN:
         raised = left[rng.random(len(left)) < RAISED]
         half = rng.random(len(insiders)) < 1 / 2
-        for need, kept in _raised(witnesses, region, raised, rng.uniform(0.5, 1.5, len(raised)), insiders, half):
+        for need, witness in _raised(witnesses, region, raised, rng.uniform(0.5, 1.5, len(raised)), insiders, half):
             if not witnesses.proven(need):
-                witnesses.keep(kept)
+                witnesses.keep(need, witness)
         before = len(left)
         left = left[[not witnesses.proven(n) for n in left.tolist()]]
         in_vain = 0 if before - len(left) >= WORTH * len(needs) else in_vain + 1
@@ -51,8 +52,8 @@ def among_themselves(witnesses: Witnesses, region: Region, needs: Integers) -> I
 
 
 def _raised(
-    witnesses: Witnesses, region: Region, needs: Integers, weight: np.ndarray, insiders: Integers, half: np.ndarray
-) -> Iterator[tuple[int, Kept]]:
+    witnesses: Witnesses, region: Region, needs: Integers, weight: Floats, insiders: Integers, half: Booleans
+) -> Iterator[tuple[int, Witness]]:
     """Yield what two programmes prove, each of which leaves half of the insiders' cells alone."""
     demands = [witnesses.demands[n] for n in needs.tolist()]
     cells = np.array([demand.cell for demand in demands], dtype=np.int64)
@@ -61,7 +62,7 @@ def _raised(
     place[cells] = np.arange(len(cells))
     for still in (insiders[half], insiders[~half]):
         for move in region.together(cells, amount, weight, still):
-            at = place[move.cells]
+            at, witness = place[move.cells], Witness((move,))
             enough = (at >= 0) & (move.by >= amount[at])
-            for number in at[enough].tolist():
-                yield int(needs[number]), Kept(int(needs[number]), move.cells, (move,))
+            for need in needs[at[enough]].tolist():
+                yield need, witness

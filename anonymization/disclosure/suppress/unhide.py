@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonymization.disclosure.suppress.moves import Regions
-from anonymization.disclosure.suppress.witnesses import Kept, Witnesses
+from anonymization.disclosure.suppress.moves import Regions, Witness
+from anonymization.disclosure.suppress.witnesses import Witnesses
 
 
 def give_back(witnesses: Witnesses, regions: Regions, effort: float) -> float:
@@ -35,7 +35,7 @@ def _without(witnesses: Witnesses, regions: Regions, cell: int) -> float:
     before, mark, effort = witnesses.cost(), witnesses.mark, 0.0
     removed = [witnesses.remove(number) for number in witnesses.users(cell)]
     barred = np.array([cell], dtype=np.int64)
-    for need in sorted({kept.need for kept in removed}):
+    for need in sorted({need for need, _ in removed}):
         here = witnesses.demands[need].cell
         region = regions.near(here, regions.first(here), witnesses.hidden)
         effort += len(region.cells)
@@ -47,9 +47,9 @@ def _without(witnesses: Witnesses, regions: Regions, cell: int) -> float:
     return effort
 
 
-def restore(witnesses: Witnesses, mark: int, removed: list[Kept]) -> None:
+def restore(witnesses: Witnesses, mark: int, removed: list[tuple[int, Witness]]) -> None:
     """Put back what was removed, and forget what was found since a mark."""
     for number in witnesses.since(mark):
         witnesses.remove(number)
-    for kept in removed:
-        witnesses.keep(kept)
+    for need, witness in removed:
+        witnesses.keep(need, witness)

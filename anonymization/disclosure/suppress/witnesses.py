@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import sparse
 
 from anonymization.disclosure.proof import Proof
 from anonymization.disclosure.suppress.bounds import Ground
-from anonymization.disclosure.suppress.moves import NOBODY, Demand, witness
-from anonymization.disclosure.suppress.region import Move, Region
+from anonymization.disclosure.suppress.moves import NOBODY, Demand, Witness, cheap_witness
+from anonymization.disclosure.suppress.region import Region
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs
 
 SPARE = 0.01
 """Price of moving a cell that is hidden at any rate, to one of cost 1: short witnesses leave more to give back."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A witness of a need: what it moves, and by how much."""
-
-    need: int
-    cells: Integers
-    moves: tuple[Move, ...]
 
 
 class Witnesses:
@@ -58,7 +47,7 @@ class Witnesses:
             for cell, *amounts in zip(needs.cell, rise, np.ceil(needs.width), fall, strict=True)
         ]
         self._guarded = guarded
-        self._kept: dict[int, Kept] = {}
+        self._kept: dict[int, tuple[int, Witness]] = {}
         self._of_need: list[list[int]] = [[] for _ in self.demands]
         self._users: dict[int, set[int]] = {}
         self._next = 0
@@ -77,7 +66,7 @@ class Witnesses:
 
     def need_of(self, number: int) -> int:
         """Return which need a witness proves."""
-        return self._kept[number].need
+        return self._kept[number][0]
 
     @property
     def mark(self) -> int:
@@ -88,29 +77,31 @@ class Witnesses:
         """Return the witnesses added since a mark."""
         return [number for number in range(mark, self._next) if number in self._kept]
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, need: int, witness: Witness) -> None:
         """Keep a witness of a need, and hide what it moves."""
-        need, cells = kept.need, kept.cells
-        self._kept[self._next] = kept
+        self._kept[self._next] = (need, witness)
         self._of_need[need].append(self._next)
-        loose = cells[~self.ground.fixed[cells]]
+        loose = self._loose(witness)
         self.uses[loose] += 1
         self.hidden[loose] = True
         for cell in loose.tolist():
             self._users.setdefault(cell, set()).add(self._next)
         self._next += 1
 
-    def remove(self, number: int) -> Kept:
-        """Forget a witness, publish what no other one moves, and return what it was."""
-        kept = self._kept.pop(number)
-        cells = kept.cells
-        self._of_need[kept.need].remove(number)
-        loose = cells[~self.ground.fixed[cells]]
+    def remove(self, number: int) -> tuple[int, Witness]:
+        """Forget a witness, publish what no other one moves, and return what it was, and of which need."""
+        need, witness = self._kept.pop(number)
+        self._of_need[need].remove(number)
+        loose = self._loose(witness)
         self.uses[loose] -= 1
         self.hidden[loose] = self.uses[loose] > 0
         for cell in loose.tolist():
             self._users[cell].discard(number)
-        return kept
+        return need, witness
+
+    def _loose(self, witness: Witness) -> Integers:
+        """What a witness moves that is not hidden at any rate."""
+        return witness.cells[~self.ground.fixed[witness.cells]]
 
     def others(self, need: int) -> Booleans:
         """Return which cells are of insiders other than the contributors of a need's cell."""
@@ -121,7 +112,7 @@ class Witnesses:
 
     def in_all(self, need: int) -> Integers | None:
         """Return the insiders' cells that every witness of a need moves; None if there is no witness."""
-        kept = [self._kept[number].cells for number in self._of_need[need]]
+        kept = [self._kept[number][1].cells for number in self._of_need[need]]
         if not kept:
             return None
         common = kept[0][self.others(need)[kept[0]]]
@@ -150,26 +141,26 @@ class Witnesses:
             found = None
             for insiders in _bars(common):
                 still = np.concatenate([barred, insiders])
-                found = witness(region, demand, self.price(), still, thorough=thorough)
+                found = cheap_witness(region, demand, self.price(), still, thorough=thorough)
                 if found is not None:
                     break
             if found is None or found.price > most:
                 return False
-            self.keep(Kept(need, found.cells, found.moves))
+            self.keep(need, found)
         return True
 
     def proof(self) -> Proof:
         """Return every move that was kept."""
-        kept = [one for one in self._kept.values() if one.moves]
-        moves = [move for one in kept for move in one.moves]
+        kept = [(need, witness) for need, witness in self._kept.values() if witness.moves]
+        moves = [move for _, witness in kept for move in witness.moves]
         start = np.concatenate([[0], np.cumsum([len(move.cells) for move in moves], dtype=np.int64)])
         columns = np.concatenate([NOBODY, *(move.cells for move in moves)])
         by = np.concatenate([NOBODY, *(move.by for move in moves)])
         shape = (len(moves), len(self.hidden))
         return Proof(
             sparse.csr_array((by, columns, start), shape=shape),
-            np.repeat(np.arange(len(kept)), [len(one.moves) for one in kept]).astype(np.int64),
-            np.array([self.demands[one.need].cell for one in kept], dtype=np.int64),
+            np.repeat(np.arange(len(kept)), [len(witness.moves) for _, witness in kept]).astype(np.int64),
+            np.array([self.demands[need].cell for need, _ in kept], dtype=np.int64),
         )
 
 

@@ -148,10 +148,9 @@ def _hidden(
 def _may_be_empty(linked: Linked, tables: Sequence[Table], rules: Rules) -> Booleans:
     """Cells of tables that hide zeros too: a hidden one may be without anybody."""
     empty = np.zeros(linked.cells, dtype=bool)
-    measures = [table for table in tables for _ in table.measures]
-    for table, places in zip(measures, linked.places, strict=False):
-        if hides_zeros(table, rules):
-            empty[places] = True
+    hiding = [hides for table in tables for hides in [hides_zeros(table, rules)] * len(table.measures)]
+    for hides, places in zip(hiding, linked.places, strict=False):
+        empty[places] |= hides
     return empty
 
 
