@@ -29,11 +29,13 @@ def review(setting: Setting, identity: str) -> str:
         IntegrityError: the candidate is not what was built.
     """
     candidate = load_candidate(setting.home, setting.ledger, identity)
-    plan, _ = plan_release(setting.policies, candidate.request.release, candidate.request.period)
+    asked = candidate.request
+    plan, _ = plan_release(setting.policies, asked.release, asked.period, expected=asked.expected_persons)
     text = "\n".join(
         [
             *_head(setting, candidate, plan),
             *_gate(setting, candidate),
+            *_utility(candidate),
             *_tables(candidate),
             *_inputs(setting, candidate, plan),
         ]
@@ -102,6 +104,27 @@ def _gate(setting: Setting, candidate: Candidate) -> list[str]:
             f"| {c['meaning']} | {suite['rows']:,} | {'passed' if c['success'] else '**FAILED**'} |"
             for c in suite["checks"]
         ]
+    return [*lines, ""]
+
+
+def _utility(candidate: Candidate) -> list[str]:
+    """How much of what was counted is left to read."""
+    if not candidate.utility:
+        return []
+    lines = [
+        "## What is kept",
+        "",
+        f"Levels: {candidate.request.levels}. Of the cells where somebody is:",
+        "",
+        "| measure | headlines published | cells published | figures in published finest cells | of every level |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for one in candidate.utility:
+        counts = (f"{published:,} of {every:,}" for published, every in (one.headlines, one.cells))
+        lines.append(f"| {one.measure} | {' | '.join(counts)} | {one.share:.1%} | {one.share_of_all:.1%} |")
+    hidden = [f"{one.measure} ({one.headlines[1] - one.headlines[0]})" for one in candidate.utility if one.lost]
+    if hidden:
+        lines += ["", f"**Headlines are hidden**: {', '.join(hidden)}. `noren plan` proposes levels that keep them."]
     return [*lines, ""]
 
 

@@ -32,14 +32,18 @@ RELEASES = (
 )
 
 
-def open_demo(home: Home) -> None:
+def open_demo(home: Home, expected: int | None = None) -> None:
     """Make a home whose officer's key lies in it, or take one that was made so.
+
+    Args:
+        home: where.
+        expected: how many persons it will hold, if that is declared.
 
     Raises:
         Refusal: the home is in real use.
     """
     marker = home.root / DEMO_OFFICERS
-    if initialize(home):
+    if initialize(home, expected=expected):
         public = generate_officer_key(home.keys / f"{OFFICER}.key")
         enrol_in_demo(home, OFFICER, public_key=public)
     elif not marker.exists():

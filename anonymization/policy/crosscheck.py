@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from anonymization.errors import PolicyRefusal
+from anonymization.hierarchies.pinned import faults
 from anonymization.policy.decide import Clause, Decision, Permitted, decide
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import InformationClass, Kind, Link, PolicyDocument, Recipient
 from anonymization.policy.protection import DifferentialPrivacy
-from anonymization.policy.releases import DimensionSpec, MeasureKind, PeriodKind, Release, established_days
+from anonymization.policy.releases import (
+    DimensionSpec,
+    MeasureKind,
+    PeriodKind,
+    Release,
+    established_days,
+)
 from anonymization.policy.sources import Source, Treatment
 
 MESH = "mesh"
@@ -18,6 +25,9 @@ MESH_LEVELS = ("mesh4", "mesh3", "mesh2")
 DAY, WEEK, DAY_TYPE = "day", "week", "day_type"
 BY_DAY = (DAY, WEEK, DAY_TYPE)
 """Event dimensions that partition the days; the latter two are derived from the day."""
+BY_WEEK = (WEEK,)
+"""What is pinned of days."""
+NOT_PINNED = (WEEK, DAY_TYPE, "hour", MESH)
 OF_KNOWN_CODES = frozenset(
     (Treatment.CODE, Treatment.USER_AGENT, Treatment.DEVICE_MODEL, Treatment.AGE_BAND, Treatment.PREFECTURE)
 )
@@ -66,6 +76,7 @@ def check_release_spec(
     errors += _check_columns(release, sources)
     for name, dimension in release.dimensions.items():
         errors += _check_dimension(name, dimension, hierarchies, codelists)
+    errors = errors or _check_pins(release, hierarchies, codelists)
     errors += _check_open(release, sources)
     if isinstance(release.protection, DifferentialPrivacy):
         return errors + _check_privacy(release, release.protection, policy)
@@ -203,6 +214,22 @@ def _check_established(release: Release) -> list[str]:
         f"protection.established_days: nobody is seen on {days} days in a period of {most}; declare {most} at most"
         + (", and know that with 1 one person's many ids may name a code" if names_codes else "")
     ]
+
+
+def _check_pins(release: Release, hierarchies: Hierarchies, codelists: Codelists) -> list[str]:
+    errors = []
+    for size, pins in release.pins.items():
+        for name, codes in pins.items():
+            spec = release.dimensions[name]
+            where = f"pins.{size}.{name}"
+            chains = spec.chains(hierarchies, codelists)
+            if spec.column == DAY and codes != BY_WEEK:
+                errors.append(f"{where}: days stand by themselves or as weeks: `[{WEEK}]` is what may be pinned")
+            elif spec.column in NOT_PINNED or (chains is None and spec.column != DAY):
+                errors.append(f"{where}: codes of texts are pinned, by a hierarchy or a code list, and days as weeks")
+            elif chains is not None:
+                errors += [f"{where}: they {fault}" for fault in faults(chains, spec.standing(chains, codes))]
+    return errors
 
 
 def _closed(dimension: DimensionSpec, release: Release, sources: Mapping[str, Source]) -> bool:

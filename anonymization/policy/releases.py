@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
 from anonymization.policy.protection import OPEN_ESTABLISHED_DAYS, CellKey, DifferentialPrivacy, Protection, Zeros
+from anonymization.policy.sources import UNKNOWN
 
 
 class PeriodKind(StrEnum):
@@ -70,6 +71,24 @@ class DimensionSpec(Declared):
     """The hierarchy's level that `levels` begins with: what is below it is recoded to it before anything is counted."""
     open: bool = False
     """Whether its codes are of no closed list (search keywords, pages): only codes of at least N persons are listed."""
+
+    def chains(
+        self, hierarchies: Mapping[str, Mapping[str, tuple[str, ...]]], codelists: Mapping[str, Mapping[str, object]]
+    ) -> dict[str, tuple[str, ...]] | None:
+        """Return each value's codes from the finest that may be published on, by the policy folder's lists.
+
+        None where no list of it holds the codes: days, a mesh, what is open.
+        """
+        if self.hierarchy is not None and self.hierarchy != "mesh":
+            return {value: (value, *above)[self.finest :] for value, above in hierarchies[self.hierarchy].items()}
+        if self.codelist is not None:
+            return {code: (code,) for code in codelists[self.codelist]}
+        return None
+
+    def standing(self, chains: Mapping[str, tuple[str, ...]], pins: Sequence[str]) -> tuple[str, ...]:
+        """Return pins with the codes of whom no attribute is known of: they are no part of a rest, and always stand."""
+        unknown = chains.get(UNKNOWN, ()) if self.kind is DimensionKind.PERSON else ()
+        return (*pins, *(code for code in unknown if code not in pins))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -135,6 +154,7 @@ class TableSpec(Declared):
         return self
 
 
+PersonsExpected = Annotated[int, Field(ge=0)]
 ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 """A release's name: a folder, a file, and the start of its tables' names in the mart."""
 RESERVED = frozenset({"release", "period", "version", "days"})
@@ -163,7 +183,34 @@ class Release(Declared):
     attributes: dict[Name, Attribute] = Field(default_factory=dict)
     dimensions: dict[Name, DimensionSpec]
     tables: dict[Name, TableSpec] = Field(min_length=1)
+    pins: dict[PersonsExpected, dict[Name, tuple[str, ...]]] = Field(default_factory=dict)
+    """From how many persons expected on, which codes of a dimension stand by themselves; see `Release.pinned`."""
     protection: Protection
+
+    def pinned(self, expected: int | None) -> Mapping[str, tuple[str, ...]]:
+        """Return the codes that stand by themselves, by dimension; every code of a dimension that is not named does.
+
+        A value counts under the nearest code at or above it that stands: by itself, where no code below that one does,
+        else under the rest of it. What is pinned is fixed before a period is counted, since levels that followed the
+        figures would tell of them.
+
+        Args:
+            expected: how many persons a home expects in a period, a declared figure; None stands for no bound.
+        """
+        sizes = [size for size in self.pins if expected is not None and size <= expected]
+        return self.pins[max(sizes)] if sizes else {}
+
+    @model_validator(mode="after")
+    def _pins_are_for_every_size(self) -> Self:
+        if self.pins and 0 not in self.pins:
+            raise ValueError(f"`pins` begin with those from 0 persons on; there are those from {sorted(self.pins)} on")
+        for size, pins in self.pins.items():
+            for name in pins:
+                if name not in self.dimensions:
+                    raise ValueError(f"`pins` from {size} on name the unknown dimension {name!r}")
+                if self.dimensions[name].open or self.dimensions[name].hierarchy == "mesh":
+                    raise ValueError(f"`pins` from {size} on: {name!r} has no closed list of codes to pin")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -19,6 +19,7 @@ from anonymization.policy.protection import Method
 from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.manifest import check_manifest
 from anonymization.tables.audit.standing import Standing, as_text, from_text
+from anonymization.tables.utility import Utility
 
 NEEDS = "needs.jsonl"
 IDENTITY = re.compile(r"[1-9]\d*-[0-9a-f]{16}")
@@ -33,6 +34,8 @@ class Request:
         inputs: source to the digests of the log files that its events came from.
         figures: counts that the officer may want: persons hidden, links in conflict, and the like.
         method, parameters, populations, outside: how whom it counts is protected (see `claims.claim`).
+        utility: what of each measure is published (see `tables.utility`): inside only.
+        expected_persons: how many the home expected in a period, by which the levels were chosen, if it did.
         needs_sha256: the digest of `evidence/needs.jsonl`, if there is one.
         privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
@@ -59,6 +62,15 @@ class Request:
     outside: bool = True
     privacy: Mapping[str, str] = field(default_factory=dict)
     needs_sha256: str = ""
+    expected_persons: int | None = None
+    utility: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def levels(self) -> str:
+        """What the levels were chosen by, in words."""
+        if self.expected_persons is None:
+            return "every code stands, since the home expects no number of persons (noren init --expect)"
+        return f"those for {self.expected_persons:,} persons expected"
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,11 @@ class Candidate:
     def id(self) -> str:
         """`<request>-<digest>`."""
         return self.request.candidate
+
+    @property
+    def utility(self) -> list[Utility]:
+        """What of each measure is published; nothing of what was built before this was noted."""
+        return [Utility(**one) for one in self.request.utility]
 
     @property
     def package(self) -> Path:
@@ -131,9 +148,8 @@ def store_candidate(home: Home, ledger: Ledger, stage: Path, known: Mapping[str,
         request = Request(number=number, candidate=identity, **known)  # type: ignore[arg-type]
         text = canonical(asdict(request))
         write_private(stage / "evidence" / "request.json", text + "\n")
-        transaction.append(
-            EntryKind.REQUEST, identity, {"request_sha256": _sha256(text), "digest": digest, "release": request.release}
-        )
+        recorded = {"request_sha256": _sha256(text), "digest": digest, "release": request.release}
+        transaction.append(EntryKind.REQUEST, identity, recorded | {"expected_persons": request.expected_persons})
         folder = home.candidates / identity
         stage.rename(folder)
     return Candidate(request, folder)

@@ -79,8 +79,10 @@ def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judgi
     return find_inputs(setting.home, sources, period, judging=judging)
 
 
-def plan_release(policies: Policies, name: str, period_text: str) -> tuple[Plan, tuple[Clause, ...]]:
-    """Return a release's plan and the clauses that allow it.
+def plan_release(
+    policies: Policies, name: str, period_text: str, *, expected: int | None = None
+) -> tuple[Plan, tuple[Clause, ...]]:
+    """Return a release's plan, at the levels for as many persons as are expected, and the clauses that allow it.
 
     Raises:
         DeclarationError: no such release, or its declaration is wrong.
@@ -91,7 +93,7 @@ def plan_release(policies: Policies, name: str, period_text: str) -> tuple[Plan,
     period = parse_period(release.period, period_text)
     clauses = check_release(release, policies.policy, policies.sources, policies.links, policies.recipients)
     require_period(policies, f"release {name!r}", release.policy_versions, period)
-    return resolve(policies, release, period), clauses
+    return resolve(policies, release, period, expected=expected), clauses
 
 
 def require_period(policies: Policies, what: str, versions: Sequence[date], period: Period) -> None:

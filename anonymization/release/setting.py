@@ -16,7 +16,7 @@ from anonymization.keys import public_text, publisher_key
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.model import Officer, Officers
 from anonymization.release.erasure import kept_from
-from anonymization.release.ledger.ledger import Ledger
+from anonymization.release.ledger.ledger import EntryKind, Ledger
 
 DEMO_OFFICERS = "demo-officers.json"
 """In a demo's home only: officers who do not stand in the policy folder."""
@@ -39,6 +39,23 @@ class Setting:
     def kept_from(self) -> date | None:
         """The first day of the earliest month that was not erased; None if none ever was."""
         return kept_from(self.ledger)
+
+    @property
+    def expected_persons(self) -> int | None:
+        """How many persons are expected in a period, as was last declared; None if never: then every code stands."""
+        with self.ledger.transaction() as transaction:
+            declared = transaction.entries(kind=EntryKind.EXPECTED)
+        return int(declared[-1].payload["persons"]) if declared else None
+
+    def expected_in(self, release: str, period: str) -> int | None:
+        """What a release's levels are chosen by: a further version of what is out keeps those of the one before."""
+        with self.ledger.transaction() as transaction:
+            out = [one for one in transaction.publications() if (one.release, one.period) == (release, period)]
+            if out:
+                built = transaction.entries(kind=EntryKind.REQUEST, subject=out[-1].candidate)[-1]
+                expected = built.payload.get("expected_persons")
+                return None if expected is None else int(expected)
+        return self.expected_persons
 
     @property
     def officers(self) -> Mapping[str, str]:

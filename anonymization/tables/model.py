@@ -12,6 +12,7 @@ import pandas as pd
 
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
+from anonymization.policy.sources import UNKNOWN
 from anonymization.tables.measures import KINDS, Kind
 
 TOTAL = "_T"
@@ -76,6 +77,16 @@ class Dimension:
     def inner(self) -> frozenset[str]:
         """Codes that others are below of."""
         return frozenset(self.parents.values()) - {TOTAL}
+
+    @cached_property
+    def unknown(self) -> frozenset[str]:
+        """The codes of what is unknown: nobody is known by them."""
+        return frozenset([UNKNOWN, *(code for code, of in self.consists.items() if tuple(of) == (UNKNOWN,))])
+
+    @cached_property
+    def uneven(self) -> bool:
+        """Whether a code that has none below it stands at another level than the finest."""
+        return not self.merged and any(self.level_of[c] != self.levels[0] for c in set(self.parents) - self.inner)
 
     @cached_property
     def codes(self) -> tuple[str, ...]:

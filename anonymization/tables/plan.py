@@ -6,12 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from anonymization.errors import InputError
+from anonymization.hierarchies.pinned import standing
 from anonymization.policy.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
-from anonymization.policy.crosscheck import BY_DAY, DAY, DAY_TYPE, MESH, WEEK
+from anonymization.policy.crosscheck import BY_DAY, BY_WEEK, DAY, DAY_TYPE, WEEK
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import Method, Zeros
-from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, established_days
+from anonymization.policy.releases import (
+    Attribute,
+    DimensionKind,
+    DimensionSpec,
+    Release,
+    established_days,
+)
 from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
 
@@ -51,7 +58,8 @@ class Plan:
         judged: sources whose ids it may link.
         members: sources whose persons are all members, whom a source that proves links links to.
         off: days off in the period.
-        recodes: of a dimension whose finest published level is a coarser one: value to code.
+        recodes: of a dimension that is published from coarser codes: value to code.
+        expected: how many persons the home expected in a period, which its pins were chosen by, if it did.
     """
 
     release: Release
@@ -68,6 +76,7 @@ class Plan:
     recodes: Mapping[str, Mapping[str, str]]
     minimum_count: int
     withheld: bool
+    expected: int | None = None
 
     @property
     def method(self) -> Method:
@@ -90,8 +99,14 @@ class Plan:
         return iso_week(day) if column == WEEK else iso_day(day)
 
 
-def resolve(policies: Policies, release: Release, period: Period) -> Plan:
+def resolve(policies: Policies, release: Release, period: Period, *, expected: int | None = None) -> Plan:
     """Return the plan of a release's issue.
+
+    Args:
+        policies: the policy folder.
+        release: a release of it.
+        period: what it covers.
+        expected: how many persons the home expects in a period; it chooses the release's pins.
 
     Raises:
         InputError: the period is longer than a key period allows.
@@ -101,7 +116,10 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
     off = days_off(period)
     linking, linked = links_among(policies, release.sources)
     judging, judged = links_beside(policies, release)
-    dimensions = {name: _dimension(name, spec, policies, release, period) for name, spec in release.dimensions.items()}
+    pins = release.pinned(expected)
+    specs = {name: _by_week(spec) if pins.get(name) == BY_WEEK else spec for name, spec in release.dimensions.items()}
+    resolved = {name: _dimension(name, spec, policies, release, period, pins.get(name)) for name, spec in specs.items()}
+    dimensions = {name: dimension for name, (dimension, _) in resolved.items()}
     tables = tuple(
         TablePlan(
             name=name,
@@ -129,7 +147,7 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
         release=release,
         period=period,
         tables=tables,
-        columns={name: spec.column for name, spec in release.dimensions.items() if spec.column is not None},
+        columns={name: spec.column for name, spec in specs.items() if spec.column is not None},
         attributes={
             name: release.attributes[spec.attribute]
             for name, spec in release.dimensions.items()
@@ -145,14 +163,16 @@ def resolve(policies: Policies, release: Release, period: Period) -> Plan:
             if {p.namespace for p in policies.sources[name].persons} <= {link.to.namespace for link in policies.links}
         ),
         off=off,
-        recodes={
-            name: {value: above[spec.finest - 1] for value, above in policies.hierarchies[str(spec.hierarchy)].items()}
-            for name, spec in release.dimensions.items()
-            if spec.finest > 0
-        },
+        recodes={name: recodes for name, (_, recodes) in resolved.items() if recodes},
         minimum_count=release.protection.minimum_count,
         withheld=release.protection.zeros is Zeros.WITHHELD,
+        expected=expected,
     )
+
+
+def _by_week(spec: DimensionSpec) -> DimensionSpec:
+    """A dimension of days whose weeks stand, no day by itself."""
+    return spec.model_copy(update={"column": WEEK, "levels": (WEEK,)})
 
 
 def _closed_lists(policies: Policies, source: str, columns: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -198,29 +218,32 @@ def links_beside(policies: Policies, release: Release) -> tuple[str | None, froz
     return None, frozenset()
 
 
-def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Release, period: Period) -> Dimension:
+def _dimension(
+    name: str, spec: DimensionSpec, policies: Policies, release: Release, period: Period, pins: Sequence[str] | None
+) -> tuple[Dimension, dict[str, str]]:
+    """A dimension, and which code each value of it counts under where that is another than its own."""
     parents: dict[str, str] = {}
     level_of: dict[str, str] = {}
-    labels: Mapping[str, tuple[str, str]] = {}
+    labels: dict[str, tuple[str, str]] = {}
     consists: dict[str, tuple[str, ...]] = {}
-    if spec.hierarchy is not None and spec.hierarchy != MESH:
-        for value, above in policies.hierarchies[spec.hierarchy].items():
-            chain = (value, *above)[spec.finest : spec.finest + len(spec.levels)]
-            for position, code in enumerate(chain):
-                parents[code] = chain[position + 1] if position + 1 < len(chain) else TOTAL
-                level_of[code] = spec.levels[position]
-            if spec.finest > 0:
-                consists[chain[0]] = (*consists.get(chain[0], ()), value)
-        labels = policies.codelists[spec.hierarchy]
-    elif spec.codelist is not None:
-        labels = policies.codelists[spec.codelist]
-        parents = dict.fromkeys(labels, TOTAL)
-        level_of = dict.fromkeys(labels, spec.levels[0])
+    recodes: dict[str, str] = {}
+    if (chains := spec.chains(policies.hierarchies, policies.codelists)) is not None:
+        declared = policies.codelists[str(spec.hierarchy or spec.codelist)]
+        last = len(spec.levels) - 1
+        for value, stands in standing(chains, None if pins is None else spec.standing(chains, pins)).items():
+            level = min(stands.depth, last)
+            path = (stands.code, *chains[value][level + 1 : last + 1])
+            for code, of, above in zip(path, spec.levels[level:], (*path[1:], TOTAL), strict=True):
+                parents[code], level_of[code] = above, of
+            labels |= {code: declared[code] for code in path[1:]} | {stands.code: stands.labels(declared)}
+            if stands.code != value:
+                consists[stands.code] = (*consists.get(stands.code, ()), value)
+            recodes[value] = stands.code
     elif spec.column in (DAY, WEEK):
         labels = _labels_of_days(str(spec.column), period)
         parents = dict.fromkeys(labels, TOTAL)
         level_of = dict.fromkeys(labels, spec.levels[0])
-    return Dimension(
+    dimension = Dimension(
         name=name,
         title=spec.title.model_dump(),
         kind=DimensionKind(spec.kind),
@@ -236,6 +259,7 @@ def _dimension(name: str, spec: DimensionSpec, policies: Policies, release: Rele
         consists=consists,
         closed=bool(parents),
     )
+    return dimension, recodes if consists else {}
 
 
 def _concept(spec: DimensionSpec, release: Release, period: Period) -> str:

@@ -34,6 +34,7 @@ from jobs.services.postgres import Postgres
 from jobs.services.processes import LOCAL, Process, ServiceError, end, free_port, start, telling_line
 from jobs.services.roles import DEMO_LOGINS, SERVICE
 from jobs.services.settings import airflow_settings
+from jobs.synthetic.people import persons_of
 from jobs.verbs.init import initialize
 from jobs.walk import open_demo
 
@@ -205,7 +206,7 @@ class Services:
                 keep(database)
                 url = f"http://{LOCAL}:{port}"
                 own = self.environment(database_port, url)
-                self._open_home(own, demo=demo)
+                self._open_home(own, demo=demo, events=events)
                 self._write_settings(port, database_port)
                 around = _surroundings() | own
                 self._write_environment(own)
@@ -237,11 +238,11 @@ class Services:
                     raise
         raise ServiceError("postgres: its port was taken twice while it started; start again")
 
-    def _open_home(self, own: dict[str, str], *, demo: bool) -> None:
+    def _open_home(self, own: dict[str, str], *, demo: bool, events: int) -> None:
         """Make or complete the home; a demo's has an officer who answers in Airflow."""
         with mock.patch.dict(os.environ, own):
             if demo and (self.demo or not (self.home.root / "keys" / "master.key").exists()):
-                open_demo(self.home)
+                open_demo(self.home, persons_of(events) if events else None)
                 enrol_in_demo(self.home, DEMO_OFFICER, airflow_user=DEMO_LOGINS[0].name)
             else:
                 initialize(self.home)

@@ -62,9 +62,14 @@ def _ids(rng: np.random.Generator, number: int, prefix: str) -> list[str]:
     return [f"{prefix}{(start + odd * i) % (1 << 64):016x}" for i in range(number)]
 
 
+def persons_of(events: int) -> int:
+    """Return how many persons make so many events: about one for 40."""
+    return max(FEWEST, events // 40)
+
+
 def make_people(rng: np.random.Generator, places: Places, events: int, agents: int) -> People:
-    """Return about one person for 40 events."""
-    count = max(FEWEST, events // 40)
+    """Return people who make about so many events."""
+    count = persons_of(events)
     city = rng.choice(len(places.weights), count, p=places.weights)
     rank = rng.permutation(count) + 1.0
     weights = 1.0 / (rank + 0.02 * count) ** 0.9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import click
 
@@ -17,8 +18,9 @@ from anonymization.release.setting import Setting, opened
 from anonymization.tables.counting.facts import conflicts_sql
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.method import Protected, method_of
-from anonymization.tables.model import CONFIDENTIAL
+from anonymization.tables.model import CONFIDENTIAL, Table
 from anonymization.tables.plan import Plan
+from anonymization.tables.utility import utilities
 from jobs.options import engine_option, master_option, period_option
 from jobs.stage import tell
 
@@ -36,6 +38,9 @@ def command(release: str, period: str, engine: str, master: str | None) -> None:
     tell(candidate=candidate.id, digest=built.digest, release=built.release, period=built.period)
     for name, figure in built.figures.items():
         click.echo(f"{name}: {figure:,}")
+    click.echo(f"levels: {built.levels}")
+    for one in candidate.utility:
+        click.echo(f"{one.table}.{one.measure}: {one}")
     click.echo(f"built on {engine} in {built.seconds} s; digest {built.digest}")
     click.echo(candidate.id)
 
@@ -50,14 +55,21 @@ def build(
         InputError: wrong names, or no events.
     """
     started = time.perf_counter()
-    plan, clauses = plan_release(setting.policies, name, period_text)
+    expected = setting.expected_in(name, period_text)
+    plan, clauses = plan_release(setting.policies, name, period_text, expected=expected)
     method_of(plan.method).require(plan, plan.release.protection)
     claimed = claimed_by(setting, plan)
     inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging)
     logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     privacy = privacy_of(setting, plan, logs)
+    counted: list[tuple[Table, ...]] = []
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
-        protected = protected_tables(setting, plan, privacy, lambda: tabulate(opened, plan, events))
+
+        def true() -> tuple[Table, ...]:
+            counted.append(tabulate(opened, plan, events))
+            return counted[-1]
+
+        protected = protected_tables(setting, plan, privacy, true)
         conflicts = _links_in_conflict(opened, plan, events)
     stage = new_stage(setting.home)
     try:
@@ -76,7 +88,9 @@ def build(
             "engine": engine,
             "inputs": logs,
             "figures": _figures(protected) | {"links in conflict": conflicts},
+            "utility": [asdict(one) for true in counted for one in utilities(true, protected.tables)],
             "seconds": round(time.perf_counter() - started, 3),
+            "expected_persons": expected,
             **claimed,
             "privacy": privacy,
             "needs_sha256": write_standing(stage, protected.standing) if protected.standing else "",

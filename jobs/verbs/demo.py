@@ -11,6 +11,7 @@ from rich.console import Console
 
 from anonymization.errors import AlreadyOut
 from anonymization.home import Home
+from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import add_optouts, read_optouts
 from anonymization.release.publish import Published
 from anonymization.release.setting import Setting, opened
@@ -19,6 +20,7 @@ from jobs.console import OUT, bar, print_intake
 from jobs.mart import load_mart
 from jobs.options import events_option
 from jobs.synthetic.month import MONTH, generate
+from jobs.synthetic.people import persons_of
 from jobs.walk import RELEASES, open_demo, release, take_logs_in
 
 DAYS = 31
@@ -38,7 +40,7 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
         Refusal: the home was not made by a demo.
     """
     started = time.perf_counter()
-    open_demo(home)
+    open_demo(home, persons_of(events))
     console.print(f"[bold]Noren demo[/] in {home.root}: about {events:,} events of {MONTH}, people who do not exist\n")
     with opened(home) as setting, bar(console) as progress:
         step = progress.add_task("Generating logs", total=DAYS)
@@ -79,6 +81,8 @@ def _say(console: Console, setting: Setting, name: str, outcome: Published | str
     checked = ", ".join(check.partition(":")[0] for check in verify(outcome.folder, setting.home).checks)
     console.print(f"[bold]{title}[/] {published.period} v{published.version}, digest {published.digest[:16]}")
     console.print(f"  verified: {checked}", highlight=False)
+    for one in load_candidate(setting.home, setting.ledger, published.candidate).utility:
+        console.print(f"  {one.measure}: {one}", highlight=False)
     console.print(f"  {_relative(outcome.folder)}", highlight=False, soft_wrap=True)
 
 

@@ -29,7 +29,8 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
         IntegrityError: other logs were taken in since.
     """
     release = setting.policies.release(candidate.request.release)
-    plan = resolve(setting.policies, release, parse_period(release.period, candidate.request.period))
+    period = parse_period(release.period, candidate.request.period)
+    plan = resolve(setting.policies, release, period, expected=candidate.request.expected_persons)
     inputs = inputs_of(setting, release.sources, plan.period, judging=plan.judging)
     now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     if now != candidate.request.inputs:
@@ -102,8 +103,7 @@ def levels(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
         finest = (recounted["table"] == table.name) & pd.Series(bool(people), index=recounted.index)
         for dimension in table.dimensions:
             codes = recounted[dimension.name]
-            of_level = codes.map(dimension.level_of) == dimension.levels[0] if dimension in people else codes == TOTAL
-            finest &= of_level
+            finest &= ~codes.isin([TOTAL, *dimension.inner]) if dimension in people else codes == TOTAL
         for measure in table.measures:
             mine = recounted[finest & (recounted["measure"] == measure.name)]
             counts = mine["recounted"]

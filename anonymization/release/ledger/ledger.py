@@ -33,6 +33,7 @@ class EntryKind(StrEnum):
     """What an entry records."""
 
     INITIALIZED = "initialized"
+    EXPECTED = "expected"
     REQUEST = "request"
     GATE = "gate"
     DECISION = "decision"

@@ -23,6 +23,8 @@ LINKS = "link_map"
 DAYS_BEFORE_MONDAY = 3
 MESH_DIVISORS = {"mesh4": 1, "mesh3": 10, "mesh2": 1000}
 """From the half mesh that events hold to each level of JIS X 0410."""
+ABOVE = ""
+"""In place of a code, at a level that is finer than the code that stands: no code, since none is empty."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,15 @@ def coarser(plan: Plan, dimension: Dimension, value: str, start: int, level: int
         return f"INT_DIV({value}, {MESH_DIVISORS[names[level]] // MESH_DIVISORS[names[start]]})"
     codes = (code for code, of in dimension.level_of.items() if of == names[start])
     cases = (f"WHEN {literal(code)} THEN {literal(dimension.ancestors(code)[level - start - 1])}" for code in codes)
+    return f"CASE {value} {' '.join(cases)} END"
+
+
+def at_level(dimension: Dimension, value: str, level: str) -> str:
+    """Return the SQL of the code at one level of a dimension with leaves at several; `ABOVE` where none is as fine."""
+    cases = []
+    for leaf in sorted(set(dimension.level_of) - dimension.inner):
+        codes = [code for code in (leaf, *dimension.ancestors(leaf)[:-1]) if dimension.level_of[code] == level]
+        cases.append(f"WHEN {literal(leaf)} THEN {literal(codes[0] if codes else ABOVE)}")
     return f"CASE {value} {' '.join(cases)} END"
 
 

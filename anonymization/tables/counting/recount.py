@@ -62,6 +62,9 @@ def recount(
                 engine.create(name, sql)
             for levels, sql in _margins(table.dimensions, measure, keyed=keyed, held=held):
                 frame = engine.fetch(sql).to_pandas()
+                for dimension in (d for d in table.dimensions if d.name in levels and d.uneven):
+                    codes, level = frame[dimension.name], levels[dimension.name]
+                    frame = frame[codes.map(dimension.level_of).fillna(level) == level]  # each code once, at its own
                 frame = frame.assign(**{d.name: TOTAL for d in table.dimensions if d.name not in levels})
                 frames.append(frame.assign(table=table.name, measure=measure.name))
             frames += _rests(engine, measure, [t for t in published if t.name == table.name])
@@ -178,11 +181,12 @@ def _with_levels(rows: str, dimensions: tuple[Dimension, ...]) -> str:
     for number, dimension in enumerate(dimensions):
         if dimension.kind is DimensionKind.PERSON or (dimension.complete and len(dimension.levels) > 1):
             for level in range(1, len(dimension.levels)):
-                cases = [
-                    f"WHEN c{number}_0 = {literal(code)} THEN {literal(dimension.ancestors(code)[level - 1])}"
-                    for code, of in dimension.level_of.items()
-                    if of == dimension.levels[0]
-                ]
+                cases = []
+                for code in dimension.parents:
+                    path = (code, *dimension.ancestors(code))
+                    above = [up for up in path if dimension.level_of.get(up) == dimension.levels[level]]
+                    if code not in dimension.inner and above:
+                        cases.append(f"WHEN c{number}_0 = {literal(code)} THEN {literal(above[0])}")
                 added.append(f"CASE {' '.join(cases)} END AS c{number}_{level}")
     return f"SELECT r.*, {', '.join(added)} FROM ({rows}) AS r" if added else rows
 
@@ -214,8 +218,8 @@ def _recoded(plan: Plan, dimension: Dimension, value: str) -> str:
 
 def _margins(
     dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool, held: bool
-) -> Iterator[tuple[list[str], str]]:
-    """Yield each margin: the dimensions that it keeps, and its SQL."""
+) -> Iterator[tuple[dict[str, str], str]]:
+    """Yield each margin: the dimensions that it keeps, at which level, and its SQL."""
     counted = measure.how.recounted + (f", count(DISTINCT holder) AS {FOR_THRESHOLD}" if held else "")
     keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
     choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
@@ -233,7 +237,8 @@ def _margins(
         groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
         if measure.how.sums:
             rows = _ranked([column for _, column in kept])
-        yield [name for name, _ in kept], f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
+        levels = {d.name: d.levels[level] for d, level in zip(dimensions, chosen, strict=True) if level is not None}
+        yield levels, f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
 
 
 def _ranked(columns: list[str]) -> str:

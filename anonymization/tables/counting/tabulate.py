@@ -20,7 +20,9 @@ from anonymization.policy.sources import UNKNOWN
 from anonymization.tables.counting import merged_places_sql
 from anonymization.tables.counting.codes import denominators, texts
 from anonymization.tables.counting.facts import (
+    ABOVE,
     Statement,
+    at_level,
     attribute_statement,
     coarser,
     event_dimensions,
@@ -184,6 +186,8 @@ def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple
     finest = f"d{position}"
     if dimension.open:  # a code of too few persons has no row of its own; it counts in the total alone
         return [(f"{finest}_0", f"CASE WHEN l{position}.code IS NOT NULL THEN {finest} END")]
+    if dimension.uneven:
+        return [(f"{finest}_{i}", at_level(dimension, finest, level)) for i, level in enumerate(dimension.levels)]
     return [(f"{finest}_{i}", coarser(plan, dimension, finest, 0, i)) for i in range(len(dimension.levels))]
 
 
@@ -293,6 +297,8 @@ def _coded(plan: Plan, dimensions: tuple[Dimension, ...], raw: pd.DataFrame) -> 
         cells[dimension.name] = codes
         at += 1
     for dimension in dimensions:
+        if dimension.uneven:
+            cells = cells[cells[dimension.name] != ABOVE]
         if dimension.open:
             cells = cells[cells[dimension.name].notna()]
         elif dimension.complete and not cells[dimension.name].isin(dimension.codes).all():
@@ -308,16 +314,13 @@ def _roll_up(dimensions: tuple[Dimension, ...], cells: pd.DataFrame, values: lis
     for dimension in dimensions:
         if dimension.kind is not DimensionKind.PERSON:
             continue
-        frames, level = [cells], cells
-        while True:
-            codes = level[dimension.name].map(lambda code, d=dimension: d.parents.get(code, TOTAL))
-            below = level[dimension.name] != TOTAL
-            level = level[below].assign(**{dimension.name: codes[below]})
-            if level.empty:
-                break
-            level = _unions(level, keys, values)
-            frames.append(level)
-        cells = pd.concat(frames, ignore_index=True)
+        for level in dimension.levels[:-1]:
+            at = cells[dimension.name].map(dimension.level_of) == level
+            above = cells[at].assign(**{dimension.name: cells.loc[at, dimension.name].map(dimension.parents)})
+            cells = pd.concat([cells, _unions(above, keys, values)], ignore_index=True)
+        top = cells[dimension.name].map(lambda code, d=dimension: d.parents.get(code, TOTAL)) == TOTAL
+        every = cells[top].assign(**{dimension.name: TOTAL})
+        cells = pd.concat([cells, _unions(every, keys, values)], ignore_index=True)
     return cells
 
 

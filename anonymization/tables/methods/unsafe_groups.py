@@ -16,7 +16,6 @@ import pandas as pd
 from anonymization.disclosure.rules import group_disclosure
 from anonymization.disclosure.system import Booleans, Floats, Integers
 from anonymization.policy.releases import DimensionKind
-from anonymization.policy.sources import UNKNOWN
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable, Table, figures
 
 Objects = npt.NDArray[np.object_]
@@ -58,7 +57,7 @@ def disclosing_groups(table: Table, measure: Measure, dimension: Dimension, leas
     floor = np.full(len(persons), np.inf)
     rows = np.flatnonzero(inner)
     codes = table.frame[dimension.name].to_numpy(dtype=object)
-    known = (codes != UNKNOWN)[rows]
+    known = ~np.isin(codes[rows], list(dimension.unknown))
     large = size[rows] >= least
     told = group_disclosure(persons[rows], group[rows]) & known & (large | small)
     full[rows] = told
@@ -87,7 +86,7 @@ def told_groups(table: SafeTable, measure: Measure, dimension: Dimension) -> pd.
     """
     persons = figures(table, measure)
     inner, _, size = _groups(table.frame, table.keys, dimension, np.nan_to_num(persons).astype(np.int64))
-    known = (table.frame[dimension.name] != UNKNOWN).to_numpy()
+    known = ~table.frame[dimension.name].isin(dimension.unknown).to_numpy()
     least = table.minimum_count
     told = np.flatnonzero(inner & known & (persons > 0) & (size >= least) & (size - persons < least))
     rows: pd.DataFrame = table.frame.iloc[told[np.lexsort((-persons[told], (size - persons)[told]))]]

@@ -12,7 +12,7 @@ from jobs.__main__ import main
 
 FIXED = {
     "init", "generate", "demo", "intake", "build", "gate", "review", "approve", "reject", "publish", "withdraw",
-    "releases", "verify", "audit", "explain", "optout", "status", "doctor", "anonymize", "risk", "profile",
+    "releases", "verify", "audit", "explain", "optout", "status", "doctor", "anonymize", "risk", "plan",
 }  # fmt: skip
 """Names that other programs call; more may stand beside them."""
 VERBS = main.list_commands(click.Context(main))

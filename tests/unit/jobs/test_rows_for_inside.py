@@ -1,8 +1,7 @@
-"""Rows of persons for inside, and levels proposed for releases: what is promised, counted again by other ways."""
+"""Rows of persons for inside: what is promised, counted again by other ways."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import stat
 from dataclasses import replace
@@ -17,7 +16,6 @@ from anonymization.policy.protection import Suppression
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.microdata import write_microdata
-from jobs.verbs.profile import lines, propose
 
 NAME, PERIOD = "subscriber-profile", "2026-10"
 QUASI_IDENTIFIERS = ["region", "age_band", "device"]
@@ -151,30 +149,6 @@ def people(setting):
     """
     with duckdb.connect() as connection:
         return connection.execute(sql).df()
-
-
-@pytest.mark.parametrize(
-    "engine_name", ["duckdb", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.long("engines")])]
-)
-def test_a_proposal_is_the_best_of_all_levels(setting, policies, engine_name):
-    proposal = propose(setting, "monthly-audience", PERIOD, limit=0.02, engine=engine_name)
-    table, region = people(setting), policies.hierarchies["region"]
-    assert proposal.persons == len(table)
-    found = {}
-    for levels in itertools.product(range(3), range(2)):
-        values = table["prefecture"].map(lambda p, n=levels[0]: (p, *region[p], "_T")[n])
-        ages = table["age"] if levels[1] == 0 else "_T"
-        sizes = table.assign(a=values, b=ages).groupby(["a", "b"])["a"].transform("size")
-        found[levels] = float((sizes < 10).mean())
-    assert proposal.few_pinned == pytest.approx(found[0, 0])
-    chosen = tuple(d.proposed for d in proposal.dimensions)
-    assert proposal.few_proposed == pytest.approx(found[chosen])
-    assert found[chosen] <= 0.02
-    finer = [
-        levels for levels in found if levels != chosen and all(a <= b for a, b in zip(levels, chosen, strict=True))
-    ]
-    assert all(found[levels] > 0.02 for levels in finer)
-    assert any(f"-> {chosen[0]} (" in line for line in lines(proposal))
 
 
 @pytest.mark.parametrize(("limit", "opened"), [(0.9, True), (0.0, False)])

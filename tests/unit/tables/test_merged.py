@@ -29,7 +29,7 @@ VIEWERS = {"viewers": {"kind": "persons", "source": "displays", "title": TITLE}}
 
 def release(policies, dimensions, **changed):
     declared = policies.release("media-and-ads").model_dump(mode="json", by_alias=True)
-    declared |= {"sources": ["displays"], "attributes": {}, "dimensions": dimensions}
+    declared |= {"sources": ["displays"], "attributes": {}, "dimensions": dimensions, "pins": {}}
     declared["tables"] = {"devices": {"title": TITLE, "dimensions": list(dimensions), "measures": VIEWERS}}
     declared["protection"] = {"method": "suppression", "minimum_count": 10, "zeros": "withheld", "merge": "device"}
     return Release.model_validate(declared | changed)
