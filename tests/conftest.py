@@ -50,6 +50,8 @@ pytest_plugins = ["harness.costs", "harness.forms", "harness.groups", "harness.o
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 EVENTS, SEED = 150_000, 3
+EXPECTED = 5_000
+"""Persons that the world's home says it expects: levels at which something is left to hide."""
 WORTH_KEEPING = 0.1
 """Seconds of solving that are worth a file for the other workers."""
 # Java's second compiler pays in long jobs only: without it, short ones take two thirds of the time. Its room for compiled
@@ -182,7 +184,7 @@ def kernels(once):
 def world(once, policies):
     def make(folder):
         place = Home(folder / "home")
-        open_demo(place)
+        open_demo(place, EXPECTED)
         made = generate(place, EVENTS, SEED)
         ledger = Ledger.of(place)
         add_optouts(place, ledger, read_optouts(place.landing / "optouts.csv"))

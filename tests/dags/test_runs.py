@@ -66,7 +66,7 @@ def of_few_sources(policy_folder):
 @pytest.mark.both("faults")
 def test_a_day_is_taken_in_source_by_source_and_each_tells_its_own(run, tmp_path, of_few_sources):
     home = Home(tmp_path / "home")
-    open_demo(home)
+    open_demo(home, 5_000)
     generate(home, 3_000 if is_long("faults") else 1_000, 3)
     policies = POLICIES if is_long("faults") else of_few_sources
     declared = {path.stem for path in (policies / "sources").iterdir()} - {"inquiries"}
@@ -90,7 +90,7 @@ def test_a_day_is_taken_in_source_by_source_and_each_tells_its_own(run, tmp_path
 
 def test_choices_are_recorded_and_a_wrong_list_stays_and_fails(run, tmp_path):
     home = Home(tmp_path / "home")
-    open_demo(home)
+    open_demo(home, 5_000)
     for name, text in (("optouts-1.csv", "namespace,id\ncookie,canary-41\n"), ("optouts-2.csv", "name\ncanary-42\n")):
         (home.choices / name).write_text(text)
     done = run("choices", home)
@@ -112,7 +112,7 @@ def test_choices_are_recorded_and_a_wrong_list_stays_and_fails(run, tmp_path):
 
 def test_what_is_over_its_time_is_erased_every_day(run, tmp_path):
     home = Home(tmp_path / "home")
-    open_demo(home)
+    open_demo(home, 5_000)
     old = home.landing / "source=clicks" / "arrived=2020-02-29"
     old.mkdir(parents=True)
     (old / "clicks.jsonl").write_text("canary-43\n")
