@@ -9,6 +9,7 @@ from anonymization.policy.crosscheck import check_release
 from anonymization.release.candidate import Candidate, Request, load_candidate
 from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_of, plan_release
+from anonymization.release.left_out import told_of_choices
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
 from anonymization.tables.method import method_of
@@ -179,4 +180,10 @@ def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
         name = f"{source} (read only to tell which ids are one person's)" if source == plan.judging else source
         lines.append("| " + " | ".join([name, *(f"{n:,}" for n in totals(taken))]) + " |")
     conflicts = candidate.request.figures.get("links in conflict", 0)
-    return [*lines, "", f"Cookies linked to several members, whose links were not used: {conflicts:,}."]
+    return [
+        *lines,
+        "",
+        f"Cookies linked to several members, whose links were not used: {conflicts:,}.",
+        "",
+        f"Left out by people's choices, beside what the intake dropped: {told_of_choices(candidate.request.choices)}.",
+    ]
