@@ -7,23 +7,18 @@ pseudonym is the first 60 bits of HMAC-SHA-256 of that text under the key of the
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from anonymization.deidentify.ids import ID_LIMIT, IN_SCIENTIFIC_NOTATION, ROUNDED, TOO_LONG
 from anonymization.engine.base import Engine
 from anonymization.errors import SourceError
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import PersonColumn
 
 SEPARATOR = "\x1f"
-ID_LIMIT = 256
-"""Longest raw id, in characters; a longer one is no id."""
-
-ROUNDED = "^[0-9]([.,][0-9]+)?[eE][+][0-9]+$"
 
 
 @dataclass(frozen=True)
@@ -49,26 +44,11 @@ def id_faults(persons: Iterable[PersonColumn]) -> list[tuple[str, str]]:
     faults = []
     for person in persons:
         raw = f'"raw_{person.column}"'
-        faults.append((f"{person.column}: longer than {ID_LIMIT} characters", f"length({raw}) > {ID_LIMIT}"))
-        # what a spreadsheet has rounded to six digits is many persons: the log is to be exported again, as text
-        rounded = (
-            f"{person.column}: in scientific notation, as spreadsheets round numbers: it tells persons apart no more"
+        faults.append((f"{person.column}: {TOO_LONG}", f"length({raw}) > {ID_LIMIT}"))
+        faults.append(
+            (f"{person.column}: {IN_SCIENTIFIC_NOTATION}", f"length({raw}) < 24 AND regexp_matches({raw}, '{ROUNDED}')")
         )
-        faults.append((rounded, f"length({raw}) < 24 AND regexp_matches({raw}, '{ROUNDED}')"))
     return faults
-
-
-def id_fault(identity: str) -> str | None:
-    """Return why no log's row that is taken in can name an id, in the words of `id_faults`; None where one can."""
-    if not identity:
-        return "empty"
-    if len(identity) > ID_LIMIT:
-        return f"longer than {ID_LIMIT} characters"
-    if re.search(ROUNDED, identity):
-        return "in scientific notation, as spreadsheets round numbers: it tells persons apart no more"
-    if any(unicodedata.category(character) == "Cc" for character in identity):
-        return "no id: a line break, a tab or another control character is in it"
-    return None
 
 
 def month_expression(months: Sequence[Month], day: str = "day") -> str:

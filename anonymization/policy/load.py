@@ -19,6 +19,7 @@ from anonymization.hierarchies.file import MISSING, read_rows
 from anonymization.policy.crosscheck import (
     check_choices,
     check_microdata_spec,
+    check_recipients,
     check_release_spec,
     check_source,
 )
@@ -240,7 +241,9 @@ def load_policies(folder: Path) -> Policies:
         raise DeclarationError("\n".join(reader.errors))
     for source in sources.values():
         reader.errors += check_source(source, policy, codelists)
+    reader.errors += _check_text(folder, policy)
     reader.errors += check_choices(policy, sources)
+    reader.errors += check_recipients(policy, recipients.recipients)
     for link in links.links:
         columns = sources[link.source].columns if link.source in sources else {}
         if link.from_.column not in columns or link.to.column not in columns:
@@ -265,6 +268,17 @@ def load_policies(folder: Path) -> Policies:
         release_errors=errors,
         microdata=microdata,
     )
+
+
+def _check_text(folder: Path, policy: PolicyDocument) -> list[str]:
+    """Whether the policy's own words are those that were read when it was written as code."""
+    path = folder / policy.text.file
+    if not path.is_file():
+        return [f"{path.name}: missing in the policy folder {folder}; `text` of policy.yaml names it"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest == policy.text.sha256:
+        return []
+    return [f"policy.yaml: text.sha256: {path.name} has the digest {digest}: it is another text; read it and compare"]
 
 
 def _releases(

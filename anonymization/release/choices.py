@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
-from anonymization.deidentify.identifiers import id_fault
+from anonymization.deidentify.ids import id_fault
 from anonymization.errors import InputError
 from anonymization.files import PRIVATE, canonical
 from anonymization.home import Home
