@@ -18,21 +18,23 @@ from pathlib import Path
 import pyarrow as pa
 
 from anonymization.deidentify import times
+from anonymization.deidentify.delivered import content_digest
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.events import column_of, event_columns, event_schema, judged_sql, parsed_sql
 from anonymization.deidentify.identifiers import Month, make_pseudonyms, register_optouts
 from anonymization.deidentify.keywords import Keywords
-from anonymization.deidentify.readers import Raw, compare_names, open_raw
-from anonymization.deidentify.screening import Screened, content_digest, screen
+from anonymization.deidentify.readers import Raw, compare_names, doubled_names, open_raw, without_doubled
+from anonymization.deidentify.screening import Screened, screen
+from anonymization.deidentify.screening_parquet import screen_parquet
 from anonymization.deidentify.taken import NAME, Taken, known_intake
 from anonymization.engine.base import Engine
+from anonymization.errors import EngineError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, write_private
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Treatment
 
 COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
-BLANK_LINE = "blank line"
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
 
 
@@ -81,45 +83,73 @@ def take_in(arrival: Arrival, around: IntakeContext) -> Taken:
         SourceError: the file is not what its source declares; nothing of it was taken in.
     """
     started = time.perf_counter()
-    digest = content_digest(arrival.path)
+    if arrival.path.is_symlink() or not arrival.path.is_file():
+        raise SourceError(
+            f"{arrival.path.name} is a link or a folder; allowed are files, and folders that Spark has written to their"
+            " end (_SUCCESS)"
+        )
+    try:
+        digest = content_digest(arrival.path)
+    except PermissionError:
+        raise SourceError(f"{arrival.path.name} may not be read by the user that this runs as") from None
     known = known_intake(around.home, arrival.source.source, digest)
     if known is not None:
         return replace(known, again=True)
-    quarantine = _beside(around.home.quarantine, arrival, digest, ".unreadable.jsonl")
+    workspace = private_folder(workspace_of(around.home, arrival.source.source))
     if arrival.source.format is Format.PARQUET:
-        screened = Screened(digest, arrival.path)
+        screened = screen_parquet(arrival.path, digest, arrival.source, workspace=workspace)
     else:
         screened = screen(
             arrival.path,
             digest,
-            workspace=around.home.temporary,
-            quarantine=quarantine,
+            arrival.source.format,
+            workspace=workspace,
+            quarantine=_beside(around.home.quarantine, arrival, digest, ".unreadable.jsonl"),
             encoding=arrival.source.encoding,
         )
     try:
-        taken = _through_engine(arrival, around, screened, started)
+        return _through_engine(arrival, around, screened, started)
+    except EngineError as error:
+        if error.lost:
+            raise
+        raise SourceError(f"{arrival.path.name} cannot be read: {error}") from None
     finally:
-        if screened.readable != arrival.path:
-            screened.readable.unlink()
-    return taken
+        screened.readable.unlink()
+        part = _beside(around.home.events, arrival, digest, ".part")
+        for left in part.parent.glob(f"{part.stem}*.part"):  # of a file that failed
+            left.unlink()
+
+
+def workspace_of(home: Home, source: str) -> Path:
+    """Return where the files of a source lie as engines read them, one at a time, while it is taken in."""
+    return home.temporary / f"records-{source}"
 
 
 def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened, started: float) -> Taken:
     engine, source = around.engine, arrival.source
     linked = around.linked.get(source.source)
-    raw = open_raw(engine, source, screened.readable, "raw_rows")
-    made = list(raw.relations)
+    made: list[str] = []
     try:
+        raw = open_raw(engine, source, screened, arrival.path.name, "raw_rows")
+        made += raw.relations
         # a clock that runs a day ahead is forgiven; an event of next week is not
         last_day = pa.array([times.day_number(arrival.arrived) + 1], pa.int32())
         engine.register("arrival", pa.table({"last_day": last_day}))
         made.append("arrival")
-        parsing = parsed_sql(source, raw.sql, codelists=around.codelists, linked=linked, named=raw.named)
-        engine.create("parsed", parsing)
+
+        def parse(rows: Raw) -> None:
+            parsing = parsed_sql(source, rows.sql, codelists=around.codelists, linked=linked, named=rows.named)
+            engine.create("parsed", parsing)
+
+        parse(raw)
         made.append("parsed")
         if raw.named:
             names = engine.fetch("SELECT DISTINCT names FROM parsed").column("names").to_pylist()
-            raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name))
+            raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name, screened.rejected))
+            if doubled := doubled_names(names):
+                raw = without_doubled(engine, source, raw, doubled)
+                made.append("doubled")
+                parse(raw)
         months = _months(engine, around.earliest)
         register_optouts(engine, "optouts", around.optouts)
         made.append("optouts")
@@ -142,10 +172,14 @@ def _settle(arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screene
     """Write the events and the quarantine, account for every row, and commit by the metrics file."""
     engine, source = around.engine, arrival.source
     quarantined, dropped, accepted, crawlers = _account(engine)
-    for reason, number in screened.rejected.items():
-        quarantined[reason] += number
-    if screened.blank:
-        dropped[BLANK_LINE] = screened.blank
+    counted = accepted + quarantined.total() + dropped.total()
+    if counted != screened.records:
+        raise SourceError(
+            f"{arrival.path.name} holds {screened.records:,} records, of which {engine.name} reads {counted:,}:"
+            " nothing of it was taken in; report it, with the file's format"
+        )
+    quarantined.update(screened.rejected)
+    dropped.update(screened.dropped)
     linked = source.source in around.linked
     columns = ", ".join(f'"{name}"' for name in event_columns(source, linked=linked))
     part = _beside(around.home.events, arrival, screened.digest, ".part")

@@ -45,7 +45,7 @@ class TimeEncoding(StrEnum):
     DATE = "date"
     """A calendar date `YYYY-MM-DD` in the source's zone (for snapshots)."""
     TIMESTAMP = "timestamp"
-    """A typed Parquet timestamp with time zone (an instant)."""
+    """A typed Parquet timestamp with time zone (an instant); one without where `clock: wall` says so."""
     COMMON_LOG = "common_log"
     """The Apache form `17/May/2015:10:05:03 +0000`."""
     EPOCH_SECONDS = "epoch_seconds"
@@ -156,8 +156,10 @@ class TimeColumn(Declared):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.clock is Clock.WALL and self.encoding is not TimeEncoding.ISO8601:
-            raise ValueError("`clock: wall` belongs to the encoding `iso8601`; every other encoding says its offset")
+        if self.clock is Clock.WALL and self.encoding not in (TimeEncoding.ISO8601, TimeEncoding.TIMESTAMP):
+            raise ValueError(
+                "`clock: wall` belongs to the encodings `iso8601` and `timestamp`; every other encoding says its offset"
+            )
         return self
 
 
