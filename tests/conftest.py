@@ -322,7 +322,7 @@ class Intake:
         }
         self.around = IntakeContext(
             home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
-            DeviceFamilies(), Keywords(),
+            DeviceFamilies(), Keywords(), policies.spellings,
         )  # fmt: skip
 
     def take(self, source, content, name, arrived=date(2026, 10, 31)):

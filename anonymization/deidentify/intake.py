@@ -21,7 +21,14 @@ from anonymization.deidentify import times
 from anonymization.deidentify.delivered import content_digest
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.events import column_of, event_columns, event_schema, judged_sql, parsed_sql
-from anonymization.deidentify.identifiers import Month, make_pseudonyms, register_optouts
+from anonymization.deidentify.identifiers import (
+    Month,
+    id_columns,
+    identified_sql,
+    make_pseudonyms,
+    register_optouts,
+    spell_others,
+)
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, doubled_names, open_raw, without_doubled
 from anonymization.deidentify.screening import Screened, screen
@@ -32,7 +39,7 @@ from anonymization.errors import EngineError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, write_private
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
-from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Treatment
+from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Spelling, Treatment
 
 COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
@@ -57,6 +64,7 @@ class IntakeContext:
         first_day: the day on which the policy's first version came into force.
         kept_from: the first day of the months that were not erased, if any was.
         optouts: opted-out persons, as (namespace, id).
+        spellings: how ids of each namespace are spelt.
     """
 
     home: Home
@@ -68,6 +76,7 @@ class IntakeContext:
     optouts: Sequence[tuple[str, str]]
     devices: DeviceFamilies
     keywords: Keywords
+    spellings: Mapping[str, Spelling]
     kept_from: date | None = None
 
     @property
@@ -137,8 +146,10 @@ def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened,
         engine.register("arrival", pa.table({"last_day": last_day}))
         made.append("arrival")
 
+        ids = id_columns(source.persons, linked, around.spellings)
+
         def parse(rows: Raw) -> None:
-            parsing = parsed_sql(source, rows.sql, codelists=around.codelists, linked=linked, named=rows.named)
+            parsing = parsed_sql(source, rows.sql, codelists=around.codelists, ids=ids, named=rows.named)
             engine.create("parsed", parsing)
 
         parse(raw)
@@ -151,24 +162,30 @@ def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened,
                 made.append("doubled")
                 parse(raw)
         months = _months(engine, around.earliest)
-        register_optouts(engine, "optouts", around.optouts)
+        register_optouts(engine, "optouts", around.optouts, around.spellings)
         made.append("optouts")
         made += _register_distinct(source, around)
+        made += (others := spell_others(engine, "parsed", ids))
+        to = None if linked is None else [column.column for column in ids].index(linked.column)
+        engine.view("identified", identified_sql("parsed", ids, len(source.persons), to, others))
+        made.append("identified")
         identities = ["person", *(["linked"] if linked else [])]
-        make_pseudonyms(engine, "pseudonyms", "parsed", identities, months, around.keys)
+        by_case = make_pseudonyms(engine, "pseudonyms", "identified", identities, months, around.keys)
         made.append("pseudonyms")
         judging = judged_sql(
             source, months, linked=linked is not None, first_day=around.first_day, kept_from=around.kept_from
         )
         engine.view("judged", judging)
         made.append("judged")
-        return _settle(arrival, around, raw, screened, started)
+        return _settle(arrival, around, raw, screened, started, by_case)
     finally:
         for name in reversed(made):
             engine.drop(name)
 
 
-def _settle(arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screened, started: float) -> Taken:
+def _settle(
+    arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screened, started: float, by_case: int
+) -> Taken:
     """Write the events and the quarantine, account for every row, and commit by the metrics file."""
     engine, source = around.engine, arrival.source
     quarantined, dropped, accepted, crawlers = _account(engine)
@@ -206,6 +223,7 @@ def _settle(arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screene
         unknown=unknown,
         codes=codes,
         removed=_removed(engine, source),
+        by_case=by_case,
         first_day=first,
         last_day=last,
         seconds=round(time.perf_counter() - started, 3),
@@ -301,7 +319,7 @@ def _removed(engine: Engine, source: Source) -> dict[str, int]:
     if column_of(source, Treatment.KEYWORD) is None:
         return {}
     rows = engine.fetch(
-        "SELECT k.removed AS kind, count(*) AS n FROM parsed AS r INNER JOIN keywords AS k ON r.raw_keyword = k.raw"
-        " WHERE r.reason IS NULL AND k.removed IS NOT NULL GROUP BY k.removed"
+        "SELECT k.removed AS kind, count(*) AS n FROM identified AS r INNER JOIN keywords AS k ON r.raw_keyword = k.raw"
+        " WHERE r.reason IS NULL AND r.refused IS NULL AND k.removed IS NOT NULL GROUP BY k.removed"
     ).to_pylist()
     return {row["kind"]: row["n"] for row in sorted(rows, key=lambda row: str(row["kind"]))}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from anonymization.deidentify.columns import compare_columns, unique, used
+from anonymization.deidentify.ids import AS_A_NUMBER
 from anonymization.deidentify.screening import Screened
 from anonymization.engine.base import Engine
 from anonymization.errors import SourceError
@@ -67,9 +68,15 @@ def _json_lines(engine: Engine, source: Source, screened: Screened, _: str, name
     engine.read_lines(name, screened.readable)
     fields = ", ".join(f"'{c}'" for c in used(source))
     columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {i}), '') AS \"raw_{c}\"" for i, c in enumerate(used(source), 1))
+    fractions = "".join(
+        f" WHEN regexp_matches(LIST_ITEM(fields, {i}), '^-?[0-9]+[.eE]')"
+        f' AND NOT regexp_matches(line, \'"{c}"[ \t]*:[ \t]*"\') THEN {literal(f"{c}: {AS_A_NUMBER}")}'
+        for i, c in enumerate(used(source), 1)
+        if source.columns[c].treatment is Treatment.PSEUDONYM
+    )
     sql = (
-        f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object' END AS broken, names, {columns}"
-        f" FROM (SELECT line, CASE WHEN valid THEN JSON_FIELDS(line, {fields}) END AS fields,"
+        f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object'{fractions} END AS broken, names,"
+        f" {columns} FROM (SELECT line, CASE WHEN valid THEN JSON_FIELDS(line, {fields}) END AS fields,"
         f" CASE WHEN valid THEN JSON_FIELD_NAMES(line) END AS names"
         f" FROM (SELECT line, JSON_VALID(line) AS valid FROM {name}) AS checked) AS parsed"
     )

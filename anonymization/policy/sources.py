@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -163,11 +165,68 @@ class TimeColumn(Declared):
         return self
 
 
+class IdForm(StrEnum):
+    """What an id of a namespace is."""
+
+    TEXT = "text"
+    """Any text."""
+    DIGITS = "digits"
+    """Digits alone."""
+    ADDRESS = "address"
+    """A network address, by RFC 5952, or the name of a host."""
+
+
+class Case(StrEnum):
+    """Whether ids that differ by case alone are one."""
+
+    KEEP = "keep"
+    FOLD = "fold"
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How ids of a namespace are spelt."""
+
+    form: IdForm = IdForm.TEXT
+    case: Case = Case.KEEP
+
+
 class PersonColumn(Declared):
-    """A column that tells persons apart within a namespace (`member`, `cookie`, `address`)."""
+    """A column that tells persons apart within a namespace (`member`, `cookie`, `address`).
+
+    `form` and `case` hold for the namespace, in whatever source; one of them says so.
+    """
 
     column: Name
     namespace: Name
+    form: IdForm | None = None
+    case: Case | None = None
+
+
+def spellings(sources: Iterable[Source]) -> dict[str, Spelling]:
+    """Return how ids of each namespace are spelt of which a source says so.
+
+    Raises:
+        ValueError: two sources say it differently.
+    """
+    said: dict[tuple[str, str], tuple[str, IdForm | Case]] = {}
+    for source in sources:
+        for person in source.persons:
+            for what, how in (("form", person.form), ("case", person.case)):
+                if how is None:
+                    continue
+                first, before = said.setdefault((person.namespace, what), (source.source, how))
+                if before is not how:
+                    raise ValueError(
+                        f"the {what} of ids of {person.namespace!r} is {before} in sources/{first}.yaml and {how} in"
+                        f" sources/{source.source}.yaml; a namespace has one"
+                    )
+    forms = {namespace: IdForm(how) for (namespace, what), (_, how) in said.items() if what == "form"}
+    cases = {namespace: Case(how) for (namespace, what), (_, how) in said.items() if what == "case"}
+    return {
+        namespace: Spelling(forms.get(namespace, IdForm.TEXT), cases.get(namespace, Case.KEEP))
+        for namespace in {*forms, *cases}
+    }
 
 
 class Source(Declared):

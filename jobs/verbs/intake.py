@@ -198,6 +198,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             optouts=shared.optouts,
             devices=shared.devices,
             keywords=shared.keywords,
+            spellings=policies.spellings,
         )
         for arrival in files:
             try:
