@@ -34,6 +34,7 @@ COMBINED_FIELDS = (
 QUOTED_PARTS = 7
 """Parts of a combined line between its six quotes, where none is escaped."""
 BACKSLASH = r"\\"
+ADDRESS = "^[0-9]+([.][0-9]+){3}$|^[0-9a-fA-F]*:[0-9a-fA-F:.]*$"
 REQUEST_FIELDS = ("method", "target", "protocol")
 
 
@@ -158,7 +159,13 @@ def _combined_log(engine: Engine, source: Source, screened: Screened, file: str,
     cut = f"{_matches(COMBINED)} AND LIST_LENGTH(q) = {QUOTED_PARTS} AND NOT {_matches(BACKSLASH)}"
     groups = f"REGEX_GROUPS(line, {literal(COMBINED)}, {len(COMBINED_FIELDS)})"
     cut += " AND split_part(LIST_ITEM(q, 1), '[', 3) = '' AND split_part(LIST_ITEM(q, 1), ' ', 6) = ''"
-    broken = "CASE WHEN NOT plain AND GROUP_ITEM(g, 1) = '' THEN 'line: not of the combined log' END"
+    # in a log with virtual hosts an address stands where the identity of RFC 1413 does, which is no number
+    ident = "CASE WHEN plain THEN split_part(LIST_ITEM(q, 1), ' ', 2) ELSE GROUP_ITEM(g, 2) END"
+    broken = (
+        "CASE WHEN NOT plain AND GROUP_ITEM(g, 1) = '' THEN 'line: not of the combined log'"
+        f" WHEN {ident} <> '-' AND regexp_matches({ident}, '{ADDRESS}')"
+        " THEN 'line: not of the combined log, an address stands behind the host' END"
+    )
     sql = (
         f"SELECT line, {broken} AS broken, {columns} FROM"
         f" (SELECT line, q, plain, CASE WHEN NOT plain THEN {groups} END AS g FROM"

@@ -14,6 +14,8 @@ from anonymization.policy.declared import Declared, Name, Text
 
 UNKNOWN = "unknown"
 """The code of what a log does not say."""
+LARGEST = 10**12
+"""The greatest figure of any column: of nine million such, the sum is still a whole number to every engine."""
 NOT_SPECIFIED = "_X"
 """SDMX's code for what is not specified: no search keyword, or one that held personal data."""
 
@@ -86,7 +88,7 @@ class Treatment(StrEnum):
     CODE = "code"
     """Kept, if it is a code of the code list that `codes` names; else the row is quarantined."""
     INTEGER = "integer"
-    """Kept as a non-negative integer; else the row is quarantined."""
+    """Kept as an integer from 0 to `most`; else the row is quarantined."""
     IP_NETWORK = "ip_network"
     """IPv4 to its /24, IPv6 to its /48."""
     USER_AGENT = "user_agent"
@@ -131,6 +133,8 @@ class Column(Declared):
     codes: Name | None = None
     unlisted: str | None = None
     """The code that stands for whatever the code list does not have; without it such a row is quarantined."""
+    most: int | None = Field(default=None, gt=0, le=LARGEST)
+    """The greatest figure of a column treated as `integer`; a row with a greater one is quarantined."""
     optional: bool = False
     """Whether a row may leave it empty (the event then says `unknown`, or null for an integer)."""
 
@@ -138,6 +142,8 @@ class Column(Declared):
     def _consistent(self) -> Self:
         if (self.treatment is Treatment.CODE) != (self.codes is not None):
             raise ValueError("`codes` names the code list of a column treated as `code`, and only there")
+        if self.most is not None and self.treatment is not Treatment.INTEGER:
+            raise ValueError("`most` is the greatest figure of a column treated as `integer`")
         if self.unlisted is not None and self.codes is None:
             raise ValueError("`unlisted` is a code of the code list that `codes` names")
         if (self.role is Role.IDENTIFIER) and self.treatment not in (Treatment.PSEUDONYM, Treatment.DROP):

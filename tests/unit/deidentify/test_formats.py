@@ -103,6 +103,8 @@ def test_the_voice_itself_is_never_read(intake):
         pytest.param(ANALYTICS[1].replace(str(MOMENT), str(MOMENT * 1000)), "time: not a time of the declared encoding", id="milliseconds for seconds"),
         pytest.param(ANALYTICS[1].replace(str(MOMENT), "2026-10-03T13:00:00Z"), "time: not a time of the declared encoding", id="ISO for epoch"),
         pytest.param(ANALYTICS[1].replace("\t31\t", "\t3.1e1\t"), "seconds_on_page: not a whole number from 0", id="no number"),
+        pytest.param(ANALYTICS[1].replace("\t31\t", "\t86401\t"), "seconds_on_page: more than 86400, the most that it can be", id="above the most that is declared"),
+        pytest.param(ANALYTICS[1].replace("\t31\t", "\t999999999999999999\t"), "seconds_on_page: more than 86400, the most that it can be", id="absurd"),
         pytest.param(ANALYTICS[1].replace("amp-1", "1.23457E+14"), "amp_client_id: in scientific notation or with a decimal point, as spreadsheets and floats write numbers", id="a spreadsheet's id"),
     ],
 )  # fmt: skip

@@ -66,6 +66,31 @@ def test_a_subscriber_becomes_an_event(intake):
     assert (event["age_band"], event["prefecture"], event["service"]) == ("40-49", "13", "mail")
 
 
+@pytest.mark.once_on_spark
+@pytest.mark.parametrize(
+    ("born", "band"),
+    [
+        *((day, "unknown") for day in ("1900-01-01", "1899-12-30", "0001-01-01", "9999-12-31", "")),
+        ("1909-10-31", "90-over"), ("1936-11-01", "80-89"), ("1970-01-01", "50-59"),
+    ],
+)  # fmt: skip
+def test_a_date_that_stands_for_none_is_no_date_of_birth(intake, born, band):
+    row = SUBSCRIBER.replace("1980-05-01", born)
+    (event,) = intake.events(intake.take("subscribers", f"{HEADER}\n{row}\n".encode(), "a.csv"))
+    assert event["age_band"] == band
+
+
+@pytest.mark.once_on_spark
+@pytest.mark.parametrize("code", [
+    "〒100-0001 ", "〒100\u22120001 ", "〒100\u20100001 ", "〒100ー0001 ", "〒100－0001　", "１００‐０００１", "100-0001\n",
+    "100-0001\u00a0", "T100\uff700001 ", "1000001 ", "",
+])  # fmt: skip
+def test_a_postal_code_is_read_over_however_its_dash_is_written(intake, code):
+    row = SUBSCRIBER.replace("〒100-0001 東京都千代田区1-1", f'"{code}東京都千代田区1-1"')
+    (event,) = intake.events(intake.take("subscribers", f"{HEADER}\n{row}\n".encode(), "a.csv"))
+    assert event["prefecture"] == "13"
+
+
 def test_a_position_becomes_a_mesh(intake):
     taken = intake.take("locations", table(), "a.parquet")
     (event,) = intake.events(taken)
@@ -157,7 +182,7 @@ def test_all_of_them_in_one_file(intake):
         pytest.param(SUBSCRIBER.replace("1980-05-01", "2027-01-01"), "birth_date: after the event's day", id="unborn"),
         pytest.param(SUBSCRIBER.replace("1980-05-01", "1980-13-01"), "birth_date: not a date YYYY-MM-DD", id="no date"),
         pytest.param(
-            SUBSCRIBER.replace("1980-05-01", "1801-01-01"), "birth_date: more than 130 years ago", id="too old"
+            SUBSCRIBER.replace("1980-05-01", "1908-10-30"), "birth_date: more than 117 years ago", id="too old"
         ),
         pytest.param("2026-10-31,m1", "record: not of the header's width", id="too narrow"),
         pytest.param(SUBSCRIBER + ",more", "record: not of the header's width", id="too wide"),
