@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from anonymization.policy.decide import Permitted, matrix
 from anonymization.policy.load import Policies
-from anonymization.policy.model import Kind, PolicyDocument, Purpose, Quoted, RecipientClass
+from anonymization.policy.model import Kind, PolicyDocument, Purpose, Quoted, Recipient, RecipientClass
 
 Key = TypeVar("Key", bound=str)
 Entry = TypeVar("Entry", bound=Quoted)
@@ -56,7 +56,7 @@ def page(policies: Policies) -> str:
     house = "\n".join(
         ["## House rules", "", "Stricter than the policy, and never quoted as its clauses.", "", *_house_rules(policy)]
     )
-    parts = (HEAD.strip(), f"**{policy.title}.** {in_force}. {words}", _clauses(policy), house)
+    parts = (HEAD.strip(), f"**{policy.title}.** {in_force}. {words}", _clauses(policy), house, *_parties(policies))
     return "\n\n".join([*parts, *(_matrix(policy, kind) for kind in Kind)]) + "\n"
 
 
@@ -153,6 +153,45 @@ def _house_rules(policy: PolicyDocument) -> Iterator[str]:
         budget = rules.privacy_budget
         spent = f"rho {budget.rho:f} and delta {budget.delta:f}"
         yield f"- Of differential privacy, {spent} may be spent on a source and month, over all recipients."
+
+
+def _parties(policies: Policies) -> Iterator[str]:
+    """What is collected and for what, who receives, and who may approve."""
+    yield _table(
+        "What is collected, and for what",
+        ("source", "title", "information", "purposes"),
+        [(s.source, s.title.en, s.information_type, ", ".join(s.purposes)) for s in policies.sources.values()],
+    )
+    yield _table(
+        "Who receives",
+        ("recipient", "title", "class", "contract", "contact"),
+        [
+            (name, one.title.en, _class_of(one), one.contract or "none needed", one.contact)
+            for name, one in policies.recipients.items()
+        ],
+    )
+    yield _table(
+        "Who may approve",
+        ("officer", "title", "decides by"),
+        [
+            (
+                name,
+                one.title,
+                f"a signature, key {one.public_key}" if one.public_key else f"Airflow, as {one.airflow_user}",
+            )
+            for name, one in policies.officers.items()
+        ],
+    )
+
+
+def _class_of(recipient: Recipient) -> str:
+    named = "" if recipient.member is None else f" ({recipient.member})"
+    return f"{recipient.recipient_class.value}{named}"
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = [f"## {title}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)] if rows else [head[0], "", "Nobody yet."])
 
 
 def _matrix(policy: PolicyDocument, kind: Kind) -> str:

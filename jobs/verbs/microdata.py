@@ -179,6 +179,7 @@ def _report(spec: Microdata, period: Period, found: Found) -> dict[str, object]:
     choice = found.choice
     return {
         "microdata": spec.microdata,
+        "requested_by": spec.owner,
         "period": period.name,
         "asked": [str(criterion) for criterion in asked_of(spec)],
         "suppression_limit": spec.suppression_limit,
