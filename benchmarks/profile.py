@@ -30,7 +30,7 @@ from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import RELEASES
 
 ROW = "  {:<58}{:>9}{:>8}{:>8}"
-CALLS = ("register", "create", "view", "fetch", "write_parquet", "drop", "read_lines", "read_csv", "read_parquet")
+CALLS = ("register", "create", "view", "fetch", "write_parquet", "drop", "read_lines", "read_parquet")
 SHOWN = 14
 
 
@@ -113,7 +113,7 @@ def size(home: Home, source: str) -> int:
 def profile_release(home: Home, policies: Policies, name: str) -> None:
     """Make a release's protected tables."""
     plan, _ = plan_release(policies, name, MONTH)
-    inputs = find_inputs(home, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = find_inputs(home, policies, plan.release.sources, plan.period, judging=plan.judging)
     steps, started = Steps(), time.process_time()
     with watched(steps), opened_events(home, policies, inputs, engine="duckdb") as (opened, relations):
         tables = tabulate.tabulate(opened, plan, relations)

@@ -37,6 +37,8 @@ class Request:
         utility: what of each measure is published (see `tables.utility`): inside only.
         expected_persons: how many the home expected in a period, by which the levels were chosen, if it did.
         needs_sha256: the digest of `evidence/needs.jsonl`, if there is one.
+        choices: which opt-outs were kept (`Inputs.considered`), and how many rows and persons they left out, as it may
+            be told (`LeftOut.told`); `state` is equal where the same persons were left out.
         privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
 
@@ -61,6 +63,7 @@ class Request:
     populations: list[Mapping[str, Any]] = field(default_factory=list)
     outside: bool = True
     privacy: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
     needs_sha256: str = ""
     expected_persons: int | None = None
     utility: list[Mapping[str, Any]] = field(default_factory=list)

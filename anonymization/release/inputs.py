@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from anonymization.deidentify.events import event_schema
 from anonymization.deidentify.taken import Taken, known_files, touches
@@ -14,20 +17,59 @@ from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError, PolicyRefusal, Refusal
 from anonymization.home import Home
-from anonymization.policy.crosscheck import check_release
+from anonymization.keys import PeriodKeys
+from anonymization.policy.allowed import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period, one_key_period, parse_period
+from anonymization.release.choices import Choices, choices_of
+from anonymization.release.left_out import (
+    LEFT_OUT,
+    LeftOut,
+    count_left_out,
+    months_of,
+    register_left_out,
+    without,
+)
 from anonymization.release.setting import Setting
 from anonymization.tables.plan import Plan, resolve
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The events that a release reads: files by source, and what the intake said of them."""
+    """What a release is made of, as it stood at one moment.
 
+    Attributes:
+        period: the days.
+        files: the events that it reads, by source.
+        taken: what the intake said of them.
+        choices: who had opted out.
+        links: where somebody had: by source that proves links, its files of the months that the period touches, each
+            with the digest of its log.
+    """
+
+    period: Period
     files: Mapping[str, tuple[Path, ...]]
     taken: Mapping[str, tuple[Taken, ...]]
+    choices: Choices = field(default_factory=Choices)
+    links: Mapping[str, tuple[tuple[tuple[Path, ...], str], ...]] = field(default_factory=dict)
+
+    @property
+    def considered(self) -> dict[str, Any]:
+        """Which choices are kept, and by which logs it is told what they cover: for `Request.choices`."""
+        return {
+            "last": self.choices.last,
+            "links": {source: sorted(digest for _, digest in files) for source, files in self.links.items()},
+        }
+
+    def as_considered(self, considered: Mapping[str, Any]) -> Inputs:
+        """Return the same events with the choices, and the logs of links, that an earlier release was built by."""
+        known = {source: set(digests) for source, digests in considered.get("links", {}).items()}
+        links = {
+            source: tuple(one for one in files if one[1] in known.get(source, ()))
+            for source, files in self.links.items()
+        }
+        return replace(self, choices=self.choices.until(considered.get("last", 0)), links=links)
 
 
 def files_of_period(home: Home, source: str, period: Period) -> list[tuple[tuple[Path, ...], Taken]]:
@@ -37,15 +79,27 @@ def files_of_period(home: Home, source: str, period: Period) -> list[tuple[tuple
 
 def open_source(engine: Engine, policies: Policies, source: str, paths: Sequence[Path], name: str) -> None:
     """Give an engine some event files of a source as a relation."""
+    engine.open_events(name, paths, _schema(policies, source))
+
+
+def event_columns_of(policies: Policies, source: str) -> list[str]:
+    """Return the columns of a source's events."""
+    return list(_schema(policies, source).names)
+
+
+def _schema(policies: Policies, source: str) -> pa.Schema:
     linked = any(link.source == source for link in policies.links)
-    engine.open_events(name, paths, event_schema(policies.sources[source], linked=linked))
+    return event_schema(policies.sources[source], linked=linked)
 
 
-def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: str | None = None) -> Inputs:
-    """Return the event files that hold events of the period, wherever they arrived.
+def find_inputs(
+    home: Home, policies: Policies, sources: Sequence[str], period: Period, *, judging: str | None = None
+) -> Inputs:
+    """Return the event files that hold events of the period, wherever they arrived, and who has opted out by now.
 
     Args:
         home: where the events are.
+        policies: which sources prove links.
         sources: what is read.
         period: the days.
         judging: a log of links that is read beside, if it has events of the period (`Plan.judging`).
@@ -63,7 +117,19 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: 
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
         files[source] = tuple(path for paths, _ in found for path in paths)
         taken[source] = tuple(one for _, one in found)
-    return Inputs(files, taken)
+    choices = choices_of(home)
+    return Inputs(period, files, taken, choices, _files_of_links(home, policies, period) if choices.made else {})
+
+
+def _files_of_links(
+    home: Home, policies: Policies, period: Period
+) -> dict[str, tuple[tuple[tuple[Path, ...], str], ...]]:
+    months = months_of(period)
+    whole = replace(period, first=months[0].first, past=months[-1].past)
+    return {
+        link.source: tuple((paths, one.digest) for paths, one in files_of_period(home, link.source, whole))
+        for link in policies.links
+    }
 
 
 def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judging: str | None = None) -> Inputs:
@@ -76,7 +142,7 @@ def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judgi
     kept_from = setting.kept_from
     if kept_from is not None and period.first_date < kept_from:
         raise Refusal(f"the logs from before {kept_from} were erased: nothing about {period.name} can be made of them")
-    return find_inputs(setting.home, sources, period, judging=judging)
+    return find_inputs(setting.home, setting.policies, sources, period, judging=judging)
 
 
 def plan_release(
@@ -116,10 +182,30 @@ def require_period(policies: Policies, what: str, versions: Sequence[date], peri
 def opened_events(
     home: Home, policies: Policies, inputs: Inputs, *, engine: str, master: str | None = None
 ) -> Iterator[tuple[Engine, dict[str, str]]]:
-    """Open an engine with the events of every source; yields it and the relation of each source."""
+    """Open an engine with the events of everybody who did not opt out; yields it and the relation of each source."""
     with open_engine(engine, temporary=home.temporary, folders=[home.events], master=master) as opened:
         relations = {}
         for source, paths in inputs.files.items():
-            open_source(opened, policies, source, paths, f"events_{source}")
-            relations[source] = f"events_{source}"
+            open_source(opened, policies, source, paths, _every(source))
+            relations[source] = _every(source)
+        if inputs.choices.made:
+            make_left_out(opened, home, policies, inputs, LEFT_OUT)
+            relations = {s: without(opened, rows, LEFT_OUT, f"events_{s}") for s, rows in relations.items()}
         yield opened, relations
+
+
+def make_left_out(engine: Engine, home: Home, policies: Policies, inputs: Inputs, name: str) -> None:
+    """Create the relation `name` of everybody whom choices cover: see `register_left_out`."""
+    links = {source: [path for paths, _ in files for path in paths] for source, files in inputs.links.items()}
+    register_left_out(engine, name, policies, inputs.period, PeriodKeys(home), inputs.choices, links)
+
+
+def left_out_of(engine: Engine, home: Home, inputs: Inputs, sources: Iterable[str]) -> LeftOut:
+    """Return who was left out of the events of some sources, in the engine that `opened_events` yields."""
+    if not inputs.choices.made:
+        return LeftOut()
+    return count_left_out(engine, LEFT_OUT, map(_every, sources), inputs.period, PeriodKeys(home))
+
+
+def _every(source: str) -> str:
+    return f"every_{source}"

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from anonymization.release.choices import add_optouts
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.intake import arrivals, run_intake
@@ -92,3 +93,40 @@ def test_the_noisy_figures_that_one_new_member_changes_close_the_gate(
     assert late.opened is opened, late.reasons
     if not opened:
         assert any("two versions of this noisy figure" in reason for reason in late.reasons), late.reasons
+
+
+@pytest.fixture
+def opted_out(world, setting):
+    """Lets so many members choose who use mail alone, and so change no other service's figures."""
+
+    def opted_out(members):
+        used = {}
+        for log in (world.home.landing / "source=service_usage").rglob("*.parquet"):
+            for row in pq.read_table(log, columns=["member_id", "service", "status"]).to_pylist():
+                used.setdefault(row["member_id"], set()).add((row["service"], row["status"]))
+        chosen = sorted(member for member, of in used.items() if member and {service for service, _ in of} == {"mail"})
+        people = [("member", member) for member in chosen[:members]]
+        assert len(people) == members
+        add_optouts(setting.home, setting.ledger, people, namespaces=setting.policies.namespaces)
+
+    return opted_out
+
+
+@pytest.mark.parametrize(("members", "opened"), [(1, False), (11, True)])
+def test_persons_who_opted_out_after_a_version_leave_as_many_as_may_be_told_or_the_gate_closes(
+    declared, release_it, opted_out, members, opened
+):
+    setting = declared("service-usage", "by-service", tables=BY_SERVICE)
+    release_it(setting, build(setting, "by-service", MONTH))
+    opted_out(members)
+    result = gate(setting, build(setting, "by-service", MONTH).id)
+    assert result.opened is opened, result.reasons
+
+
+def test_the_noisy_figures_that_one_who_opted_out_changes_close_the_gate(declared, release_it, opted_out):
+    setting = declared("service-usage", "noisy", protection=CELL_KEY, tables=PEOPLE)
+    release_it(setting, build(setting, "noisy", MONTH))
+    opted_out(1)
+    result = gate(setting, build(setting, "noisy", MONTH).id)
+    assert not result.opened
+    assert any("two versions of this noisy figure" in reason for reason in result.reasons), result.reasons

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from anonymization.errors import IntegrityError
+from anonymization.errors import IntegrityError, StaleCandidate
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Candidate
@@ -27,13 +27,17 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
 
     Raises:
         IntegrityError: other logs were taken in since.
+        StaleCandidate: a person's choice came since.
     """
     release = setting.policies.release(candidate.request.release)
     period = parse_period(release.period, candidate.request.period)
     plan = resolve(setting.policies, release, period, expected=candidate.request.expected_persons)
     inputs = inputs_of(setting, release.sources, plan.period, judging=plan.judging)
+    if inputs.choices.last != candidate.request.choices.get("last", 0):
+        raise StaleCandidate("a person's choice came after the build; build again")
     now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
-    if now != candidate.request.inputs:
+    proving = candidate.request.choices.get("links", {})
+    if now != candidate.request.inputs or inputs.considered["links"] != proving:
         raise IntegrityError(
             "logs were taken in since the build: its figures are no longer those of the events; build again"
         )
