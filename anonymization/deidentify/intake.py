@@ -11,16 +11,24 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
-from anonymization.deidentify import times
+from anonymization.deidentify import addresses, times
+from anonymization.deidentify.addresses import Cleaned
 from anonymization.deidentify.delivered import content_digest
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.events import column_of, event_columns, event_schema, judged_sql, parsed_sql
+from anonymization.deidentify.events import (
+    cleaned_columns,
+    column_of,
+    event_columns,
+    event_schema,
+    judged_sql,
+    parsed_sql,
+)
 from anonymization.deidentify.identifiers import (
     Month,
     id_columns,
@@ -33,7 +41,8 @@ from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, doubled_names, open_raw, without_doubled
 from anonymization.deidentify.screening import Screened, screen
 from anonymization.deidentify.screening_parquet import screen_parquet
-from anonymization.deidentify.taken import NAME, Taken, known_intake
+from anonymization.deidentify.taken import NAME, Taken, known_intake, spoken
+from anonymization.deidentify.treatments import cleaned_from
 from anonymization.engine.base import Engine
 from anonymization.errors import EngineError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, write_private
@@ -47,11 +56,17 @@ ACCEPTED = "reason IS NULL AND dropped IS NULL"
 
 @dataclass(frozen=True)
 class Arrival:
-    """A log file as it arrived."""
+    """A log file as it arrived, and which of its folder it is, by name."""
 
     source: Source
     arrived: date
     path: Path
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        """Its name, as it may be told."""
+        return spoken(self.path.name, self.source.source, self.number)
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,8 @@ class IntakeContext:
     keywords: Keywords
     spellings: Mapping[str, Spelling]
     kept_from: date | None = None
+    paths: Cleaned = field(default_factory=lambda: Cleaned(addresses.path))
+    hosts: Cleaned = field(default_factory=lambda: Cleaned(addresses.host))
 
     @property
     def earliest(self) -> date:
@@ -212,14 +229,14 @@ def _settle(
     taken = Taken(
         source=source.source,
         arrived=arrival.arrived.isoformat(),
-        file=arrival.path.name,
+        file=arrival.name,
         digest=screened.digest,
         read=accepted + quarantined.total() + dropped.total(),
         accepted=accepted,
         crawlers=crawlers,
         quarantined=dict(sorted(quarantined.items())),
         dropped=dict(sorted(dropped.items())),
-        undeclared=list(raw.undeclared),
+        undeclared=raw.undeclared,
         unknown=unknown,
         codes=codes,
         removed=_removed(engine, source),
@@ -301,7 +318,7 @@ def _months(engine: Engine, earliest: date) -> list[Month]:
 
 
 def _register_distinct(source: Source, around: IntakeContext) -> list[str]:
-    """Work on each distinct user agent and keyword of the file; return the relations made."""
+    """Work on each distinct user agent, keyword, path and host of the file; return the relations made."""
     made = []
     for name, treatment, column, work in (
         ("agents", Treatment.USER_AGENT, "user_agent", around.devices),
@@ -311,6 +328,12 @@ def _register_distinct(source: Source, around: IntakeContext) -> list[str]:
             distinct = f"SELECT DISTINCT {column} FROM parsed WHERE reason IS NULL AND {column} IS NOT NULL"
             around.engine.work_out(name, distinct, work.relation, work.schema)
             made.append(name)
+    for column in cleaned_columns(source):
+        name, text = f"cleaned_{column}", f'"{cleaned_from(column)}"'
+        cleaned = around.paths if source.columns[column].treatment is Treatment.URL_PATH else around.hosts
+        distinct = f"SELECT DISTINCT {text} FROM parsed WHERE reason IS NULL AND {text} IS NOT NULL"
+        around.engine.work_out(name, distinct, cleaned.relation, cleaned.schema)
+        made.append(name)
     return made
 
 

@@ -82,6 +82,22 @@ def _generalized(expression: Callable[[str], str], problem: str) -> Callable[[st
     return treated
 
 
+def _cleaned(expression: Callable[[str], str], problem: str) -> Callable[[str, Column, Context], Treated]:
+    """A text column whose value is cleaned once a distinct one, and joined (see `addresses.py`)."""
+    generalized = _generalized(expression, problem)
+
+    def treated(name: str, column: Column, context: Context) -> Treated:
+        made = generalized(name, column, context)
+        return Treated(values=made.values, outputs=((cleaned_from(name), f'"value_{name}"'),), faults=made.faults)
+
+    return treated
+
+
+def cleaned_from(column: str) -> str:
+    """Return what a text is called, in parsed rows, that is cleaned once a distinct one."""
+    return f"text_{column}"
+
+
 def _missing(name: str, column: Column) -> tuple[tuple[str, str], ...]:
     return () if column.optional else ((f"{name}: missing", f"{raw(name)} IS NULL"),)
 
@@ -179,8 +195,8 @@ TREATMENTS: dict[Treatment, Callable[[str, Column, Context], Treated]] = {
     Treatment.CODE: _code,
     Treatment.INTEGER: _integer,
     Treatment.IP_NETWORK: _generalized(lambda value: f"IP_NETWORK({value})", "not an IP address"),
-    Treatment.URL_PATH: _generalized(lambda value: f"URL_PATH({value})", "not a URL or a path"),
-    Treatment.HOST: _generalized(lambda value: f"URL_HOST({value})", "not a URL with a host"),
+    Treatment.URL_PATH: _cleaned(lambda value: f"URL_PATH({value})", "not a URL or a path"),
+    Treatment.HOST: _cleaned(lambda value: f"URL_HOST({value})", "not a URL with a host"),
     Treatment.PREFECTURE: _generalized(prefecture_of, "names no prefecture"),
     Treatment.LATITUDE: _latitude,
     Treatment.AGE_BAND: _age_band,
