@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from anonymization.deidentify import times
 from anonymization.deidentify.identifiers import IdColumn, Month, month_expression
-from anonymization.deidentify.treatments import cleaned_from, treat
+from anonymization.deidentify.treatments import cleaned_from, treat, unlisted
 from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN, Source, Treatment
 from anonymization.quoting import literal
 
@@ -98,7 +98,7 @@ def judged_sql(
             f"{crawler} AS crawler", "r.line AS line", "r.day AS day", "r.hour AS hour",
             f"CASE WHEN NOT {crawler} THEN m.p END AS p",
             *([f"CASE WHEN NOT {crawler} THEN l.p END AS linked_p"] if linked else []),
-            *(f'r."{name}" AS "{name}"' for name in outputs),
+            *(f'r."{name}" AS "{name}"' for name in (*outputs, *map(unlisted, open_columns(source)))),
             *families,
             *([f"COALESCE(k.keyword, '{NOT_SPECIFIED}') AS \"{keyword}\""] if keyword else []),
             *(f"COALESCE(c_{name}.cleaned, '{UNKNOWN}') AS \"{output}\"" for output, name in cleaned.items()),
@@ -125,6 +125,11 @@ def keyword_column(source: Source) -> str | None:
     """Return the event column that holds the source's search keyword, if it has one."""
     name = column_of(source, Treatment.KEYWORD)
     return None if name is None else source.columns[name].into or name
+
+
+def open_columns(source: Source) -> list[str]:
+    """Return the raw columns of a source in which a code that is not listed becomes the one for all such."""
+    return [name for name, column in source.columns.items() if column.unlisted is not None]
 
 
 def cleaned_columns(source: Source) -> list[str]:

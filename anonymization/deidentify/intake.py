@@ -27,6 +27,7 @@ from anonymization.deidentify.events import (
     event_columns,
     event_schema,
     judged_sql,
+    open_columns,
     parsed_sql,
 )
 from anonymization.deidentify.identifiers import (
@@ -42,7 +43,7 @@ from anonymization.deidentify.readers import Raw, compare_names, doubled_names, 
 from anonymization.deidentify.screening import Screened, screen
 from anonymization.deidentify.screening_parquet import screen_parquet
 from anonymization.deidentify.taken import NAME, Taken, known_intake, spoken
-from anonymization.deidentify.treatments import cleaned_from
+from anonymization.deidentify.treatments import cleaned_from, unlisted
 from anonymization.engine.base import Engine
 from anonymization.errors import EngineError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, write_private
@@ -50,7 +51,6 @@ from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Spelling, Treatment
 
-COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
 
 
@@ -205,7 +205,7 @@ def _settle(
 ) -> Taken:
     """Write the events and the quarantine, account for every row, and commit by the metrics file."""
     engine, source = around.engine, arrival.source
-    quarantined, dropped, accepted, crawlers = _account(engine)
+    quarantined, dropped, accepted, crawlers, unlisted_codes = _account(engine, source)
     counted = accepted + quarantined.total() + dropped.total()
     if counted != screened.records:
         raise SourceError(
@@ -241,6 +241,7 @@ def _settle(
         codes=codes,
         removed=_removed(engine, source),
         by_case=by_case,
+        unlisted={name: number for name, number in sorted(unlisted_codes.items()) if number},
         first_day=first,
         last_day=last,
         seconds=round(time.perf_counter() - started, 3),
@@ -251,11 +252,17 @@ def _settle(
     return taken
 
 
-def _account(engine: Engine) -> tuple[Counter[str], Counter[str], int, int]:
+def _account(engine: Engine, source: Source) -> tuple[Counter[str], Counter[str], int, int, Counter[str]]:
+    """Rows quarantined and dropped, by reason; accepted; of crawlers; with a code that is not listed, by column."""
     quarantined: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     accepted = crawlers = 0
-    for row in engine.fetch(COUNTS).to_pylist():
+    told = "".join(
+        f', count(*) FILTER (WHERE "{unlisted(name)}") AS "{unlisted(name)}"' for name in open_columns(source)
+    )
+    counts = f"SELECT reason, dropped, crawler, count(*) AS n{told} FROM judged GROUP BY reason, dropped, crawler"
+    for row in engine.fetch(counts).to_pylist():
         if row["reason"] is not None:
             quarantined[row["reason"]] += row["n"]
         elif row["dropped"] is not None:
@@ -263,7 +270,8 @@ def _account(engine: Engine) -> tuple[Counter[str], Counter[str], int, int]:
         else:
             accepted += row["n"]
             crawlers += row["n"] if row["crawler"] else 0
-    return quarantined, dropped, accepted, crawlers
+            others.update({name: row[unlisted(name)] for name in open_columns(source)})
+    return quarantined, dropped, accepted, crawlers, others
 
 
 def _look_at_events(

@@ -113,8 +113,9 @@ def _code(name: str, column: Column, context: Context) -> Treated:
     if column.unlisted is not None:
         blank = UNKNOWN if column.optional else column.unlisted
         value = f"CASE WHEN {raw(name)} IS NULL THEN {literal(blank)} WHEN {raw(name)} IN ({allowed}) THEN {raw(name)}"
+        told = f"{raw(name)} IS NOT NULL AND {raw(name)} NOT IN ({allowed})"
         return Treated(
-            outputs=((column.into or name, f"{value} ELSE {literal(column.unlisted)} END"),),
+            outputs=((column.into or name, f"{value} ELSE {literal(column.unlisted)} END"), (unlisted(name), told)),
             faults=_missing(name, column),
         )
     value = f"COALESCE({raw(name)}, '{UNKNOWN}')" if column.optional else raw(name)
@@ -125,6 +126,11 @@ def _code(name: str, column: Column, context: Context) -> Treated:
             (f"{name}: not a code of the list {column.codes!r}", f"{raw(name)} NOT IN ({allowed})"),
         ),
     )
+
+
+def unlisted(column: str) -> str:
+    """Return what it is called, in parsed rows, whether a code fell to the one for all that are not listed."""
+    return f"unlisted_{column}"
 
 
 def _integer(name: str, column: Column, _: Context) -> Treated:

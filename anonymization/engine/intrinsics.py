@@ -118,10 +118,9 @@ def _url_host() -> str:
     authority = _first_group("^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]+)")
     own = _first_group("@([^@]*)$", authority)
     host = f"CASE WHEN {authority} = split_part({authority}, '@', 1) THEN {authority} ELSE {own} END"
-    numbered = _first_group(r"^\[([0-9A-Fa-f:.]+)\]", host)
-    return (
-        f"NULLIF(lower(CASE WHEN substr({host}, 1, 1) = '[' THEN {numbered} ELSE split_part({host}, ':', 1) END), '')"
-    )
+    numbered = f"split_part(split_part({host}, '[', 2), ']', 1)"
+    named = f"split_part({host}, ':', 1)"
+    return f"NULLIF(lower(CASE WHEN substr({host}, 1, 1) = '[' THEN {numbered} ELSE {named} END), '')"
 
 
 def _json_valid() -> Intrinsic:
