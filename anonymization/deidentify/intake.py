@@ -31,6 +31,7 @@ from anonymization.deidentify.events import (
     parsed_sql,
 )
 from anonymization.deidentify.identifiers import (
+    IdColumn,
     Month,
     id_columns,
     identified_sql,
@@ -178,11 +179,11 @@ def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened,
                 raw = without_doubled(engine, source, raw, doubled)
                 made.append("doubled")
                 parse(raw)
-        months = _months(engine, around.earliest)
+        months, odd = _months(engine, around.earliest, ids)
         register_optouts(engine, "optouts", around.optouts, around.spellings)
         made.append("optouts")
         made += _register_distinct(source, around)
-        made += (others := spell_others(engine, "parsed", ids))
+        made += (others := spell_others(engine, "parsed", ids) if odd else [])
         to = None if linked is None else [column.column for column in ids].index(linked.column)
         engine.view("identified", identified_sql("parsed", ids, len(source.persons), to, others))
         made.append("identified")
@@ -314,15 +315,19 @@ def _beside(zone: Path, arrival: Arrival, digest: str, suffix: str) -> Path:
     return zone / f"source={arrival.source.source}" / day / f"{digest[:NAME]}{suffix}"
 
 
-def _months(engine: Engine, earliest: date) -> list[Month]:
-    """The months of the file's events; of one without any, the first month of all, so that there is a key at hand."""
+def _months(engine: Engine, earliest: date, ids: Sequence[IdColumn]) -> tuple[list[Month], int]:
+    """The months of the file's events, and how many ids are not plain.
+
+    Of a file without events it is the first month of all, so that there is a key at hand.
+    """
+    kept = f"FILTER (WHERE reason IS NULL AND day >= {times.day_number(earliest)})"
+    odd = " + ".join(f"count(odd_{column.number})" for column in ids)
     span = engine.fetch(
-        "SELECT min(day) AS first, max(day) AS last FROM parsed"
-        f" WHERE reason IS NULL AND day >= {times.day_number(earliest)}"
+        f"SELECT min(day) {kept} AS first, max(day) {kept} AS last, {odd} AS odd FROM parsed"
     ).to_pylist()[0]
     first, last = (earliest if day is None else times.day_of_number(day) for day in (span["first"], span["last"]))
     found = times.months_between(first, last)
-    return [Month(index, *month) for index, month in enumerate(found)]
+    return [Month(index, *month) for index, month in enumerate(found)], span["odd"]
 
 
 def _register_distinct(source: Source, around: IntakeContext) -> list[str]:
