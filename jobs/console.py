@@ -39,8 +39,13 @@ def print_intake(console: Console, run: IntakeRun) -> None:
     again = sum(taken.again for taken in run.taken)
     if again:
         console.print(f"{again:,} file(s) were known by their content and changed nothing.")
-    for name in sorted({f"{t.source}: {column}" for t in fresh for column in t.undeclared}):
-        console.print(f"undeclared column dropped: {name}")
+    for source in sorted({taken.source for taken in fresh if taken.undeclared}):
+        number = max(taken.undeclared for taken in fresh if taken.source == source)
+        console.print(f"{source}: {number:,} column(s) that are not declared were read by nothing")
+    for source, name in sorted({(taken.source, name) for taken in fresh for name in taken.unlisted}):
+        own = [taken for taken in fresh if taken.source == source]
+        number, rows = sum(taken.unlisted.get(name, 0) for taken in own), sum(taken.accepted for taken in own)
+        console.print(f"{source}: {name}: {number:,} of {rows:,} rows have a code that is not listed", highlight=False)
     for source in sorted({taken.source for taken in fresh if taken.by_case}):
         number = sum(taken.by_case for taken in fresh if taken.source == source)
         console.print(

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from anonymization.deidentify import times
 from anonymization.deidentify.identifiers import IdColumn, Month, month_expression
-from anonymization.deidentify.treatments import treat
+from anonymization.deidentify.treatments import cleaned_from, treat, unlisted
 from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN, Source, Treatment
 from anonymization.quoting import literal
 
@@ -93,7 +93,8 @@ def judged_sql(
         + f" WHEN {crawler} THEN NULL"
         f" WHEN r.person IS NULL THEN '{NO_IDENTIFIER}' WHEN {opted_out} THEN '{OPTED_OUT}' END"
     )
-    joined = ("p", "day", "hour", *(FAMILIES if agent else ()), keyword)
+    cleaned = {source.columns[name].into or name: name for name in cleaned_columns(source)}
+    joined = ("p", "day", "hour", *(FAMILIES if agent else ()), keyword, *cleaned)
     outputs = [name for name in event_columns(source) if name not in joined]
     families = [f"COALESCE(a.{name}, '{UNKNOWN}') AS {name}" for name in FAMILIES if agent]
     selected = ", ".join(
@@ -102,9 +103,10 @@ def judged_sql(
             f"{crawler} AS crawler", "r.line AS line", "r.day AS day", "r.hour AS hour",
             f"CASE WHEN NOT {crawler} THEN m.p END AS p",
             *([f"CASE WHEN NOT {crawler} THEN l.p END AS linked_p"] if linked else []),
-            *(f'r."{name}" AS "{name}"' for name in outputs),
+            *(f'r."{name}" AS "{name}"' for name in (*outputs, *map(unlisted, open_columns(source)))),
             *families,
             *([f"COALESCE(k.keyword, '{NOT_SPECIFIED}') AS \"{keyword}\""] if keyword else []),
+            *(f"COALESCE(c_{name}.cleaned, '{UNKNOWN}') AS \"{output}\"" for output, name in cleaned.items()),
         ]
     )  # fmt: skip
     return (
@@ -113,6 +115,7 @@ def judged_sql(
         + (f" LEFT JOIN pseudonyms AS l ON r.linked = l.person AND {month} = l.month" if linked else "")
         + (" LEFT JOIN agents AS a ON r.user_agent = a.user_agent" if agent else "")
         + (" LEFT JOIN keywords AS k ON r.raw_keyword = k.raw" if keyword else "")
+        + "".join(f' LEFT JOIN cleaned_{n} AS c_{n} ON r."{cleaned_from(n)}" = c_{n}.raw' for n in cleaned.values())
         + " LEFT JOIN optouts AS o ON r.person = o.person"
         + (" LEFT JOIN optouts AS q ON r.linked = q.person" if linked else "")
     )
@@ -127,6 +130,16 @@ def keyword_column(source: Source) -> str | None:
     """Return the event column that holds the source's search keyword, if it has one."""
     name = column_of(source, Treatment.KEYWORD)
     return None if name is None else source.columns[name].into or name
+
+
+def open_columns(source: Source) -> list[str]:
+    """Return the raw columns of a source in which a code that is not listed becomes the one for all such."""
+    return [name for name, column in source.columns.items() if column.unlisted is not None]
+
+
+def cleaned_columns(source: Source) -> list[str]:
+    """Return the raw columns of a source whose texts are cleaned once a distinct one (see `addresses.py`)."""
+    return [name for name, column in source.columns.items() if column.treatment in (Treatment.URL_PATH, Treatment.HOST)]
 
 
 def event_columns(source: Source, *, linked: bool = False) -> tuple[str, ...]:

@@ -86,10 +86,7 @@ def id_columns(
 
 
 def spell_others(engine: Engine, parsed: str, columns: Sequence[IdColumn]) -> list[str]:
-    """Create the relations of ids that are not plain, if there are any; return their names."""
-    counts = ", ".join(f"count(odd_{column.number}) AS odd_{column.number}" for column in columns)
-    if not any(engine.fetch(f"SELECT {counts} FROM {parsed}").to_pylist()[0].values()):
-        return []
+    """Create the relations of ids that are not plain; return their names."""
     for column in columns:
         odd = f"odd_{column.number}"
         work = Spellings(column.column, column.prefix, column.spelling)

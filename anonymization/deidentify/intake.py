@@ -11,17 +11,27 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
-from anonymization.deidentify import times
+from anonymization.deidentify import addresses, times
+from anonymization.deidentify.addresses import Cleaned
 from anonymization.deidentify.delivered import content_digest
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.events import column_of, event_columns, event_schema, judged_sql, parsed_sql
+from anonymization.deidentify.events import (
+    cleaned_columns,
+    column_of,
+    event_columns,
+    event_schema,
+    judged_sql,
+    open_columns,
+    parsed_sql,
+)
 from anonymization.deidentify.identifiers import (
+    IdColumn,
     Month,
     id_columns,
     identified_sql,
@@ -33,7 +43,8 @@ from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, doubled_names, open_raw, without_doubled
 from anonymization.deidentify.screening import Screened, screen
 from anonymization.deidentify.screening_parquet import screen_parquet
-from anonymization.deidentify.taken import NAME, Taken, known_intake
+from anonymization.deidentify.taken import NAME, Taken, known_intake, spoken
+from anonymization.deidentify.treatments import cleaned_from, unlisted
 from anonymization.engine.base import Engine
 from anonymization.errors import EngineError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, write_private
@@ -41,17 +52,22 @@ from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Spelling, Treatment
 
-COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A log file as it arrived."""
+    """A log file as it arrived, and which of its folder it is, by name."""
 
     source: Source
     arrived: date
     path: Path
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        """Its name, as it may be told."""
+        return spoken(self.path.name, self.source.source, self.number)
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,8 @@ class IntakeContext:
     spellings: Mapping[str, Spelling]
     kept_from: date | None = None
     covering: frozenset[str] = frozenset()
+    paths: Cleaned = field(default_factory=lambda: Cleaned(addresses.path))
+    hosts: Cleaned = field(default_factory=lambda: Cleaned(addresses.host))
 
     @property
     def earliest(self) -> date:
@@ -163,11 +181,11 @@ def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened,
                 raw = without_doubled(engine, source, raw, doubled)
                 made.append("doubled")
                 parse(raw)
-        months = _months(engine, around.earliest)
+        months, odd = _months(engine, around.earliest, ids)
         register_optouts(engine, "optouts", around.optouts, around.spellings, around.covering)
         made.append("optouts")
         made += _register_distinct(source, around)
-        made += (others := spell_others(engine, "parsed", ids))
+        made += (others := spell_others(engine, "parsed", ids) if odd else [])
         to = None if linked is None else [column.column for column in ids].index(linked.column)
         engine.view("identified", identified_sql("parsed", ids, len(source.persons), to, others))
         made.append("identified")
@@ -190,7 +208,7 @@ def _settle(
 ) -> Taken:
     """Write the events and the quarantine, account for every row, and commit by the metrics file."""
     engine, source = around.engine, arrival.source
-    quarantined, dropped, accepted, crawlers = _account(engine)
+    quarantined, dropped, accepted, crawlers, unlisted_codes = _account(engine, source)
     counted = accepted + quarantined.total() + dropped.total()
     if counted != screened.records:
         raise SourceError(
@@ -214,18 +232,19 @@ def _settle(
     taken = Taken(
         source=source.source,
         arrived=arrival.arrived.isoformat(),
-        file=arrival.path.name,
+        file=arrival.name,
         digest=screened.digest,
         read=accepted + quarantined.total() + dropped.total(),
         accepted=accepted,
         crawlers=crawlers,
         quarantined=dict(sorted(quarantined.items())),
         dropped=dict(sorted(dropped.items())),
-        undeclared=list(raw.undeclared),
+        undeclared=raw.undeclared,
         unknown=unknown,
         codes=codes,
         removed=_removed(engine, source),
         by_case=by_case,
+        unlisted={name: number for name, number in sorted(unlisted_codes.items()) if number},
         first_day=first,
         last_day=last,
         seconds=round(time.perf_counter() - started, 3),
@@ -236,11 +255,17 @@ def _settle(
     return taken
 
 
-def _account(engine: Engine) -> tuple[Counter[str], Counter[str], int, int]:
+def _account(engine: Engine, source: Source) -> tuple[Counter[str], Counter[str], int, int, Counter[str]]:
+    """Rows quarantined and dropped, by reason; accepted; of crawlers; with a code that is not listed, by column."""
     quarantined: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     accepted = crawlers = 0
-    for row in engine.fetch(COUNTS).to_pylist():
+    told = "".join(
+        f', count(*) FILTER (WHERE "{unlisted(name)}") AS "{unlisted(name)}"' for name in open_columns(source)
+    )
+    counts = f"SELECT reason, dropped, crawler, count(*) AS n{told} FROM judged GROUP BY reason, dropped, crawler"
+    for row in engine.fetch(counts).to_pylist():
         if row["reason"] is not None:
             quarantined[row["reason"]] += row["n"]
         elif row["dropped"] is not None:
@@ -248,7 +273,8 @@ def _account(engine: Engine) -> tuple[Counter[str], Counter[str], int, int]:
         else:
             accepted += row["n"]
             crawlers += row["n"] if row["crawler"] else 0
-    return quarantined, dropped, accepted, crawlers
+            others.update({name: row[unlisted(name)] for name in open_columns(source)})
+    return quarantined, dropped, accepted, crawlers, others
 
 
 def _look_at_events(
@@ -291,19 +317,23 @@ def _beside(zone: Path, arrival: Arrival, digest: str, suffix: str) -> Path:
     return zone / f"source={arrival.source.source}" / day / f"{digest[:NAME]}{suffix}"
 
 
-def _months(engine: Engine, earliest: date) -> list[Month]:
-    """The months of the file's events; of one without any, the first month of all, so that there is a key at hand."""
+def _months(engine: Engine, earliest: date, ids: Sequence[IdColumn]) -> tuple[list[Month], int]:
+    """The months of the file's events, and how many ids are not plain.
+
+    Of a file without events it is the first month of all, so that there is a key at hand.
+    """
+    kept = f"FILTER (WHERE reason IS NULL AND day >= {times.day_number(earliest)})"
+    odd = " + ".join(f"count(odd_{column.number})" for column in ids)
     span = engine.fetch(
-        "SELECT min(day) AS first, max(day) AS last FROM parsed"
-        f" WHERE reason IS NULL AND day >= {times.day_number(earliest)}"
+        f"SELECT min(day) {kept} AS first, max(day) {kept} AS last, {odd} AS odd FROM parsed"
     ).to_pylist()[0]
     first, last = (earliest if day is None else times.day_of_number(day) for day in (span["first"], span["last"]))
     found = times.months_between(first, last)
-    return [Month(index, *month) for index, month in enumerate(found)]
+    return [Month(index, *month) for index, month in enumerate(found)], span["odd"]
 
 
 def _register_distinct(source: Source, around: IntakeContext) -> list[str]:
-    """Work on each distinct user agent and keyword of the file; return the relations made."""
+    """Work on each distinct user agent, keyword, path and host of the file; return the relations made."""
     made = []
     for name, treatment, column, work in (
         ("agents", Treatment.USER_AGENT, "user_agent", around.devices),
@@ -313,6 +343,12 @@ def _register_distinct(source: Source, around: IntakeContext) -> list[str]:
             distinct = f"SELECT DISTINCT {column} FROM parsed WHERE reason IS NULL AND {column} IS NOT NULL"
             around.engine.work_out(name, distinct, work.relation, work.schema)
             made.append(name)
+    for column in cleaned_columns(source):
+        name, text = f"cleaned_{column}", f'"{cleaned_from(column)}"'
+        cleaned = around.paths if source.columns[column].treatment is Treatment.URL_PATH else around.hosts
+        distinct = f"SELECT DISTINCT {text} FROM parsed WHERE reason IS NULL AND {text} IS NOT NULL"
+        around.engine.work_out(name, distinct, cleaned.relation, cleaned.schema)
+        made.append(name)
     return made
 
 

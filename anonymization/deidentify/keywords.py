@@ -3,14 +3,15 @@
 A keyword in which personal data is found is not mended but given up as a whole (`_X`): what stands beside a
 mail address or a name tells of that person. Found are: mail addresses; telephone numbers (the numbering plans
 of `phonenumbers`, Japan's by default, and three groups of digits without the leading 0); every other number of ten
-digits or more, such as My Numbers and cards; postal codes and addresses of Japan; network addresses, device
-identifiers and tokens; and names of persons: a family name beside a given name, by SudachiDict. Of names in kanji
-some nine in ten are found, in katakana six; in Latin letters none, for want of a well-kept dictionary: what keeps a
-rare one inside is the threshold of persons.
+digits or more, such as My Numbers and cards; postal codes and addresses of Japan; network addresses, IPv6 in its short
+form too, device identifiers and tokens; and names of persons: a family name beside a given name, by SudachiDict. Of
+names in kanji some nine in ten are found, in katakana six; in Latin letters none, for want of a well-kept dictionary:
+what keeps a rare one inside is the threshold of persons.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import re
 import threading
@@ -47,13 +48,21 @@ MAIL = re.compile(r"[^\s@]+\s?(?:@|\(at\)|\[at\])\s?[^\s@]+\.[a-z]{2,}")
 PHONE = re.compile(r"(?<![\d-])(?:0\d{1,4}-?\d{1,4}-?\d{3,4}|(?!(?:\d-?){12})\d{1,4}-\d{1,4}-\d{4})(?![\d-])")
 """With its 0, however it is written, or without, in three groups."""
 NUMBER = re.compile(r"\d(?:-?\d){9,}")
-POSTAL_CODE = re.compile(r"(?<![\d-])\d{3}-\d{4}(?![\d-])")
+POSTAL_CODE = re.compile(r"(?<![\d-])\d{3}-?\d{4}(?![\d-])")
 ADDRESS = re.compile(
     r"[都道府県市区町村郡].{0,24}?\d+(?:丁目|番|号|-\d)|\d+丁目.{0,4}\d+|\d+番地?の?\d*号?.{0,2}\d*号|[^\x00-\x7f]\d+-\d+-\d+"
 )
 NETWORK = re.compile(
     r"(?<!\d)(?:\d{1,3}\.){3}\d{1,3}(?!\d)|(?<![0-9a-f:])(?:[0-9a-f]{1,4}:){5,7}[0-9a-f]{1,4}(?![0-9a-f:])"
 )
+ABBREVIATED = re.compile(r"(?<![0-9a-z:.])[0-9a-f:.]*::[0-9a-f:.]*(?![0-9a-z:.])")
+"""What may be an address of IPv6 with `::` in it; `ipaddress` says whether it is."""
+TOKEN = re.compile(
+    r"(?<![0-9a-z])(?:eyj[0-9a-z_-]{5,}\.[0-9a-z_-]+\.[0-9a-z_-]*|akia[0-9a-z]{16}|asia[0-9a-z]{16}|gh[opsur]_[0-9a-z]{20,}"
+    r"|glpat-[0-9a-z_-]{20,}|sk-[0-9a-z_-]{20,}|xox[abeprs]-[0-9a-z-]{10,}|aiza[0-9a-z_-]{30,}|ya29\.[0-9a-z_-]{20,}"
+    r"|(?=[0-9a-z_-]*\d[a-z_-]*\d)(?=[0-9a-z_-]*[a-z])[0-9a-z_-]{24,})(?![0-9a-z])"
+)
+"""JSON web tokens, access keys as services write them, and whatever is as long and holds digits and letters."""
 DEVICE = re.compile(
     r"(?<![0-9a-f])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![0-9a-f])|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
     r"|(?<![0-9a-z])(?=[0-9a-z]*\d)[0-9a-f]{16,}(?![0-9a-z])|\+\d{1,3}[ -]?\d[\d -]{7,}"
@@ -88,6 +97,18 @@ def _phone(text: str, plain: str) -> bool:
     return PHONE.search(plain) is not None or PhoneNumberMatcher(text, "JP").has_next()
 
 
+def _abbreviated(text: str) -> bool:
+    """Whether an address of IPv6 stands there in its short form."""
+    return any(_is_address(found.group()) for found in ABBREVIATED.finditer(text.replace("%", " ")))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return not ipaddress.ip_address(text).is_unspecified
+    except ValueError:
+        return False
+
+
 def _number(_: str, plain: str) -> bool:
     return NUMBER.search(plain) is not None
 
@@ -118,7 +139,8 @@ def _name(text: str, _: str) -> bool:
 FINDERS: dict[str, Callable[[str, str], bool]] = {
     "mail address": lambda text, _: MAIL.search(text) is not None,
     "device identifier": lambda text, _: DEVICE.search(text) is not None,
-    "network address": lambda text, _: NETWORK.search(text) is not None,
+    "network address": lambda text, _: NETWORK.search(text) is not None or _abbreviated(text),
+    "token": lambda text, _: TOKEN.search(text) is not None,
     "telephone number": _phone,
     "long number": _number,
     "postal address": lambda text, plain: any(p.search(t) for p in (POSTAL_CODE, ADDRESS) for t in (text, plain)),

@@ -44,14 +44,14 @@ class Raw:
 
     Attributes:
         sql: SELECT of `line`, `broken` and the columns `raw_<name>`.
-        undeclared: columns of the file that the source does not declare, by name.
+        undeclared: how many columns of the file the source does not declare.
         relations: engine relations to drop when the file is done.
         named: whether the rows have a column `names`: the names of a record's own fields, by `SEPARATOR`, to be
             compared with the declared ones once the rows are read (`compare_names`).
     """
 
     sql: str
-    undeclared: tuple[str, ...]
+    undeclared: int
     relations: tuple[str, ...]
     named: bool = False
 
@@ -81,13 +81,13 @@ def _json_lines(engine: Engine, source: Source, screened: Screened, _: str, name
         f" CASE WHEN valid THEN JSON_FIELD_NAMES(line) END AS names"
         f" FROM (SELECT line, JSON_VALID(line) AS valid FROM {name}) AS checked) AS parsed"
     )
-    return Raw(sql, (), (name,), named=True)
+    return Raw(sql, 0, (name,), named=True)
 
 
-def compare_names(
-    source: Source, names: Iterable[str | None], file: str, rejected: Mapping[str, int]
-) -> tuple[str, ...]:
-    """Return the undeclared fields of JSON objects whose distinct `names` these are; `rejected` were set aside before.
+def compare_names(source: Source, names: Iterable[str | None], file: str, rejected: Mapping[str, int]) -> int:
+    """Return how many fields of JSON objects, whose distinct `names` these are, nobody declared.
+
+    `rejected` lines were set aside before.
 
     Raises:
         SourceError: there is no object, or a declared field stands in none.
@@ -117,7 +117,7 @@ def without_doubled(engine: Engine, source: Source, raw: Raw, doubled: Iterable[
 
 
 def _delimited(engine: Engine, source: Source, screened: Screened, file: str, name: str) -> Raw:
-    header = list(unique(screened.header, file))
+    header = list(unique(source, screened.header, file))
     undeclared = compare_columns(source, header, file)
     engine.read_lines(name, screened.readable)
     columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {header.index(c) + 1}), '') AS \"raw_{c}\"" for c in used(source))
@@ -172,7 +172,7 @@ def _combined_log(engine: Engine, source: Source, screened: Screened, file: str,
         f" (SELECT line, q, {cut} AS plain FROM"
         f" (SELECT line, QUOTE_FIELDS(line) AS q FROM {name}) AS quoted) AS matched) AS parsed"
     )
-    return Raw(sql, (), (name,))
+    return Raw(sql, 0, (name,))
 
 
 def _matches(pattern: str) -> str:
@@ -197,7 +197,12 @@ def _combined_fields(source: Source) -> list[tuple[str, str]]:
         field: f"CASE WHEN plain THEN {cut[field]} ELSE GROUP_ITEM(g, {group}) END"
         for group, field in enumerate(COMBINED_FIELDS, start=1)
     }
-    fields |= {field: f"split_part({fields['request']}, ' ', {part})" for part, field in enumerate(REQUEST_FIELDS, 1)}
+    request = fields["request"]
+    fields |= {field: f"split_part({request}, ' ', {part})" for part, field in enumerate(REQUEST_FIELDS, 1)}
+    # a target with spaces ends where the protocol begins, or with the request
+    whole = f"regexp_extract(REGEX_REPLACE_ALL({request}, ' HTTP/[0-9.]+$', ''), '^[^ ]* (.*)$', 1)"
+    spaced = f"NOT regexp_matches({fields['protocol']}, '^(HTTP/.*)?$')"
+    fields["target"] = f"CASE WHEN {spaced} THEN {whole} ELSE {fields['target']} END"
     return [(name, fields[name]) for name in used(source)]
 
 

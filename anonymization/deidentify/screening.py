@@ -62,7 +62,7 @@ class Screened:
         delimiter: between the fields of `readable`, where the format has a header.
         rejected: records set aside, by reason.
         dropped: lines that are no record, by reason, kept nowhere.
-        undeclared: columns of a Parquet file that its source does not declare.
+        undeclared: how many columns of a Parquet file its source does not declare.
     """
 
     digest: str
@@ -73,7 +73,7 @@ class Screened:
     delimiter: str = ""
     rejected: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
-    undeclared: tuple[str, ...] = ()
+    undeclared: int = 0
 
 
 def screen(

@@ -40,7 +40,7 @@ def screen_parquet(path: Path, digest: str, source: Source, *, workspace: Path) 
     readable.unlink(missing_ok=True)
     with file:
         schema = file.schema_arrow
-        undeclared = compare_columns(source, unique(schema.names, path.name), path.name)
+        undeclared = compare_columns(source, unique(source, schema.names, path.name), path.name)
         instants = {
             column.path
             for column in map(file.schema.column, range(len(file.schema)))

@@ -17,6 +17,16 @@ from anonymization.policy.periods import Period
 
 NAME = 16
 """Hex digits of a content digest that name a file's events."""
+WORDS = frozenset(
+    (
+        "a", "access", "all", "b", "c", "csv", "data", "day", "error", "export", "file", "gz", "gzip", "hour", "json",
+        "jsonl", "jst", "late", "log", "logs", "ndjson", "parquet", "part", "snappy", "ssl", "tsv", "txt", "utc", "web",
+        "x", "zstd",
+    )
+)  # fmt: skip
+"""Words of file names that are nobody's; a source's own name is one too."""
+NUMBERED = re.compile(r"(part|file|export|hour|day|c)?[0-9]{1,5}|20[0-9]{2}[01][0-9][0-3][0-9]([T]?[0-9]{2,6}Z?)?")
+"""Numbers of parts and rotations, and dates."""
 ARRIVED = re.compile(r"arrived=(\d{4}-\d{2}-\d{2})")
 
 
@@ -26,9 +36,12 @@ class Taken:
 
     Attributes:
         again: the content was taken in before, and nothing was done.
+        file: its name, as it may be told (see `spoken`).
+        undeclared: how many of its columns the source does not declare; their names may be a person's value.
         unknown: event columns in which rows say `unknown`, with their number.
         codes: distinct codes seen in each coded column.
         removed: rows whose search keyword held personal data and was given up, by kind.
+        unlisted: accepted rows with a code that its list does not have, by column (`unlisted: other`).
         by_case: how many persons fewer there would be if ids that differ by case alone were one.
         peak_memory: of the whole process so far, in bytes.
         parts: number of Parquet files that hold the events (see `files.files_of`).
@@ -43,7 +56,7 @@ class Taken:
     crawlers: int
     quarantined: dict[str, int]
     dropped: dict[str, int]
-    undeclared: list[str]
+    undeclared: int
     unknown: dict[str, int]
     codes: dict[str, list[str]]
     first_day: int | None
@@ -52,6 +65,7 @@ class Taken:
     peak_memory: int
     removed: dict[str, int] = field(default_factory=dict)
     by_case: int = 0
+    unlisted: dict[str, int] = field(default_factory=dict)
     again: bool = False
     parts: int = 1
 
@@ -60,6 +74,18 @@ class Taken:
         total = self.accepted + sum(self.quarantined.values()) + sum(self.dropped.values())
         if total != self.read:
             raise SourceError(f"{self.file}: {self.read} rows read, {total} accounted for; nothing was taken in")
+
+
+def spoken(name: str, source: str, number: int) -> str:
+    """Return a file's name as it may be printed and kept: words of logs, the source's, dates and small numbers.
+
+    Any other word may be a person's; what holds one is told by its place among the files of its folder, in order.
+    """
+    known = WORDS | set(source.split("_"))
+    words = re.split(r"([^0-9A-Za-z]+)", name)
+    told = "".join(w if NUMBERED.fullmatch(w) or w.lower() in known or not w.isalnum() else "*" for w in words)
+    told = re.sub(r"[^ -~]+", "*", told)
+    return told if told == name else f"{told} (file {number} of its folder, by name)"
 
 
 @dataclass(frozen=True)

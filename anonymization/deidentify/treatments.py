@@ -82,6 +82,22 @@ def _generalized(expression: Callable[[str], str], problem: str) -> Callable[[st
     return treated
 
 
+def _cleaned(expression: Callable[[str], str], problem: str) -> Callable[[str, Column, Context], Treated]:
+    """A text column whose value is cleaned once a distinct one, and joined (see `addresses.py`)."""
+    generalized = _generalized(expression, problem)
+
+    def treated(name: str, column: Column, context: Context) -> Treated:
+        made = generalized(name, column, context)
+        return Treated(values=made.values, outputs=((cleaned_from(name), f'"value_{name}"'),), faults=made.faults)
+
+    return treated
+
+
+def cleaned_from(column: str) -> str:
+    """Return what a text is called, in parsed rows, that is cleaned once a distinct one."""
+    return f"text_{column}"
+
+
 def _missing(name: str, column: Column) -> tuple[tuple[str, str], ...]:
     return () if column.optional else ((f"{name}: missing", f"{raw(name)} IS NULL"),)
 
@@ -97,8 +113,9 @@ def _code(name: str, column: Column, context: Context) -> Treated:
     if column.unlisted is not None:
         blank = UNKNOWN if column.optional else column.unlisted
         value = f"CASE WHEN {raw(name)} IS NULL THEN {literal(blank)} WHEN {raw(name)} IN ({allowed}) THEN {raw(name)}"
+        told = f"{raw(name)} IS NOT NULL AND {raw(name)} NOT IN ({allowed})"
         return Treated(
-            outputs=((column.into or name, f"{value} ELSE {literal(column.unlisted)} END"),),
+            outputs=((column.into or name, f"{value} ELSE {literal(column.unlisted)} END"), (unlisted(name), told)),
             faults=_missing(name, column),
         )
     value = f"COALESCE({raw(name)}, '{UNKNOWN}')" if column.optional else raw(name)
@@ -109,6 +126,11 @@ def _code(name: str, column: Column, context: Context) -> Treated:
             (f"{name}: not a code of the list {column.codes!r}", f"{raw(name)} NOT IN ({allowed})"),
         ),
     )
+
+
+def unlisted(column: str) -> str:
+    """Return what it is called, in parsed rows, whether a code fell to the one for all that are not listed."""
+    return f"unlisted_{column}"
 
 
 def _integer(name: str, column: Column, _: Context) -> Treated:
@@ -179,8 +201,8 @@ TREATMENTS: dict[Treatment, Callable[[str, Column, Context], Treated]] = {
     Treatment.CODE: _code,
     Treatment.INTEGER: _integer,
     Treatment.IP_NETWORK: _generalized(lambda value: f"IP_NETWORK({value})", "not an IP address"),
-    Treatment.URL_PATH: _generalized(lambda value: f"URL_PATH({value})", "not a URL or a path"),
-    Treatment.HOST: _generalized(lambda value: f"URL_HOST({value})", "not a URL with a host"),
+    Treatment.URL_PATH: _cleaned(lambda value: f"URL_PATH({value})", "not a URL or a path"),
+    Treatment.HOST: _cleaned(lambda value: f"URL_HOST({value})", "not a URL with a host"),
     Treatment.PREFECTURE: _generalized(prefecture_of, "names no prefecture"),
     Treatment.LATITUDE: _latitude,
     Treatment.AGE_BAND: _age_band,

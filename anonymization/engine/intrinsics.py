@@ -111,14 +111,16 @@ def _url_path(dialect: str) -> str:
 
 
 def _url_host() -> str:
-    """What stands between `://` and the port, without a user's name; null where there is no host.
+    """What stands between `://`, or the last `@` behind it, and the port (RFC 3986); null where there is no host.
 
-    The regular expression has one group and one way to match, which is what RE2 is fast at.
+    Each regular expression has one group and one way to match, which is what RE2 is fast at.
     """
     authority = _first_group("^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]+)")
-    host = f"CASE WHEN {authority} = split_part({authority}, '@', 1) THEN {authority}"
-    host += f" ELSE split_part({authority}, '@', 2) END"
-    return f"NULLIF(lower(split_part({host}, ':', 1)), '')"
+    own = _first_group("@([^@]*)$", authority)
+    host = f"CASE WHEN {authority} = split_part({authority}, '@', 1) THEN {authority} ELSE {own} END"
+    numbered = f"split_part(split_part({host}, '[', 2), ']', 1)"
+    named = f"split_part({host}, ':', 1)"
+    return f"NULLIF(lower(CASE WHEN substr({host}, 1, 1) = '[' THEN {numbered} ELSE {named} END), '')"
 
 
 def _json_valid() -> Intrinsic:

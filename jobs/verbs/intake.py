@@ -75,7 +75,7 @@ def arrivals(home: Home, policies: Policies, source: str | None = None, day: dat
         InputError: an unknown source, or a folder in landing/ that belongs to none.
     """
     if source is not None and source not in policies.sources:
-        raise InputError(f"unknown source {source!r}; declared: {sorted(policies.sources)}")
+        raise InputError(f"--source: no such source; declared: {sorted(policies.sources)}")
     found = list(_files(home, policies))
     return [a for a in found if source in (None, a.source.source) and day in (None, a.arrived)]
 
@@ -84,13 +84,13 @@ def _files(home: Home, policies: Policies) -> Iterator[Arrival]:
     for folder in sorted(home.landing.glob("source=*")):
         declared = policies.sources.get(folder.name.removeprefix("source="))
         if declared is None:
-            raise InputError(f"landing/{folder.name}: no such source; declared: {sorted(policies.sources)}")
+            raise InputError(f"landing/ has a folder of no declared source; declared: {sorted(policies.sources)}")
         for day in sorted(folder.iterdir()):
             arrived = day_of(day)
             if arrived is None:
-                raise InputError(f"landing/{folder.name}/{day.name}: expected a folder arrived=YYYY-MM-DD")
-            for path in sorted(day.iterdir()):
-                yield from (Arrival(declared, arrived, part) for part in _parts(path))
+                raise InputError(f"landing/{folder.name}: all in it are folders arrived=YYYY-MM-DD; one thing is not")
+            parts = [part for path in sorted(day.iterdir()) for part in _parts(path)]
+            yield from (Arrival(declared, arrived, part, number) for number, part in enumerate(parts, 1))
 
 
 def _parts(path: Path) -> list[Path]:
@@ -205,7 +205,8 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             try:
                 done = take_in(arrival, around)
             except SourceError as error:
-                failures.append((f"{arrival.source.source}/{arrival.arrived}/{arrival.path.name}", str(error)))
+                why = str(error).replace(arrival.path.name, arrival.name)
+                failures.append((f"{arrival.source.source}/{arrival.arrived}/{arrival.name}", why))
                 continue
             taken.append(done)
             if shared.progress is not None:

@@ -53,7 +53,7 @@ TEXTS = {
     },
     "URL_HOST(x)": {
         "https://A.Example:80/x": "a.example", "http://u:p@h.example/a": "h.example",
-        "http://u@:80/": None, "http://@/": None, "http://a@b@c.example/": "b", "http://:80/": None, "/p": None, "mailto:a@b.example": None,
+        "http://u@:80/": None, "http://@/": None, "http://a@b@c.example/": "c.example", "http://[2001:DB8::1]:80/x": "2001:db8::1", "http://u:@[::1]/": "::1", "http://u:p@x@h.example:1/": "h.example", "http://:80/": None, "/p": None, "mailto:a@b.example": None,
         "": None, None: None,
     },
     "REGEX_REPLACE_ALL(x, '-', '')": {"2026-10-01": "20261001", "--": "", "": "", None: None},

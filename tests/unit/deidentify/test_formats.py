@@ -113,6 +113,13 @@ def test_broken_tsv_rows_are_quarantined(intake, row, reason):
     assert (taken.accepted, taken.quarantined) == (1, {reason: 1})
 
 
+def test_codes_that_are_not_listed_are_counted_by_column(intake):
+    codes = ("web", "Web", "web ", "ｗｅｂ", "ウェブ", "Organic Search", "", "other")
+    rows = [SEARCH[1].replace("\tweb\t", f"\t{code}\t") for code in codes]
+    taken = intake.take("searches", text(SEARCH[0], *rows), "a.tsv")
+    assert (taken.accepted, taken.quarantined, taken.unlisted) == (7, {"category: missing": 1}, {"category": 5})
+
+
 def test_seconds_where_milliseconds_are_declared_are_quarantined(intake):
     taken = intake.take("displays", (json.dumps({**DISPLAY, "time": MOMENT}) + "\n").encode(), "a.jsonl")
     assert taken.accepted == 0

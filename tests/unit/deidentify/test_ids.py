@@ -85,8 +85,9 @@ def test_what_is_spelt_is_spelt_so_again(raw, spelling):
         assert unicodedata.is_normalized("NFKC", once.id)
 
 
+BROWSER = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 CLICK = {
-    "time": "2026-10-03T12:34:56+09:00", "ip_address": None, "user_agent": "x", "url": "/p", "referrer": None, "service": "news",
+    "time": "2026-10-03T12:34:56+09:00", "ip_address": None, "user_agent": BROWSER, "url": "/p", "referrer": None, "service": "news",
 }  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def test_addresses_and_opt_outs_are_spelt_alike(intake):
         "192.0.2.7", "::ffff:192.0.2.7", "::ffff:c000:207", "2001:db8::1", "2001:DB8::1", "2001:db8:0:0:0:0:0:1",
         "192.0.2.9", "2001:db8::9", "www.example.jp:443",
     )  # fmt: skip
-    line = ' - - [03/Oct/2026:13:00:00 +0900] "GET /a HTTP/1.1" 200 12 "-" "x"\n'
+    line = ' - - [03/Oct/2026:13:00:00 +0900] "GET /a HTTP/1.1" 200 12 "-" "-"\n'
     taken = intake.take("weblogs", "".join(host + line for host in hosts).encode(), "a.log")
     assert (taken.accepted, taken.dropped, taken.quarantined) == (6, {"opted out": 2}, {f"host: {NO_ADDRESS}": 1})
     named = {pseudonym(intake.around.keys, "2026-10", f"address\x1f{a}") for a in ("192.0.2.7", "2001:db8::1")}

@@ -32,6 +32,8 @@ SUITE = Path(gate.__file__).parent / "suites/candidate_identifiers.json"
         pytest.param("https://shop.example.jp/item?id=1", "shop.example.jp", id="an address of the web"),
         pytest.param("iphone 16", "iphone 16", id="a model"),
         pytest.param("2026年10月", "2026年10月", id="a date"),
+        pytest.param("c++ std::vector", "c++ std::vector", id="colons of a programming language"),
+        pytest.param("internationalization-of-software", "internationalization-of-software", id="a long word"),
     ],
 )
 def test_one_spelling(raw, keyword):
@@ -56,6 +58,14 @@ def test_one_spelling(raw, keyword):
         pytest.param("東京都港区芝公園4-2-8", "postal address", id="address with dashes"),
         pytest.param("〒100-0001", "postal address", id="postal code"),
         pytest.param("192.168.10.4", "network address", id="IPv4"),
+        pytest.param("2001:db8::1", "network address", id="IPv6 in its short form"),
+        pytest.param("fe80::1%eth0 ping", "network address", id="IPv6 with a zone"),
+        pytest.param("::ffff:192.0.2.7", "network address", id="IPv4 within IPv6"),
+        pytest.param("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "token", id="JSON web token"),
+        pytest.param("AKIAIOSFODNN7EXAMPLE", "token", id="access key"),
+        pytest.param("key ghp_0123abcdefghijklmnopqrstuvwx", "token", id="token of a service"),
+        pytest.param("x7gk2mq9zt4wv8nb3hj6rd5c", "token", id="a long token"),
+        pytest.param("1000001 丸の内", "postal address", id="postal code without dash"),
         pytest.param("00:1b:44:11:3a:b7", "device identifier", id="MAC"),
         pytest.param("3f2504e0-4f89-11d3-9a0c-0305e82c3301", "device identifier", id="UUID"),
         pytest.param("山田太郎", "name of a person", id="a name"),

@@ -221,7 +221,7 @@ def test_an_intake_tells_what_it_took_and_what_it_did_not(noren, path, monkeypat
     noren("init")
     one = Taken(
         source="displays", arrived="2026-10-01", file="a", digest="d", read=10, accepted=7, crawlers=0,
-        quarantined={"time": 1}, dropped={"opted out": 2}, undeclared=[], unknown={}, codes={}, first_day=None,
+        quarantined={"time": 1}, dropped={"opted out": 2}, undeclared=0, unknown={}, codes={}, first_day=None,
         last_day=None, seconds=0, peak_memory=0, removed={}, again=False,
     )  # fmt: skip
     taking = importlib.import_module("jobs.verbs.intake")
