@@ -15,6 +15,7 @@ from anonymization.disclosure.system import Booleans, Floats, Integers
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked, link
+from anonymization.tables.audit.two_states import solved
 
 
 def states(issues: Sequence[Issue]) -> list[list[Issue]]:
@@ -48,13 +49,20 @@ def told_by(issue: Issue, other: Issue) -> list[tuple[Booleans, Booleans]]:
     return [(hidden[places], shown[places]) for sheet, places in own if sheet.issue == issue.name]
 
 
-def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
-    """Return the cells whose two states give a few persons away; low and high are of the difference."""
+def differences(one: Sequence[Issue], other: Sequence[Issue], *, deadline: float | None = None) -> list[Finding]:
+    """Return the cells whose two states give a few persons away; low and high are of the difference.
+
+    Figure by figure first, and sum by sum; where that finds nothing, both states are solved as one system.
+
+    Raises:
+        GateRefusal: that did not come to an end.
+    """
     linked = link([*one, *other])
     names = {issue.name for issue in one}
     first, second = _values(linked, names, inside=True), _values(linked, names, inside=False)
     in_both = _listed(linked, names, inside=True) & _listed(linked, names, inside=False)
-    return [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
+    found = [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
+    return found or solved(linked, names, deadline=deadline)
 
 
 def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str], Integers | None]) -> list[Finding]:
