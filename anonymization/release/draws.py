@@ -32,7 +32,7 @@ def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]]) -> str:
 
     Args:
         plan: the resolved release.
-        inputs: source to the digests of the log files that its events came from.
+        inputs: source to what was read of its log files (`Inputs.read`).
     """
     content = {
         "scheme": SCHEME,

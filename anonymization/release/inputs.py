@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -12,22 +12,95 @@ from anonymization.deidentify.events import event_schema
 from anonymization.deidentify.taken import Taken, known_files, touches
 from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
-from anonymization.errors import InputError, PolicyRefusal, Refusal
+from anonymization.errors import InputError, IntegrityError, PolicyRefusal
 from anonymization.home import Home
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period, one_key_period, parse_period
-from anonymization.release.setting import Setting
 from anonymization.tables.plan import Plan, resolve
+
+Days = frozenset[int]
+BUT = " but "
+"""Between a file's digest and the days of it that were not read."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The events that a release reads: files by source, and what the intake said of them."""
+    """The events that a release reads.
 
-    files: Mapping[str, tuple[Path, ...]]
+    Attributes:
+        files: the event files of each log file, by source.
+        taken: what the intake said of these, in the same order.
+        left: by source and digest the days of a log file whose events are not read.
+        states: the number of the state that was read of each source (`release/states.py`).
+    """
+
+    files: Mapping[str, tuple[tuple[Path, ...], ...]]
     taken: Mapping[str, tuple[Taken, ...]]
+    left: Mapping[str, Mapping[str, Days]] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
+
+    def days_left(self, source: str, digest: str) -> Days:
+        """Return the days of a log file whose events are not read."""
+        return self.left.get(source, {}).get(digest, Days())
+
+    @property
+    def read(self) -> dict[str, list[str]]:
+        """By source the digest of each log file, with the days that are left out of it: what `inputs_again` finds."""
+        return {
+            source: sorted(_as_text(one.digest, self.days_left(source, one.digest)) for one in taken)
+            for source, taken in self.taken.items()
+        }
+
+    def apart(self, other: Inputs) -> tuple[Inputs, Inputs]:
+        """Return what another one reads alike, and the rest: the log files that it does not read, or of other days."""
+        alike: tuple[dict[str, list[int]], ...] = ({}, {})
+        for source, taken in self.taken.items():
+            texts = set(other.read.get(source, ()))
+            for n, one in enumerate(taken):
+                text = _as_text(one.digest, self.days_left(source, one.digest))
+                alike[text not in texts].setdefault(source, []).append(n)
+        return self._take(alike[0]), self._take(alike[1])
+
+    def _take(self, at: Mapping[str, Sequence[int]]) -> Inputs:
+        files = {source: tuple(paths[n] for n in at.get(source, ())) for source, paths in self.files.items()}
+        taken = {source: tuple(found[n] for n in at.get(source, ())) for source, found in self.taken.items()}
+        return Inputs(files, taken, self.left, self.states)
+
+    def without(self, left: Mapping[str, Mapping[str, Days]], period: Period) -> Inputs:
+        """Return the same with other days of log files left out; a file of which no day is read is none of them."""
+        there: dict[str, list[int]] = {}
+        kept: dict[str, dict[str, Days]] = {}
+        for source, taken in self.taken.items():
+            for n, one in enumerate(taken):
+                days = days_of(one, period)
+                out = days & left.get(source, {}).get(one.digest, Days())
+                if days - out:
+                    there.setdefault(source, []).append(n)
+                if out:
+                    kept.setdefault(source, {})[one.digest] = out
+        return replace(self._take(there), left=kept)
+
+
+def days_of(taken: Taken, period: Period) -> Days:
+    """Return the days of a period that a log file may hold events of."""
+    if not touches(taken, period):
+        return Days()
+    return Days(range(max(taken.first_day or 0, period.first), min((taken.last_day or 0) + 1, period.past)))
+
+
+def _as_text(digest: str, left: Days) -> str:
+    return digest + (BUT + " ".join(map(str, sorted(left))) if left else "")
+
+
+def read_of(texts: Sequence[str]) -> dict[str, Days]:
+    """Return the days that were left out of each log file, by its digest, from what `Inputs.read` says of a source."""
+    found = {}
+    for text in texts:
+        digest, _, days = text.partition(BUT)
+        found[digest] = Days(map(int, days.split()))
+    return found
 
 
 def files_of_period(home: Home, source: str, period: Period) -> list[tuple[tuple[Path, ...], Taken]]:
@@ -35,14 +108,39 @@ def files_of_period(home: Home, source: str, period: Period) -> list[tuple[tuple
     return [(paths, one) for paths, one in known_files(home, source) if touches(one, period)]
 
 
-def open_source(engine: Engine, policies: Policies, source: str, paths: Sequence[Path], name: str) -> None:
-    """Give an engine some event files of a source as a relation."""
+def open_inputs(engine: Engine, policies: Policies, inputs: Inputs, prefix: str = "events") -> dict[str, str]:
+    """Give an engine the events of every source; return the relation of each."""
+    relations = {}
+    for source, taken in inputs.taken.items():
+        left = [inputs.days_left(source, one.digest) for one in taken]
+        files = list(zip(inputs.files[source], left, strict=True))
+        relations[source] = open_source(engine, policies, source, files, f"{prefix}_{source}")
+    return relations
+
+
+def open_source(
+    engine: Engine, policies: Policies, source: str, files: Sequence[tuple[Sequence[Path], Days]], name: str
+) -> str:
+    """Give an engine some event files of a source, each without the events of some days, as one relation."""
     linked = any(link.source == source for link in policies.links)
-    engine.open_events(name, paths, event_schema(policies.sources[source], linked=linked))
+    schema = event_schema(policies.sources[source], linked=linked)
+    groups: dict[Days, list[Path]] = {Days(): []}
+    for paths, left in files:
+        groups.setdefault(left, []).extend(paths)
+    if len(groups) == 1:
+        engine.open_events(name, groups[Days()], schema)
+        return name
+    parts = []
+    for n, (left, paths) in enumerate(groups.items()):
+        engine.open_events(f"{name}_{n}", paths, schema)
+        but = f" WHERE NOT e.day IN ({', '.join(map(str, sorted(left)))})" if left else ""
+        parts.append(f"SELECT e.* FROM {name}_{n} AS e{but}")
+    engine.view(name, " UNION ALL ".join(parts))
+    return name
 
 
 def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: str | None = None) -> Inputs:
-    """Return the event files that hold events of the period, wherever they arrived.
+    """Return all event files that hold events of the period, wherever they arrived.
 
     Args:
         home: where the events are.
@@ -53,30 +151,43 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: 
     Raises:
         InputError: a source has no event in the period.
     """
-    files: dict[str, tuple[Path, ...]] = {}
-    taken: dict[str, tuple[Taken, ...]] = {}
+    found = {}
     for source in (*sources, *([judging] if judging is not None else [])):
-        found = files_of_period(home, source, period)
-        if not found and source == judging:
-            continue
-        if not found:
+        found[source] = files_of_period(home, source, period)
+        if not found[source] and source == judging:
+            del found[source]
+        elif not found[source]:
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
-        files[source] = tuple(path for paths, _ in found for path in paths)
-        taken[source] = tuple(one for _, one in found)
-    return Inputs(files, taken)
+    return _as_inputs(found)
 
 
-def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judging: str | None = None) -> Inputs:
-    """Return what `find_inputs` finds in a home, if all of the period is still there.
+def inputs_again(home: Home, read: Mapping[str, Sequence[str]], period: Period) -> Inputs:
+    """Return the inputs of an earlier build.
+
+    Args:
+        home: where the events are.
+        read: as of `Inputs.read`.
+        period: of the build.
 
     Raises:
-        Refusal: the logs of the period were erased.
-        InputError: a source has no event in the period.
+        IntegrityError: a file of them is not there any more.
     """
-    kept_from = setting.kept_from
-    if kept_from is not None and period.first_date < kept_from:
-        raise Refusal(f"the logs from before {kept_from} were erased: nothing about {period.name} can be made of them")
-    return find_inputs(setting.home, sources, period, judging=judging)
+    left = {source: read_of(texts) for source, texts in read.items()}
+    found = {
+        source: [(paths, one) for paths, one in files_of_period(home, source, period) if one.digest in digests]
+        for source, digests in left.items()
+    }
+    gone = [source for source, files in found.items() if {one.digest for _, one in files} != set(left[source])]
+    if gone:
+        raise IntegrityError(f"events of {', '.join(gone)} that a build of {period.name} has read are gone")
+    return _as_inputs(found).without(left, period)
+
+
+def _as_inputs(found: Mapping[str, Collection[tuple[tuple[Path, ...], Taken]]]) -> Inputs:
+    return Inputs(
+        {source: tuple(paths for paths, _ in files) for source, files in found.items()},
+        {source: tuple(one for _, one in files) for source, files in found.items()},
+    )
 
 
 def plan_release(policies: Policies, name: str, period_text: str) -> tuple[Plan, tuple[Clause, ...]]:
@@ -116,8 +227,4 @@ def opened_events(
 ) -> Iterator[tuple[Engine, dict[str, str]]]:
     """Open an engine with the events of every source; yields it and the relation of each source."""
     with open_engine(engine, temporary=home.temporary, folders=[home.events], master=master) as opened:
-        relations = {}
-        for source, paths in inputs.files.items():
-            open_source(opened, policies, source, paths, f"events_{source}")
-            relations[source] = f"events_{source}"
-        yield opened, relations
+        yield opened, open_inputs(opened, policies, inputs)

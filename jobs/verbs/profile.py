@@ -19,8 +19,9 @@ from anonymization.microdata.full_domain.search import search
 from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.histogram.of_relation import group_relation
 from anonymization.policy.releases import DimensionKind
-from anonymization.release.inputs import inputs_of, opened_events, plan_release
+from anonymization.release.inputs import opened_events, plan_release
 from anonymization.release.setting import Setting, opened
+from anonymization.release.states import inputs_of
 from anonymization.tables.counting.persons import profile_sql, profile_statements
 from jobs.declared_hierarchies import declared_hierarchy
 from jobs.options import engine_option, master_option, period_option

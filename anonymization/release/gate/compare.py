@@ -11,9 +11,10 @@ from anonymization.errors import IntegrityError
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Candidate
-from anonymization.release.inputs import Inputs, inputs_of, opened_events
+from anonymization.release.inputs import Inputs, opened_events
 from anonymization.release.package import Package
 from anonymization.release.setting import Setting
+from anonymization.release.states import inputs_of
 from anonymization.tables.counting.recount import recount
 from anonymization.tables.counting.recount_rests import must_be_listed
 from anonymization.tables.method import method_of
@@ -31,8 +32,7 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
     release = setting.policies.release(candidate.request.release)
     plan = resolve(setting.policies, release, parse_period(release.period, candidate.request.period))
     inputs = inputs_of(setting, release.sources, plan.period, judging=plan.judging)
-    now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
-    if now != candidate.request.inputs:
+    if inputs.read != candidate.request.inputs:
         raise IntegrityError(
             "logs were taken in since the build: its figures are no longer those of the events; build again"
         )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from anonymization.disclosure.system import Booleans, Floats, Integers
+from anonymization.disclosure.system import Booleans, Floats
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked, link
@@ -65,7 +65,7 @@ def differences(one: Sequence[Issue], other: Sequence[Issue], *, deadline: float
     return found or solved(linked, names, deadline=deadline)
 
 
-def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str], Integers | None]) -> list[Finding]:
+def changed_by_few(issue: Issue, other: Issue, few: Mapping[tuple[str, str], Booleans]) -> list[Finding]:
     """Return the contributions of an issue, and its noisy figures, that are others in another issue by too few persons.
 
     A noisy figure is the same for the same persons: where it changed, somebody came or went.
@@ -73,8 +73,7 @@ def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str]
     Args:
         issue: of one state of the logs.
         other: of another.
-        changers: by table and measure of the issue the persons of each row with events that the other lacks; null where
-            there are none: then persons are gone, and as many as the numbers of persons say.
+        few: by table and measure of the issue the rows in which too few persons changed.
     """
     linked = link([issue, other])
     own, before = (_values(linked, {issue.name}, inside=inside) for inside in (True, False))
@@ -84,20 +83,16 @@ def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str]
     for sheet, places in zip(linked.sheets, linked.places, strict=True):
         if sheet.issue != issue.name:
             continue
-        by = changers[sheet.table, sheet.measure.name]
+        by_few = few[sheet.table, sheet.measure.name]
         if sheet.low is not None:
-            few = differs[places] & (True if by is None else by < sheet.minimum_count)
+            told = np.flatnonzero(differs[places] & by_few)
             why = "two versions of this noisy figure, which fewer persons than the minimum changed"
-            found += [Finding(*linked.name(int(places[row])), 1, -1, (why,)) for row in np.flatnonzero(few)]
+            found += [Finding(*linked.name(int(places[row])), 1, -1, (why,)) for row in told]
             continue
         if sheet.measure.how.persons:
             continue
-        counted = linked.counted[places]
-        if by is None:
-            left = np.where(counted >= 0, np.abs(own[counted] - before[counted]), np.nan)
-            by = np.nan_to_num(left, nan=0.0).astype(np.int64)
         apart = np.abs(own[places] - before[places])
-        for row in np.flatnonzero((apart > 0) & (by < sheet.minimum_count)):
+        for row in np.flatnonzero((apart > 0) & by_few):
             names = linked.name(int(places[row]))
             why = f"two versions of this figure, {int(apart[row])} apart by fewer persons than the minimum"
             found.append(Finding(*names, int(apart[row]), int(apart[row]), (why,)))

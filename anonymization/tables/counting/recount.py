@@ -31,8 +31,6 @@ def recount(
     plan: Plan,
     events: Mapping[str, str],
     published: Sequence[SafeTable] = (),
-    *,
-    rows: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
 
@@ -47,17 +45,15 @@ def recount(
         plan: what is counted.
         events: the relation of each source.
         published: as it is to be compared.
-        rows: relations of some of the events, to count these alone; links and attributes are those of all.
     """
-    made = _prepared(engine, plan, events)
+    made = prepared(engine, plan, events)
     keyed, frames = method_of(plan.method).record_keys, []
     for table in plan.tables:
         for measure in table.measures:
             held = measure.how.persons and plan.counts_holders(table, measure.source)
-            parts = {ROWS: _rows(plan, table.dimensions, measure, rows or events)}
+            parts = {ROWS: rows_of(plan, table.dimensions, measure, events)}
             if held:
-                who = f"SELECT person, day FROM ({_person(plan, measure.source, events)}) AS q"
-                parts |= held_rows(plan, table, measure.source, events, who, ROWS)
+                parts |= held_rows(plan, table, measure.source, events, seen_of(plan, measure.source, events), ROWS)
             for name, sql in parts.items():
                 engine.create(name, sql)
             for levels, sql in _margins(table.dimensions, measure, keyed=keyed, held=held):
@@ -77,7 +73,7 @@ def recount(
     return counted
 
 
-def _prepared(engine: Engine, plan: Plan, events: Mapping[str, str]) -> list[str]:
+def prepared(engine: Engine, plan: Plan, events: Mapping[str, str]) -> list[str]:
     """Make the relations of links and of attributes; return their names."""
     made = []
     linking = plan.linking or (plan.judging if plan.judging in events else None)
@@ -133,6 +129,11 @@ def _person(plan: Plan, source: str, events: Mapping[str, str]) -> str:
     )
 
 
+def seen_of(plan: Plan, source: str, events: Mapping[str, str]) -> str:
+    """Return SQL of `person` and `day`, one row an event of the source in the period."""
+    return f"SELECT person, day FROM ({_person(plan, source, events)}) AS q"
+
+
 def _attribute(plan: Plan, attribute: Attribute, events: Mapping[str, str]) -> str:
     known = (
         f'SELECT person, day, "{attribute.column}" AS value FROM ({_person(plan, attribute.source, events)}) AS q'
@@ -153,7 +154,7 @@ def _attribute(plan: Plan, attribute: Attribute, events: Mapping[str, str]) -> s
     )
 
 
-def _rows(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, events: Mapping[str, str]) -> str:
+def rows_of(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, events: Mapping[str, str]) -> str:
     """Events of the population: person, day, and for each dimension and level its code as text."""
     columns, joins = ["q.person AS person", f"q.day - {plan.period.first} AS day"], ""
     if measure.how.sums:
@@ -218,13 +219,7 @@ def _margins(
     """Yield each margin: the dimensions that it keeps, and its SQL."""
     counted = measure.how.recounted + (f", count(DISTINCT holder) AS {FOR_THRESHOLD}" if held else "")
     keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
-    choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
-    for chosen in itertools.product(*choices):
-        kept = [
-            (d.name, f"c{n}_{level}")
-            for n, (d, level) in enumerate(zip(dimensions, chosen, strict=True))
-            if level is not None
-        ]
+    for kept in kept_columns(dimensions):
         codes = "".join(f'{column} AS "{name}", ' for name, column in kept)
         rows = HELD_ROWS if held else ROWS
         if keyed:  # each person once: two persons may have equal record keys
@@ -234,6 +229,17 @@ def _margins(
         if measure.how.sums:
             rows = _ranked([column for _, column in kept])
         yield [name for name, _ in kept], f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
+
+
+def kept_columns(dimensions: Sequence[Dimension]) -> Iterator[list[tuple[str, str]]]:
+    """Yield each margin: the dimensions that it keeps, each with its column of the rows."""
+    choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
+    for chosen in itertools.product(*choices):
+        yield [
+            (d.name, f"c{n}_{level}")
+            for n, (d, level) in enumerate(zip(dimensions, chosen, strict=True))
+            if level is not None
+        ]
 
 
 def _ranked(columns: list[str]) -> str:
