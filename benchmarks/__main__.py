@@ -90,7 +90,7 @@ def bare_scan(home: Home, columns: dict[str, list[str]]) -> None:
 def made(home: Home, policies: Policies, name: str) -> tuple[Cost, Cost]:
     """Make a release's protected tables; return what tabulating and what protecting cost."""
     plan, _ = plan_release(policies, name, MONTH)
-    inputs = find_inputs(home, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = find_inputs(home, policies, plan.release.sources, plan.period, judging=plan.judging)
     with opened_events(home, policies, inputs, engine="duckdb") as (opened, relations):
         before = now()
         tables = tabulate(opened, plan, relations)

@@ -100,7 +100,7 @@ def _unmerged(plan: Plan) -> Plan:
 
 
 def _tables(home: Home, policies: Policies, plan: Plan) -> tuple[Table, ...]:
-    inputs = find_inputs(home, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = find_inputs(home, policies, plan.release.sources, plan.period, judging=plan.judging)
     with opened_events(home, policies, inputs, engine="duckdb") as (engine, events):
         return tabulate(engine, plan, events)
 

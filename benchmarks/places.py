@@ -57,7 +57,7 @@ def kept(true: Table, published: SafeTable, *, hour: bool) -> tuple[float, float
 def compare(home: Home, policies: Policies) -> dict[str, tuple[float, float]]:
     """Return, by way of protection and by hour or all hours, what is kept; print it."""
     plan, _ = plan_release(policies, RELEASE, MONTH)
-    inputs = find_inputs(home, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = find_inputs(home, policies, plan.release.sources, plan.period, judging=plan.judging)
     with opened_events(home, policies, inputs, engine="duckdb") as (engine, events):
         (merged,) = withhold(tabulate(engine, plan, events), plan.minimum_count)
         (true,) = tabulate(engine, _unmerged(plan), events)

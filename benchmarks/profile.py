@@ -113,7 +113,7 @@ def size(home: Home, source: str) -> int:
 def profile_release(home: Home, policies: Policies, name: str) -> None:
     """Make a release's protected tables."""
     plan, _ = plan_release(policies, name, MONTH)
-    inputs = find_inputs(home, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = find_inputs(home, policies, plan.release.sources, plan.period, judging=plan.judging)
     steps, started = Steps(), time.process_time()
     with watched(steps), opened_events(home, policies, inputs, engine="duckdb") as (opened, relations):
         tables = tabulate.tabulate(opened, plan, relations)

@@ -127,7 +127,7 @@ def empty_session(home: Home) -> Cost:
 def generated(home: Home, policies: Policies, name: str, engine: str, *, packaged: bool) -> Told:
     """Make a release's tables by the declared texts and, if asked for, its package."""
     plan, clauses = plan_release(policies, name, MONTH)
-    inputs = find_inputs(home, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = find_inputs(home, policies, plan.release.sources, plan.period, judging=plan.judging)
     master = MASTER if engine == "spark" else None
     with opened_events(home, policies, inputs, engine=engine, master=master) as (opened, relations):
         opened.fetch("SELECT 1 AS n")  # an empty session has run this too
@@ -148,7 +148,7 @@ def by_hand(home: Home, policies: Policies, name: str) -> Told:
     from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
 
     plan, _ = plan_release(policies, name, MONTH)
-    inputs = find_inputs(home, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = find_inputs(home, policies, plan.release.sources, plan.period, judging=plan.judging)
     with open_engine("spark", temporary=home.temporary, master=MASTER) as opened:
         opened.fetch("SELECT 1 AS n")
         spark = SparkSession.builder.getOrCreate()

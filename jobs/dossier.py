@@ -9,6 +9,7 @@ from anonymization.policy.crosscheck import check_release
 from anonymization.release.candidate import Candidate, Request, load_candidate
 from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_again, plan_release
+from anonymization.release.left_out import told_of_choices
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
 from anonymization.release.states import WAITING
@@ -169,7 +170,7 @@ def _kept(table: SafeTable) -> list[str]:
 
 
 def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
-    inputs = inputs_again(setting.home, candidate.request.inputs, plan.period)
+    inputs = inputs_again(setting.home, setting.policies, candidate.request.inputs, plan.period)
     lines = [
         "## What it was made of",
         "",
@@ -186,4 +187,12 @@ def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
             f"Late events of up to {late:,} persons wait: beside what is out they would tell of fewer than enough. They"
             " come in by themselves when enough others have come."
         )
-    return [*lines, "", f"Cookies linked to several members, whose links were not used: {conflicts:,}.", "", waits]
+    return [
+        *lines,
+        "",
+        f"Cookies linked to several members, whose links were not used: {conflicts:,}.",
+        "",
+        f"Left out by people's choices, beside what the intake dropped: {told_of_choices(candidate.request.choices)}.",
+        "",
+        waits,
+    ]

@@ -185,7 +185,8 @@ def world(once, policies):
         open_demo(place)
         made = generate(place, EVENTS, SEED)
         ledger = Ledger.of(place)
-        add_optouts(place, ledger, read_optouts(place.landing / "optouts.csv"))
+        chosen = read_optouts(place.landing / "optouts.csv", namespaces=policies.namespaces)
+        add_optouts(place, ledger, chosen, namespaces=policies.namespaces)
         ledger.close()
         run = run_intake(place, policies, arrivals(place, policies), optouts=optouts(place))
         return place, made, run
@@ -322,7 +323,7 @@ class Intake:
         }
         self.around = IntakeContext(
             home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
-            DeviceFamilies(), Keywords(),
+            DeviceFamilies(), Keywords(), covering=policies.policy.covering,
         )  # fmt: skip
 
     def take(self, source, content, name, arrived=date(2026, 10, 31)):

@@ -1,7 +1,8 @@
 """What an event is: its columns, and the SQL that makes events of raw rows.
 
 `parsed` turns each raw row into day, hour, generalized columns, raw person and a reason if it cannot be
-taken. `judged` joins pseudonyms, families and opt-outs, and says what becomes of each row.
+taken. `judged` joins pseudonyms, families and opt-outs, and says what becomes of each row. A sign-in that tells which
+other ids a choice covers is taken in: builds leave it out with them (`release/left_out.py`).
 """
 
 from __future__ import annotations
@@ -81,7 +82,11 @@ def judged_sql(
     month = month_expression(months, "r.day")
     agent, keyword = column_of(source, Treatment.USER_AGENT), keyword_column(source)
     crawler = "COALESCE(a.crawler, FALSE)" if agent else "FALSE"
-    opted_out = "o.person IS NOT NULL" + (" OR q.person IS NOT NULL" if linked else "")
+    opted_out = "o.person IS NOT NULL"
+    if linked:
+        tells = "r.linked IS NOT NULL AND r.linked <> r.person"
+        own, others = (f"({of}.person IS NOT NULL AND NOT ({of}.covers AND {tells}))" for of in ("o", "q"))
+        opted_out = f"{own} OR {others}"
     dropped = (
         f"CASE WHEN r.reason IS NOT NULL THEN NULL"
         f" WHEN r.day < {times.day_number(first_day)} THEN {literal(BEFORE_POLICY)}"

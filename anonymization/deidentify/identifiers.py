@@ -7,7 +7,9 @@ pseudonym is the first 60 bits of HMAC-SHA-256 of that text under the key of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -56,6 +58,19 @@ def id_faults(persons: Iterable[PersonColumn]) -> list[tuple[str, str]]:
     return faults
 
 
+def id_fault(identity: str) -> str | None:
+    """Return why no log's row that is taken in can name an id, in the words of `id_faults`; None where one can."""
+    if not identity:
+        return "empty"
+    if len(identity) > ID_LIMIT:
+        return f"longer than {ID_LIMIT} characters"
+    if re.search(ROUNDED, identity):
+        return "in scientific notation, as spreadsheets round numbers: it tells persons apart no more"
+    if any(unicodedata.category(character) == "Cc" for character in identity):
+        return "no id: a line break, a tab or another control character is in it"
+    return None
+
+
 def month_expression(months: Sequence[Month], day: str = "day") -> str:
     """Return the SQL of the index of a day's month."""
     if len(months) == 1:
@@ -69,23 +84,11 @@ def make_pseudonyms(
 ) -> None:
     """Create the relation `name` (person, month, p): one row a distinct person and month of `parsed`.
 
-    The key reaches the engine as a value in a relation, never as text.
-
     Raises:
         SourceError: two persons share a pseudonym (a chance below 1 in 10,000 at 10 million persons).
         Refusal: a month's key was destroyed.
     """
-    pads = [keys.pseudonym_pads(month.name) for month in months]
-    engine.register(
-        f"{name}_pads",
-        pa.table(
-            {
-                "month": pa.array([month.index for month in months], pa.int32()),
-                "ipad": pa.array([inner for inner, _ in pads], pa.binary()),
-                "opad": pa.array([outer for _, outer in pads], pa.binary()),
-            }
-        ),
-    )
+    register_pads(engine, f"{name}_pads", months, keys)
     month = month_expression(months)
     distinct = " UNION ".join(
         f"SELECT DISTINCT {column} AS person, {month} AS month FROM {parsed}"
@@ -103,7 +106,43 @@ def make_pseudonyms(
         raise SourceError("two persons share a pseudonym in this file; it is not taken in: take the file in two parts")
 
 
-def register_optouts(engine: Engine, name: str, optouts: Iterable[tuple[str, str]]) -> None:
-    """Register the opted-out persons as the relation `name` (person)."""
-    persons = sorted({f"{namespace}{SEPARATOR}{identity}" for namespace, identity in optouts})
-    engine.register(name, pa.table({"person": pa.array(persons, pa.string())}))
+def register_optouts(engine: Engine, name: str, optouts: Iterable[tuple[str, str]], covering: Collection[str]) -> None:
+    """Register the opted-out persons as the relation `name` (person, covers).
+
+    Args:
+        engine: where it is registered.
+        name: of the relation.
+        optouts: opted-out persons, as (namespace, id).
+        covering: namespaces of choices that cover every id that a log of links names beside one of theirs.
+    """
+    persons = sorted({(f"{namespace}{SEPARATOR}{identity}", namespace in covering) for namespace, identity in optouts})
+    engine.register(
+        name,
+        pa.table(
+            {
+                "person": pa.array([person for person, _ in persons], pa.string()),
+                "covers": pa.array([covers for _, covers in persons], pa.bool_()),
+            }
+        ),
+    )
+
+
+def register_pads(engine: Engine, name: str, months: Sequence[Month], keys: PeriodKeys) -> None:
+    """Register the months' keys as the relation `name` (month, ipad, opad), for PSEUDONYM.
+
+    A key reaches the engine as a value in a relation, never as text.
+
+    Raises:
+        Refusal: a month's key was destroyed.
+    """
+    pads = [keys.pseudonym_pads(month.name) for month in months]
+    engine.register(
+        name,
+        pa.table(
+            {
+                "month": pa.array([month.index for month in months], pa.int32()),
+                "ipad": pa.array([inner for inner, _ in pads], pa.binary()),
+                "opad": pa.array([outer for _, outer in pads], pa.binary()),
+            }
+        ),
+    )

@@ -55,6 +55,7 @@ class IntakeContext:
         first_day: the day on which the policy's first version came into force.
         kept_from: the first day of the months that were not erased, if any was.
         optouts: opted-out persons, as (namespace, id).
+        covering: namespaces of choices that cover the ids, too, that a log of links names beside one of theirs.
     """
 
     home: Home
@@ -67,6 +68,7 @@ class IntakeContext:
     devices: DeviceFamilies
     keywords: Keywords
     kept_from: date | None = None
+    covering: frozenset[str] = frozenset()
 
     @property
     def earliest(self) -> date:
@@ -121,7 +123,7 @@ def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened,
             names = engine.fetch("SELECT DISTINCT names FROM parsed").column("names").to_pylist()
             raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name))
         months = _months(engine, around.earliest)
-        register_optouts(engine, "optouts", around.optouts)
+        register_optouts(engine, "optouts", around.optouts, around.covering)
         made.append("optouts")
         made += _register_distinct(source, around)
         identities = ["person", *(["linked"] if linked else [])]

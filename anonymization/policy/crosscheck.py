@@ -51,6 +51,22 @@ def check_source(source: Source, policy: PolicyDocument, codelists: Codelists) -
     return errors
 
 
+def check_choices(policy: PolicyDocument, sources: Mapping[str, Source]) -> list[str]:
+    """Return namespaces by whose ids nobody can choose, and those by which somebody would choose what no source has."""
+    of_sources = {person.namespace: name for name, source in sources.items() for person in source.persons}
+    of_choices = {namespace: name for name, choice in policy.choices.items() for namespace in choice.namespaces}
+    errors = [
+        f"sources/{of_sources[namespace]}.yaml: persons: no choice of policy.yaml is made by ids of the namespace"
+        f" {namespace!r}; add it to the `namespaces` of one of {sorted(policy.choices)}"
+        for namespace in sorted(of_sources.keys() - of_choices.keys())
+    ]
+    return errors + [
+        f"policy.yaml: choices.{of_choices[namespace]}.namespaces: no source has ids of {namespace!r};"
+        f" there are {sorted(of_sources)}"
+        for namespace in sorted(of_choices.keys() - of_sources.keys())
+    ]
+
+
 def check_release_spec(
     release: Release,
     policy: PolicyDocument,

@@ -16,7 +16,12 @@ from pydantic import ValidationError
 
 from anonymization.errors import DeclarationError, InputError
 from anonymization.hierarchies.file import MISSING, read_rows
-from anonymization.policy.crosscheck import check_microdata_spec, check_release_spec, check_source
+from anonymization.policy.crosscheck import (
+    check_choices,
+    check_microdata_spec,
+    check_release_spec,
+    check_source,
+)
 from anonymization.policy.declared import Declared
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import Link, Links, Officer, Officers, PolicyDocument, Recipient, Recipients
@@ -52,6 +57,11 @@ class Policies:
     digest: str
     release_errors: Mapping[str, str]
     microdata: Mapping[str, Microdata]
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces of ids that sources declare."""
+        return frozenset(person.namespace for source in self.sources.values() for person in source.persons)
 
     @property
     def zone(self) -> str:
@@ -230,6 +240,7 @@ def load_policies(folder: Path) -> Policies:
         raise DeclarationError("\n".join(reader.errors))
     for source in sources.values():
         reader.errors += check_source(source, policy, codelists)
+    reader.errors += check_choices(policy, sources)
     for link in links.links:
         columns = sources[link.source].columns if link.source in sources else {}
         if link.from_.column not in columns or link.to.column not in columns:

@@ -95,12 +95,23 @@ class RequestKind(Declared):
     fee: bool = False
 
 
-class Choice(Declared):
-    """A choice of a person beside the requests, and what it does."""
+class Rule(Declared):
+    """A rule of the policy beside its purposes and recipients."""
 
     clause: str
     text: str
-    house_rule: str | None = None
+
+
+class Choice(Declared):
+    """A choice of a person, and by which ids it is made. It takes effect in whatever is built afterwards."""
+
+    clause: str
+    text: str
+    namespaces: tuple[Name, ...] = Field(min_length=1)
+    """Of ids by which it is made."""
+    covers_linked: bool = False
+    """Whether it covers every id, too, that a log of links names together with the one that chose."""
+    house_rule: str
 
 
 class Retention(Declared):
@@ -161,7 +172,7 @@ class PolicyDocument(Declared):
     information_types: dict[Name, InformationType]
     purposes: dict[Name, Purpose]
     recipient_classes: dict[RecipientClass, Party]
-    rules: dict[Name, Choice]
+    rules: dict[Name, Rule]
     requests: dict[Name, RequestKind]
     retention: Retention
     choices: dict[Name, Choice]
@@ -179,7 +190,21 @@ class PolicyDocument(Declared):
         days = [version.effective for version in self.versions]
         if days != sorted(set(days)):
             raise ValueError("versions stand in order of their effective days, each day once")
+        chosen = [namespace for choice in self.choices.values() for namespace in choice.namespaces]
+        doubles = sorted({namespace for namespace in chosen if chosen.count(namespace) > 1})
+        if doubles:
+            raise ValueError(f"namespaces of more than one choice: {doubles}")
         return self
+
+    def choice_by(self, namespace: str) -> Choice | None:
+        """Return the choice that is made by ids of a namespace, if one is."""
+        return next((choice for choice in self.choices.values() if namespace in choice.namespaces), None)
+
+    @property
+    def covering(self) -> frozenset[str]:
+        """The namespaces of choices that cover linked ids, too."""
+        covering = (choice for choice in self.choices.values() if choice.covers_linked)
+        return frozenset(namespace for choice in covering for namespace in choice.namespaces)
 
     @property
     def first_day(self) -> date:

@@ -35,6 +35,8 @@ class Request:
         figures: counts that the officer may want: persons hidden, links in conflict, and the like.
         method, parameters, populations, outside: how whom it counts is protected (see `claims.claim`).
         needs_sha256: the digest of `evidence/needs.jsonl`, if there is one.
+        choices: which opt-outs were kept (`Inputs.considered`), and how many rows and persons they left out, as it may
+            be told (`LeftOut.told`); `state` is equal where the same persons were left out.
         privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
 
@@ -59,6 +61,7 @@ class Request:
     populations: list[Mapping[str, Any]] = field(default_factory=list)
     outside: bool = True
     privacy: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
     needs_sha256: str = ""
     states: Mapping[str, int] = field(default_factory=dict)
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from anonymization.disclosure.rules import dominated, p_percent
 from anonymization.disclosure.system import Booleans, Floats, Integers
 from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
-from anonymization.release.inputs import Inputs, open_inputs
+from anonymization.release.inputs import Inputs, make_left_out, open_inputs
+from anonymization.release.left_out import LEFT_OUT
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked
@@ -33,8 +35,8 @@ def counted_changes(
 ) -> pd.DataFrame:
     """Return who changed in each class of a plan: see `tables/counting/changes.py`.
 
-    Only persons are looked at of whom an event is in one state alone, and whoever a log of links joins to them: nobody
-    else can contribute something else.
+    Only persons are looked at of whom an event is in one state alone, or who opted out between the two, and whoever a
+    log of links joins to them: nobody else can contribute something else.
     """
     same, gone = before.apart(after)
     _, come = after.apart(before)
@@ -44,7 +46,12 @@ def counted_changes(
             for part, name in ((same, "same"), (gone, "gone"), (come, "come"))
         )
         linking = {link.source for link in setting.policies.links}
-        engine.create(WHO, _of(list({**old, **new}), [old, new], linking))
+        for state, inputs in (("before", before), ("after", after)):
+            if inputs.choices.made:
+                make_left_out(engine, setting.home, setting.policies, inputs, f"{LEFT_OUT}_{state}")
+            else:
+                engine.register(f"{LEFT_OUT}_{state}", pa.table({"p": pa.array([], pa.int64())}))
+        engine.create(WHO, f"{_of(list({**old, **new}), [old, new], linking)} UNION DISTINCT {_chosen_between()}")
         for source in sorted(linking & {*both, *new}):
             for wanted, told in (("linked_p", "p"), ("p", "linked_p")):  # whom an id is linked to, and all ids of these
                 rows = _rows(source, [both, old, new])
@@ -69,13 +76,21 @@ def _of(sources: Sequence[str], parts: Sequence[Parts], linking: set[str]) -> st
     )
 
 
+def _chosen_between() -> str:
+    """SQL of everybody who is left out of one state, and not of the other."""
+    states = (f"{LEFT_OUT}_before", f"{LEFT_OUT}_after")
+    return " UNION DISTINCT ".join(
+        f"SELECT a.p AS p FROM {one} AS a ANTI JOIN {other} AS b ON a.p = b.p" for one, other in (states, states[::-1])
+    )
+
+
 def _of_those(engine: Engine, name: str, parts: Sequence[Parts]) -> dict[str, str]:
     """Keep the events of one state, of those who may have changed; return the relation of each source."""
     found = {}
     for source in {**parts[0], **parts[1]}:
         found[source] = f"{name}_{source}"
-        rows = _rows(source, parts)
-        engine.create(found[source], f"SELECT r.* FROM ({rows}) AS r INNER JOIN {WHO} AS w ON r.p = w.p")
+        there = f"SELECT r.* FROM ({_rows(source, parts)}) AS r INNER JOIN {WHO} AS w ON r.p = w.p"
+        engine.create(found[source], f"SELECT t.* FROM ({there}) AS t ANTI JOIN {LEFT_OUT}_{name} AS o ON t.p = o.p")
     return found
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
+from anonymization.deidentify.identifiers import id_fault
 from anonymization.errors import InputError
 from anonymization.files import PRIVATE, canonical
 from anonymization.home import Home
@@ -28,7 +28,33 @@ OPTOUTS = sa.Table(
     sa.UniqueConstraint("namespace", "id"),
 )  # fmt: skip
 HEADER = ["namespace", "id"]
-NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,62}")
+Person = tuple[str, str]
+"""Whose choice it is: a namespace, and an id of it."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Who had opted out at one moment.
+
+    Attributes:
+        made: every choice: its number, from 1 on in order of addition, and whose it is.
+    """
+
+    made: tuple[tuple[int, Person], ...] = ()
+
+    @property
+    def last(self) -> int:
+        """The number of the latest choice; 0 where there is none."""
+        return self.made[-1][0] if self.made else 0
+
+    @property
+    def people(self) -> list[Person]:
+        """Everybody who opted out, in order of addition."""
+        return [person for _, person in self.made]
+
+    def until(self, last: int) -> Choices:
+        """Return the choices up to one of them: what was known when a release was built."""
+        return Choices(tuple(one for one in self.made if one[0] <= last))
 
 
 @dataclass(frozen=True)
@@ -40,19 +66,26 @@ class Added:
     entry: int
 
 
-def add_optouts(home: Home, ledger: Ledger, people: Sequence[tuple[str, str]]) -> Added:
-    """Record that persons opted out: their events are dropped at intake from now on.
+def add_optouts(home: Home, ledger: Ledger, people: Sequence[Person], *, namespaces: Collection[str]) -> Added:
+    """Record that persons opted out: from now on no intake takes their events in, and nothing is built of those there.
 
     The choice is stored before the ledger entry, which comes with every addition: a repeated one is harmless,
     a lost one is not.
 
+    Args:
+        home: where the choices are.
+        ledger: its ledger.
+        people: who opted out.
+        namespaces: of ids that some source declares.
+
     Raises:
-        InputError: nobody is named, or a namespace is none.
+        InputError: nobody is named, or a namespace or an id is none that a log can hold.
     """
     if not people:
         raise InputError("no person is named; give --namespace and --id, or --file")
-    if any(NAMESPACE.fullmatch(namespace) is None or not identity for namespace, identity in people):
-        raise InputError("an opt-out is a namespace (such as cookie or client) and an id that is not empty")
+    for person in people:
+        if (fault := _fault(person, namespaces)) is not None:
+            raise InputError(fault)
     engine = _open(home)
     with ledger.transaction() as transaction, engine.connect() as connection:
         known = {(r.namespace, r.id) for r in connection.execute(sa.select(OPTOUTS))}
@@ -68,33 +101,90 @@ def add_optouts(home: Home, ledger: Ledger, people: Sequence[tuple[str, str]]) -
     return Added(len(new), len(people) - len(new), entry.seq)
 
 
-def optouts(home: Home) -> list[tuple[str, str]]:
-    """Return every opted-out person as (namespace, id), in order of addition."""
+def choices_of(home: Home) -> Choices:
+    """Return who has opted out by now."""
+    if not _database(home).exists():
+        return Choices()
     engine = _open(home)
     with engine.connect() as connection:
         rows = connection.execute(sa.select(OPTOUTS).order_by(OPTOUTS.c.sequence)).all()
     engine.dispose()
-    return [(row.namespace, row.id) for row in rows]
+    return Choices(tuple((row.sequence, (row.namespace, row.id)) for row in rows))
 
 
-def read_optouts(path: Path) -> list[tuple[str, str]]:
-    """Return the persons of a CSV file with the columns `namespace,id`.
+def optouts(home: Home) -> list[Person]:
+    """Return every opted-out person as (namespace, id), in order of addition."""
+    return choices_of(home).people
+
+
+def read_optouts(path: Path, *, namespaces: Collection[str]) -> list[Person]:
+    """Return the persons of a CSV file with the columns `namespace,id`: all of them, or an error.
+
+    Args:
+        path: the file.
+        namespaces: of ids that some source declares.
 
     Raises:
-        InputError: the file has other columns.
+        InputError: a row cannot be read, or names nobody that a log can hold: the file and the line.
     """
+    people: list[Person] = []
+    line = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"{path.name} cannot be read as UTF-8 CSV with the columns namespace,id") from None
-    if not rows or rows[0] != HEADER or any(len(row) != len(HEADER) for row in rows):
-        raise InputError(f"{path.name}: expected the columns {','.join(HEADER)} in every row")
-    return [(namespace, identity) for namespace, identity in rows[1:]]
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                fault = _fault_of_row(row, namespaces, first=line == 1)
+                if fault is not None:
+                    raise InputError(f"{path.name}, line {line}: {fault}")
+                people += [(row[0], row[1])] if line > 1 else []
+                line = reader.line_num + 1
+    except csv.Error:
+        raise InputError(
+            f"{path.name}, line {line}: not CSV: a quote is open, or stands inside a field; nothing was recorded"
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path.name}, line {_first_line_not_utf_8(path)}: not UTF-8; nothing was recorded") from None
+    except OSError:
+        raise InputError(f"{path.name} cannot be read") from None
+    if line == 1:
+        raise InputError(f"{path.name}, line 1: expected the columns {','.join(HEADER)}; the file is empty")
+    return people
+
+
+def _fault_of_row(row: Sequence[str], namespaces: Collection[str], *, first: bool) -> str | None:
+    if first:
+        return None if row == HEADER else f"expected the columns {','.join(HEADER)}"
+    if len(row) != len(HEADER):
+        return f"{len(row)} fields; expected {len(HEADER)}: {', '.join(HEADER)}"
+    return _fault((row[0], row[1]), namespaces)
+
+
+def _fault(person: Person, namespaces: Collection[str]) -> str | None:
+    """What is wrong with whom a choice names; never the id itself."""
+    namespace, identity = person
+    if namespace not in namespaces:
+        return f"no source has ids of this namespace; there are: {', '.join(sorted(namespaces))}"
+    reason = id_fault(identity)
+    return None if reason is None else f"the id is {reason}"
+
+
+def _first_line_not_utf_8(path: Path) -> int:
+    """The number of the first line that does not decode; a file that is being written may decode by now."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
+
+
+def _database(home: Home) -> Path:
+    return home.choices / "choices.db"
 
 
 def _open(home: Home) -> sa.Engine:
-    path = home.choices / "choices.db"
+    path = _database(home)
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
     with engine.begin() as connection:  # another process may just be making it
         connection.execute(CreateTable(OPTOUTS, if_not_exists=True))

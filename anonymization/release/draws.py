@@ -25,7 +25,7 @@ SCHEME = 1
 """Raised whenever the way from events to true figures or to noise changes: an older draw is then another's."""
 
 
-def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]]) -> str:
+def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]], left_out: str) -> str:
     """Return what a draw is known by: a digest of everything that decides which figures are asked for.
 
     Titles, recipients and the release's name are not among it: the same figures are the same draw.
@@ -33,6 +33,7 @@ def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]]) -> str:
     Args:
         plan: the resolved release.
         inputs: source to what was read of its log files (`Inputs.read`).
+        left_out: the state of who was left out of them by choice; empty where nobody was.
     """
     content = {
         "scheme": SCHEME,
@@ -53,6 +54,7 @@ def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]]) -> str:
         "recodes": {name: dict(codes) for name, codes in plan.recodes.items()},
         "linking": [plan.linking, sorted(plan.linked)],
         "inputs": {source: sorted(digests) for source, digests in inputs.items()},
+        **({"left_out": left_out} if left_out else {}),
     }
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 

@@ -46,7 +46,7 @@ def _issue(setting: Setting, entry: Entry) -> Issue:
     told = f"{name} {period} v{version}"
     try:
         candidate = load_candidate(setting.home, setting.ledger, entry.subject)
-        standing = read_standing(candidate)
+        standing, request = read_standing(candidate), candidate.request
     except InputError:
         raise IntegrityError(f"the evidence of {told} is gone: what its figures need is not known") from None
-    return replace(issue_of(package, told), standing=standing, inputs=candidate.request.inputs)
+    return replace(issue_of(package, told), standing=standing, inputs=request.inputs, choices=request.choices)

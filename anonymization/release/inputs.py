@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from anonymization.deidentify.events import event_schema
 from anonymization.deidentify.taken import Taken, known_files, touches
@@ -14,32 +15,51 @@ from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError, IntegrityError, PolicyRefusal
 from anonymization.home import Home
+from anonymization.keys import PeriodKeys
 from anonymization.policy.crosscheck import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period, one_key_period, parse_period
+from anonymization.release.choices import Choices, choices_of
+from anonymization.release.left_out import (
+    LEFT_OUT,
+    LeftOut,
+    count_left_out,
+    months_of,
+    register_left_out,
+    without,
+)
 from anonymization.tables.plan import Plan, resolve
 
 Days = frozenset[int]
+EVERY = "every"
+"""Before a source: the relation of its events, of those who opted out as well."""
 BUT = " but "
 """Between a file's digest and the days of it that were not read."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The events that a release reads.
+    """What a release is made of, as it stood at one moment.
 
     Attributes:
+        period: the days.
         files: the event files of each log file, by source.
         taken: what the intake said of these, in the same order.
         left: by source and digest the days of a log file whose events are not read.
         states: the number of the state that was read of each source (`release/states.py`).
+        choices: who had opted out.
+        links: where somebody had: by source that proves links, its files of the months that the period touches, each
+            with the digest of its log.
     """
 
+    period: Period
     files: Mapping[str, tuple[tuple[Path, ...], ...]]
     taken: Mapping[str, tuple[Taken, ...]]
     left: Mapping[str, Mapping[str, Days]] = field(default_factory=dict)
     states: Mapping[str, int] = field(default_factory=dict)
+    choices: Choices = field(default_factory=Choices)
+    links: Mapping[str, tuple[tuple[tuple[Path, ...], str], ...]] = field(default_factory=dict)
 
     def days_left(self, source: str, digest: str) -> Days:
         """Return the days of a log file whose events are not read."""
@@ -66,21 +86,38 @@ class Inputs:
     def _take(self, at: Mapping[str, Sequence[int]]) -> Inputs:
         files = {source: tuple(paths[n] for n in at.get(source, ())) for source, paths in self.files.items()}
         taken = {source: tuple(found[n] for n in at.get(source, ())) for source, found in self.taken.items()}
-        return Inputs(files, taken, self.left, self.states)
+        return replace(self, files=files, taken=taken)
 
-    def without(self, left: Mapping[str, Mapping[str, Days]], period: Period) -> Inputs:
+    def without(self, left: Mapping[str, Mapping[str, Days]]) -> Inputs:
         """Return the same with other days of log files left out; a file of which no day is read is none of them."""
         there: dict[str, list[int]] = {}
         kept: dict[str, dict[str, Days]] = {}
         for source, taken in self.taken.items():
             for n, one in enumerate(taken):
-                days = days_of(one, period)
+                days = days_of(one, self.period)
                 out = days & left.get(source, {}).get(one.digest, Days())
                 if days - out:
                     there.setdefault(source, []).append(n)
                 if out:
                     kept.setdefault(source, {})[one.digest] = out
         return replace(self._take(there), left=kept)
+
+    @property
+    def considered(self) -> dict[str, Any]:
+        """Which choices are kept, and by which logs it is told what they cover: for `Request.choices`."""
+        return {
+            "last": self.choices.last,
+            "links": {source: sorted(digest for _, digest in files) for source, files in self.links.items()},
+        }
+
+    def as_considered(self, considered: Mapping[str, Any]) -> Inputs:
+        """Return the same events with the choices, and the logs of links, that an earlier release was built by."""
+        known = {source: set(digests) for source, digests in considered.get("links", {}).items()}
+        links = {
+            source: tuple(one for one in files if one[1] in known.get(source, ()))
+            for source, files in self.links.items()
+        }
+        return replace(self, choices=self.choices.until(considered.get("last", 0)), links=links)
 
 
 def days_of(taken: Taken, period: Period) -> Days:
@@ -139,11 +176,14 @@ def open_source(
     return name
 
 
-def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: str | None = None) -> Inputs:
-    """Return all event files that hold events of the period, wherever they arrived.
+def find_inputs(
+    home: Home, policies: Policies, sources: Sequence[str], period: Period, *, judging: str | None = None
+) -> Inputs:
+    """Return all event files that hold events of the period, wherever they arrived, and who has opted out by now.
 
     Args:
         home: where the events are.
+        policies: which sources prove links.
         sources: what is read.
         period: the days.
         judging: a log of links that is read beside, if it has events of the period (`Plan.judging`).
@@ -158,16 +198,24 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: 
             del found[source]
         elif not found[source]:
             raise InputError(f"source {source!r} has no events in {period.name}: take its logs in by `noren intake`")
-    return _as_inputs(found)
+    return _as_inputs(home, policies, found, period)
 
 
-def inputs_again(home: Home, read: Mapping[str, Sequence[str]], period: Period) -> Inputs:
+def inputs_again(
+    home: Home,
+    policies: Policies,
+    read: Mapping[str, Sequence[str]],
+    period: Period,
+    considered: Mapping[str, Any] | None = None,
+) -> Inputs:
     """Return the inputs of an earlier build.
 
     Args:
         home: where the events are.
+        policies: which sources prove links.
         read: as of `Inputs.read`.
         period: of the build.
+        considered: as of `Inputs.considered`; nobody had opted out if it is not given.
 
     Raises:
         IntegrityError: a file of them is not there any more.
@@ -180,14 +228,32 @@ def inputs_again(home: Home, read: Mapping[str, Sequence[str]], period: Period) 
     gone = [source for source, files in found.items() if {one.digest for _, one in files} != set(left[source])]
     if gone:
         raise IntegrityError(f"events of {', '.join(gone)} that a build of {period.name} has read are gone")
-    return _as_inputs(found).without(left, period)
+    inputs = _as_inputs(home, policies, found, period).without(left)
+    return inputs.as_considered(considered or {})
 
 
-def _as_inputs(found: Mapping[str, Collection[tuple[tuple[Path, ...], Taken]]]) -> Inputs:
+def _as_inputs(
+    home: Home, policies: Policies, found: Mapping[str, Collection[tuple[tuple[Path, ...], Taken]]], period: Period
+) -> Inputs:
+    choices = choices_of(home)
     return Inputs(
+        period,
         {source: tuple(paths for paths, _ in files) for source, files in found.items()},
         {source: tuple(one for _, one in files) for source, files in found.items()},
+        choices=choices,
+        links=_files_of_links(home, policies, period) if choices.made else {},
     )
+
+
+def _files_of_links(
+    home: Home, policies: Policies, period: Period
+) -> dict[str, tuple[tuple[tuple[Path, ...], str], ...]]:
+    months = months_of(period)
+    whole = replace(period, first=months[0].first, past=months[-1].past)
+    return {
+        link.source: tuple((paths, one.digest) for paths, one in files_of_period(home, link.source, whole))
+        for link in policies.links
+    }
 
 
 def plan_release(policies: Policies, name: str, period_text: str) -> tuple[Plan, tuple[Clause, ...]]:
@@ -225,6 +291,24 @@ def require_period(policies: Policies, what: str, versions: Sequence[date], peri
 def opened_events(
     home: Home, policies: Policies, inputs: Inputs, *, engine: str, master: str | None = None
 ) -> Iterator[tuple[Engine, dict[str, str]]]:
-    """Open an engine with the events of every source; yields it and the relation of each source."""
+    """Open an engine with the events of everybody who did not opt out; yields it and the relation of each source."""
     with open_engine(engine, temporary=home.temporary, folders=[home.events], master=master) as opened:
-        yield opened, open_inputs(opened, policies, inputs)
+        relations = open_inputs(opened, policies, inputs, EVERY)
+        if inputs.choices.made:
+            make_left_out(opened, home, policies, inputs, LEFT_OUT)
+            relations = {s: without(opened, rows, LEFT_OUT, f"events_{s}") for s, rows in relations.items()}
+        yield opened, relations
+
+
+def make_left_out(engine: Engine, home: Home, policies: Policies, inputs: Inputs, name: str) -> None:
+    """Create the relation `name` of everybody whom choices cover: see `register_left_out`."""
+    links = {source: [path for paths, _ in files for path in paths] for source, files in inputs.links.items()}
+    register_left_out(engine, name, policies, inputs.period, PeriodKeys(home), inputs.choices, links)
+
+
+def left_out_of(engine: Engine, home: Home, inputs: Inputs, sources: Iterable[str]) -> LeftOut:
+    """Return who was left out of the events of some sources, in the engine that `opened_events` yields."""
+    if not inputs.choices.made:
+        return LeftOut()
+    every = [f"{EVERY}_{source}" for source in sources]
+    return count_left_out(engine, LEFT_OUT, every, inputs.period, PeriodKeys(home))

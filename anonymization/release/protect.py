@@ -28,7 +28,7 @@ def claimed_by(setting: Setting, plan: Plan) -> dict[str, object]:
     return claimed
 
 
-def privacy_of(setting: Setting, plan: Plan, logs: Mapping[str, list[str]]) -> dict[str, str]:
+def privacy_of(setting: Setting, plan: Plan, logs: Mapping[str, list[str]], left_out: str) -> dict[str, str]:
     """What the release would spend, if enough is left of the budget; nothing where its method spends nothing."""
     cost, budget = (
         method_of(plan.method).cost(plan.release.protection),
@@ -38,7 +38,7 @@ def privacy_of(setting: Setting, plan: Plan, logs: Mapping[str, list[str]]) -> d
         return {}
     if budget is None:
         raise PolicyRefusal("the house rules declare no `privacy_budget`: nothing can be spent")
-    privacy = price(cost, budget, plan.period, draw_digest(plan, logs))
+    privacy = price(cost, budget, plan.period, draw_digest(plan, logs, left_out))
     with setting.ledger.transaction() as transaction:
         require_left(transaction, plan.release.sources, privacy)
     return privacy

@@ -134,9 +134,10 @@ def _check_fresh(transaction: Transaction, candidate: Candidate, gate: Entry, po
     """Refuse a candidate after whose gate something relevant came."""
     if candidate.request.policy_digest != policy_digest:
         raise StaleCandidate("the policy folder changed since the build; build again")
+    for entry in transaction.entries(kind=EntryKind.CHOICE)[-1:]:  # by number: one may come while a release is gated
+        if entry.payload["last_sequence"] > candidate.request.choices.get("last", 0):
+            raise StaleCandidate(f"a person's choice (ledger entry {entry.seq}) came after the build; build again")
     for entry in transaction.entries(after=gate.seq):
-        if entry.kind is EntryKind.CHOICE:
-            raise StaleCandidate(f"a person's choice (ledger entry {entry.seq}) came after the gate; build again")
         if entry.kind in (EntryKind.PUBLICATION, EntryKind.WITHDRAWAL) and linked(candidate, entry.payload):
             what = f"{entry.payload['release']} {entry.payload['period']} v{entry.payload['version']}"
             raise StaleCandidate(

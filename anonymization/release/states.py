@@ -8,7 +8,7 @@ reads what is out, of new releases too. What is decided stands in the ledger.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -90,20 +90,20 @@ def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judgi
     kept_from = setting.kept_from
     if kept_from is not None and period.first_date < kept_from:
         raise Refusal(f"the logs from before {kept_from} were erased: nothing about {period.name} can be made of them")
-    found = find_inputs(setting.home, sources, period, judging=judging)
+    found = find_inputs(setting.home, setting.policies, sources, period, judging=judging)
     states = {source: state_now(setting, source, period) for source in found.taken}
-    read = found.without({source: state.left for source, state in states.items()}, period)
-    return Inputs(read.files, read.taken, read.left, {source: state.number for source, state in states.items()})
+    read = found.without({source: state.left for source, state in states.items()})
+    return replace(read, states={source: state.number for source, state in states.items()})
 
 
 def waiting(setting: Setting, inputs: Inputs, period: Period) -> Inputs:
     """Return the events of the period that wait: those which builds do not read."""
-    every = find_inputs(setting.home, list(inputs.taken), period)
+    every = find_inputs(setting.home, setting.policies, list(inputs.taken), period)
     read = {
         source: {one.digest: days_of(one, period) - inputs.days_left(source, one.digest) for one in taken}
         for source, taken in inputs.taken.items()
     }
-    return every.without(read, period)
+    return every.without(read)
 
 
 def state_now(setting: Setting, source: str, period: Period) -> State:
@@ -240,7 +240,7 @@ def _changes(setting: Setting, source: str, out: _Out) -> _Changes | None:
         release = setting.policies.release(out.request.release)
         period = parse_period(release.period, out.request.period)
         plan = resolve(setting.policies, release, period)
-        before = inputs_again(setting.home, out.request.inputs, period)
+        before = inputs_again(setting.home, setting.policies, out.request.inputs, period, out.request.choices)
         package = read_package(out.package)
         counted = counted_changes(setting, plan, before, _proposed(setting, source, before, period), package.tables)
     except (NorenError, KeyError):
@@ -257,7 +257,7 @@ def _changes(setting: Setting, source: str, out: _Out) -> _Changes | None:
 
 def _proposed(setting: Setting, source: str, before: Inputs, period: Period) -> Inputs:
     """Return what a next version would read with all events of a source, and of the others what builds read."""
-    found = find_inputs(setting.home, list(before.taken), period)
+    found = find_inputs(setting.home, setting.policies, list(before.taken), period)
     left: dict[str, Left] = {}
     for other, taken in found.taken.items():
         if other == source:
@@ -271,4 +271,4 @@ def _proposed(setting: Setting, source: str, before: Inputs, period: Period) -> 
             else read.get(one.digest, days_of(one, period))
             for one in taken
         }
-    return found.without(left, period)
+    return found.without(left)

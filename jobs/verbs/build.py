@@ -9,7 +9,8 @@ import click
 
 from anonymization.engine.base import Engine
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
-from anonymization.release.inputs import Inputs, open_inputs, opened_events, plan_release
+from anonymization.release.inputs import Inputs, left_out_of, open_inputs, opened_events, plan_release
+from anonymization.release.left_out import told_of_choices
 from anonymization.release.package_writing import write_package
 from anonymization.release.proofs import write_proof
 from anonymization.release.protect import claimed_by, privacy_of, protected_tables
@@ -37,6 +38,7 @@ def command(release: str, period: str, engine: str, master: str | None) -> None:
     tell(candidate=candidate.id, digest=built.digest, release=built.release, period=built.period)
     for name, figure in built.figures.items():
         click.echo(f"{name}: {figure:,}")
+    click.echo(f"left out by choice: {told_of_choices(built.choices)}")
     click.echo(f"built on {engine} in {built.seconds} s; digest {built.digest}")
     click.echo(candidate.id)
 
@@ -56,8 +58,9 @@ def build(
     claimed = claimed_by(setting, plan)
     inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging)
     logs = inputs.read
-    privacy = privacy_of(setting, plan, logs)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
+        left_out = left_out_of(opened, setting.home, inputs, plan.release.sources)
+        privacy = privacy_of(setting, plan, logs, left_out.state)
         protected = protected_tables(setting, plan, privacy, lambda: tabulate(opened, plan, events))
         told = {
             "links in conflict": _links_in_conflict(opened, plan, events),
@@ -84,6 +87,7 @@ def build(
             **claimed,
             "privacy": privacy,
             "states": dict(inputs.states),
+            "choices": {**inputs.considered, **left_out.told(_least(setting, plan)), "state": left_out.state},
             "needs_sha256": write_standing(stage, protected.standing) if protected.standing else "",
         }
         if protected.proof is not None:
@@ -91,6 +95,12 @@ def build(
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:
         discard(stage)
+
+
+def _least(setting: Setting, plan: Plan) -> int:
+    """By what numbers of persons are rounded down before they are told."""
+    types = tuple(setting.policies.sources[source].information_type for source in plan.release.sources)
+    return max(plan.minimum_count, setting.policies.policy.minimum_count(types))
 
 
 def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:

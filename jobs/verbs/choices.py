@@ -64,9 +64,9 @@ def _record_delivered(setting: Setting) -> Recorded:
     failures: list[tuple[str, str]] = []
     for path in delivered(setting.home):
         try:
-            people = read_optouts(path)
+            people = read_optouts(path, namespaces=setting.policies.namespaces)
             if people:
-                added = add_optouts(setting.home, setting.ledger, people)
+                added = add_optouts(setting.home, setting.ledger, people, namespaces=setting.policies.namespaces)
                 new, known = new + added.new, known + added.known
         except InputError as error:
             failures.append((path.name, str(error)))

@@ -43,7 +43,9 @@ def demo(home: Home, events: int, seed: int, console: Console) -> None:
     with opened(home) as setting, bar(console) as progress:
         step = progress.add_task("Generating logs", total=DAYS)
         made = generate(home, events, seed, progress=lambda _: progress.advance(step))
-        add_optouts(home, setting.ledger, read_optouts(home.landing / "optouts.csv"))
+        namespaces = setting.policies.namespaces
+        chosen = read_optouts(home.landing / "optouts.csv", namespaces=namespaces)
+        add_optouts(home, setting.ledger, chosen, namespaces=namespaces)
         run = take_logs_in(setting, progress)
         step = progress.add_task("Build, gate, approve, publish", total=len(RELEASES) * 4)
         released = [_released(setting, name, lambda: progress.advance(step)) for name in RELEASES]

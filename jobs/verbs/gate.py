@@ -104,8 +104,9 @@ def gate(setting: Setting, identity: str) -> GateResult:
 def _frames(
     setting: Setting, candidate: Candidate, plan: Plan, package: Package, recounted: pd.DataFrame, attacked: Attacked
 ) -> CandidateFrames:
+    request = candidate.request
     if method_of(plan.method).drawn:
-        stored = stored_draw(setting.home, plan, draw_digest(plan, candidate.request.inputs))
+        stored = stored_draw(setting.home, plan, draw_digest(plan, request.inputs, request.choices.get("state", "")))
         cells, complete = against_draw(plan, package.tables, stored, recounted)
         covering = pd.DataFrame(columns=["table", "measure", "cell"])
     else:

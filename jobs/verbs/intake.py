@@ -178,6 +178,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             first_day=policies.policy.first_day,
             kept_from=shared.kept_from,
             optouts=shared.optouts,
+            covering=policies.policy.covering,
             devices=shared.devices,
             keywords=shared.keywords,
         )

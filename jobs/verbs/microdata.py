@@ -34,7 +34,8 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.periods import Period, parse_period
-from anonymization.release.inputs import opened_events, require_period
+from anonymization.release.inputs import left_out_of, opened_events, require_period
+from anonymization.release.left_out import LeftOut, told_of_choices
 from anonymization.release.setting import Setting, opened
 from anonymization.release.states import inputs_of
 from anonymization.tables.counting.persons import profile_sql, profile_statements
@@ -119,10 +120,13 @@ def write_microdata(
     limit = histogram_limit()
     spilled = private_folder_of_this_run(setting.home.temporary, "rows")
     try:
-        with _coded(setting, spec, period, engine, master) as coded:
+        with _coded(setting, spec, period, engine, master) as (coded, left_out):
             given = _found_in_engine(spec, coded, spilled) if coded.tuples > limit else fetch_histogram(coded)
         found = given if isinstance(given, Found) else _found_in_memory(spec, given)
-        report = _report(spec, period, found) | {"seconds": round(time.perf_counter() - started, 3)}
+        types = tuple(policies.sources[source].information_type for source in spec.sources)
+        told = left_out.told(max(spec.k, policies.policy.minimum_count(types)))
+        report = _report(spec, period, found) | {"left_out_by_choice": told_of_choices(told)}
+        report |= {"seconds": round(time.perf_counter() - started, 3)}
         folder = _written(setting, spec, period, found.published, report, notice(spec, period, found, clauses))
     finally:
         shutil.rmtree(spilled, ignore_errors=True)
@@ -130,8 +134,10 @@ def write_microdata(
 
 
 @contextmanager
-def _coded(setting: Setting, spec: Microdata, period: Period, engine: str, master: str | None) -> Iterator[Coded]:
-    """Yield the distinct tuples of the population's attributes, in an engine."""
+def _coded(
+    setting: Setting, spec: Microdata, period: Period, engine: str, master: str | None
+) -> Iterator[tuple[Coded, LeftOut]]:
+    """Yield the distinct tuples of the population's attributes, in an engine, and who was left out by choice."""
     inputs = inputs_of(setting, spec.sources, period)
     whose = Profiled(period, *links_among(setting.policies, spec.sources))
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
@@ -140,7 +146,7 @@ def _coded(setting: Setting, spec: Microdata, period: Period, engine: str, maste
         opened.create(RELATION, profile_sql(whose, list(spec.attributes), [spec.population], events))
         coded = code_relation(opened, RELATION, hierarchies(setting.policies, spec), sensitive=spec.sensitive)
         opened.drop(RELATION)
-        yield coded
+        yield coded, left_out_of(opened, setting.home, inputs, spec.sources)
 
 
 def _found_in_memory(spec: Microdata, histogram: Histogram) -> Found:

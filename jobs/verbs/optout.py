@@ -1,4 +1,4 @@
-"""People who opted out: their events are dropped at intake from then on."""
+"""People who opted out: no intake takes their events in from then on, and nothing is built of those that are there."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ def command() -> None:
 
 
 @command.command("add")
-@click.option("--namespace", help="cookie, client or member.")
+@click.option("--namespace", help="Of the id, such as cookie, client or member: one that a source declares.")
 @click.option("--id", "identity", help="The raw id.")
 @click.option("--file", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV: namespace,id.")
 def add(namespace: str | None, identity: str | None, path: Path | None) -> None:
     """Record opt-outs."""
-    people = read_optouts(path) if path is not None else []
-    if namespace is not None and identity is not None:
-        people.append((namespace, identity))
     with opened() as setting:
-        added = add_optouts(setting.home, setting.ledger, people)
+        namespaces = setting.policies.namespaces
+        people = read_optouts(path, namespaces=namespaces) if path is not None else []
+        if namespace is not None and identity is not None:
+            people.append((namespace, identity))
+        added = add_optouts(setting.home, setting.ledger, people, namespaces=namespaces)
     click.echo(f"{added.new} recorded, {added.known} known before (ledger entry {added.entry})")
 
 

@@ -68,7 +68,7 @@ def landed(tmp_path):
     shutil.rmtree(home.landing / "source=searches")
     path.parent.mkdir(parents=True)
     path.with_suffix("").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    add_optouts(home, Ledger.of(home), [("cookie", OPTED)])
+    add_optouts(home, Ledger.of(home), [("cookie", OPTED)], namespaces={"cookie"})
     return home, list(csv.DictReader(lines, delimiter="\t"))
 
 

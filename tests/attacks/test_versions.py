@@ -21,6 +21,7 @@ from anonymization.policy.load import load_policies
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import PeriodKind
 from anonymization.release import states
+from anonymization.release.choices import add_optouts
 from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
@@ -296,3 +297,25 @@ def test_events_that_are_gone_are_no_inputs(service):
     next(service.setting.home.events.glob("source=service_usage/arrived=*/*.json")).unlink()
     with pytest.raises(IntegrityError, match="events of service_usage that a build of 2026-10 has read are gone"):
         review(service.setting, candidate.id)
+
+
+def opted_out(service, number):
+    """Let so many members choose who use mail alone, and so change no other service's figures."""
+    people = [("member", member) for member in members("m", number)]
+    add_optouts(service.setting.home, service.setting.ledger, people, namespaces=service.setting.policies.namespaces)
+
+
+@pytest.mark.parametrize(("number", "opened"), [(1, False), (11, True)])
+def test_persons_who_opted_out_after_a_version_leave_as_many_as_may_be_told_or_the_gate_closes(service, number, opened):
+    service = service("by-service")
+    opted_out(service, number)
+    result = gate(service.setting, build(service.setting, "by-service", MONTH).id)
+    assert result.opened is opened, result.reasons
+
+
+def test_the_noisy_figures_that_one_who_opted_out_changes_close_the_gate(service):
+    service = service("noisy")
+    opted_out(service, 1)
+    result = gate(service.setting, build(service.setting, "noisy", MONTH).id)
+    assert not result.opened
+    assert any("two versions of this noisy figure" in reason for reason in result.reasons), result.reasons

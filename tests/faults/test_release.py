@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import shutil
 import sqlite3
@@ -33,6 +34,7 @@ from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 
 OFFICER = "demo-officer"
+gate_verb = importlib.import_module("jobs.verbs.gate")
 
 
 @pytest.fixture
@@ -179,12 +181,38 @@ def test_a_changed_candidate_is_refused(setting, approved, file, publish_it):
 
 
 def test_a_choice_after_the_gate_makes_it_stale(setting, approved, publish_it):
-    add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")])
+    add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces={"cookie"})
     with pytest.raises(StaleCandidate, match="a person's choice"):
         publish_it(setting, approved)
     with setting.ledger.transaction() as transaction:
         assert "canary" not in str(transaction.entries())
     assert ("cookie", "canary-7f3a") in optouts(setting.home)
+
+
+def test_a_choice_that_was_recorded_before_makes_nothing_stale(setting, approved, publish_it):
+    add_optouts(setting.home, setting.ledger, optouts(setting.home)[:1], namespaces={"cookie"})
+    assert publish_it(setting, approved).publication.version == 1
+
+
+def test_a_choice_before_the_gate_closes_it(setting, reached):
+    built = reached("monthly-audience", "built")
+    add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces={"cookie"})
+    assert gate(setting, built.id).reasons == ("a person's choice came after the build; build again",)
+
+
+def test_a_choice_while_the_gate_looks_makes_it_stale(setting, reached, approve, publish_it, monkeypatch):
+    record = gate_verb.record_verdict
+
+    def late(*words, **more):
+        add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces={"cookie"})
+        record(*words, **more)
+
+    monkeypatch.setattr(gate_verb, "record_verdict", late)
+    built = reached("monthly-audience", "built")
+    assert gate(setting, built.id).opened
+    approve(setting, built)
+    with pytest.raises(StaleCandidate, match="a person's choice"):
+        publish_it(setting, built)
 
 
 def test_a_policy_change_makes_it_stale(setting, approved, publish_it):

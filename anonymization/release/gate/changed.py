@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from anonymization.policy.periods import Period
 from anonymization.policy.protection import CellKey
 from anonymization.release.changed import changers, counted_changes, rows_of_few
 from anonymization.release.inputs import Days, Inputs, days_of, find_inputs, inputs_again, read_of
@@ -42,8 +41,8 @@ def changed(
     for other in earlier:
         if other.name in same:
             continue
-        then = _as_then(setting, inputs, plan.period, other)
-        if then.read == inputs.read:
+        then = _as_then(setting, inputs, other)
+        if (then.read, then.considered) == (inputs.read, inputs.considered):
             continue
         counted = counted_changes(setting, plan, then, inputs, tables)
         few = {(t.name, m.name): rows_of_few(plan, t, m, counted) for t in tables for m in t.measures}
@@ -54,18 +53,19 @@ def changed(
     return tuple(found)
 
 
-def _as_then(setting: Setting, inputs: Inputs, period: Period, other: Issue) -> Inputs:
+def _as_then(setting: Setting, inputs: Inputs, other: Issue) -> Inputs:
     """What a candidate was built of but, in the days of an earlier release, what that was built of: all still there."""
-    inputs_again(setting.home, {s: read for s, read in other.inputs.items() if s in inputs.taken}, other.period)
-    every = find_inputs(setting.home, list(inputs.taken), period)
+    shared = {source: read for source, read in other.inputs.items() if source in inputs.taken}
+    inputs_again(setting.home, setting.policies, shared, other.period)
+    every = find_inputs(setting.home, setting.policies, list(inputs.taken), inputs.period)
     days = Days(range(other.period.first, other.period.past))
     left: dict[str, dict[str, Days]] = {}
     for source, taken in every.taken.items():
         now = read_of(inputs.read[source])
         then = read_of(other.inputs[source]) if source in other.inputs else now
         left[source] = {
-            one.digest: (now.get(one.digest, days_of(one, period)) - days)
-            | (then.get(one.digest, days_of(one, period)) & days)
+            one.digest: (now.get(one.digest, days_of(one, inputs.period)) - days)
+            | (then.get(one.digest, days_of(one, inputs.period)) & days)
             for one in taken
         }
-    return every.without(left, period)
+    return every.without(left).as_considered(other.choices)

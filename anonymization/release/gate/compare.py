@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from anonymization.errors import IntegrityError
+from anonymization.errors import IntegrityError, StaleCandidate
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Candidate
@@ -28,11 +28,15 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
 
     Raises:
         IntegrityError: other logs were taken in since.
+        StaleCandidate: a person's choice came since.
     """
     release = setting.policies.release(candidate.request.release)
     plan = resolve(setting.policies, release, parse_period(release.period, candidate.request.period))
     inputs = inputs_of(setting, release.sources, plan.period, judging=plan.judging)
-    if inputs.read != candidate.request.inputs:
+    if inputs.choices.last != candidate.request.choices.get("last", 0):
+        raise StaleCandidate("a person's choice came after the build; build again")
+    proving = candidate.request.choices.get("links", {})
+    if inputs.read != candidate.request.inputs or inputs.considered["links"] != proving:
         raise IntegrityError(
             "logs were taken in since the build: its figures are no longer those of the events; build again"
         )

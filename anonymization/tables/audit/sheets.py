@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ class Issue:
         noise: what the house knows of the noise of its cell keys; without, noisy figures are left out.
         standing: what its figures need, if it is out.
         inputs: by source what was read of its log files, if it is out of this home.
+        choices: which opt-outs were kept in it, if it is out of this home.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Issue:
     noise: CellKey | None = None
     standing: tuple[Standing, ...] = ()
     inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
 
 
 def about(issue: Issue, sources: Collection[str]) -> Issue:

@@ -213,9 +213,20 @@ def test_crawlers_are_accepted_without_a_person(intake):
     assert sorted(event["p"] is None for event in intake.events(taken)) == [False, True]
 
 
-def test_a_linked_person_who_opted_out_is_dropped(intake):
-    row = {k: v for k, v in CLICK.items() if k not in ("url", "referrer")} | {"member_id": "gone"}
-    assert intake.take("links", lines(row), "a.jsonl").dropped == {"opted out": 1}
+@pytest.mark.parametrize(
+    ("cookie", "member", "taken"),
+    [
+        pytest.param(CANARY, "gone", 1, id="a member: the sign-in tells which cookies the choice covers"),
+        pytest.param(None, "gone", 0, id="a member, and nothing beside"),
+        pytest.param("opted", "m1", 0, id="a cookie, whose choice covers no member"),
+        pytest.param("opted", "gone", 0, id="both"),
+        pytest.param(CANARY, "m1", 1, id="nobody"),
+    ],
+)
+def test_a_sign_in_of_who_opted_out_is_taken_in_for_what_it_tells(intake, cookie, member, taken):
+    row = {k: v for k, v in CLICK.items() if k not in ("url", "referrer")} | {"cookie_id": cookie, "member_id": member}
+    done = intake.take("links", lines(row), "a.jsonl")
+    assert (done.accepted, done.dropped) == (taken, {} if taken else {"opted out": 1})
 
 
 def test_late_events_take_the_key_of_their_own_month(intake):

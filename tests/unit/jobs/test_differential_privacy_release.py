@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -11,6 +12,7 @@ import anonymization.tables.methods.differential_privacy
 import jobs.verbs.build
 from anonymization.errors import DeclarationError, InputError, IntegrityError, PolicyRefusal
 from anonymization.policy.load import load_policies
+from anonymization.release.choices import add_optouts
 from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.package import read_package
 from anonymization.release.verify import verify
@@ -83,6 +85,18 @@ def test_a_draw_is_drawn_once(noisy, monkeypatch):
     assert draw.stat().st_mode & 0o777 == 0o600
     monkeypatch.setattr(anonymization.tables.methods.differential_privacy, "drawn", None)  # whoever draws again fails
     assert build(noisy, NAME, PERIOD).request.digest == first.request.digest
+
+
+def test_a_draw_is_another_one_once_somebody_of_it_opted_out(noisy, world):
+    first = build(noisy, NAME, PERIOD)
+    log = next((world.home.landing / "source=analytics").rglob("*.tsv"))
+    client = next(csv.DictReader(log.read_text().splitlines(), delimiter="\t"))["amp_client_id"]
+    for chosen, draws in (("nobody-of-the-logs", 1), (client, 2)):
+        add_optouts(noisy.home, noisy.ledger, [("client", chosen)], namespaces={"client"})
+        again = build(noisy, NAME, PERIOD)
+        assert (again.request.digest == first.request.digest) is (draws == 1)
+        assert len(list(noisy.home.draws.iterdir())) == draws
+    assert gate(noisy, again.id).opened
 
 
 def test_the_noise_is_of_the_size_that_was_declared(noisy, monkeypatch):
