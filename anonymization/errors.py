@@ -31,7 +31,15 @@ class SqlError(InputError):
 
 
 class EngineError(NorenError):
-    """An engine could not start or could not run a statement."""
+    """An engine could not start or could not run a statement.
+
+    Attributes:
+        lost: whether the engine itself failed, not what it did with the data at hand: what comes next would fail too.
+    """
+
+    def __init__(self, message: str, *, lost: bool = False) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 class Refusal(NorenError):  # noqa: N818 - the field's word for a check that says no

@@ -22,6 +22,7 @@ FOLDERS = (
     "metrics",
     "temporary",
 )
+WILDCARDS = "*?[]{}\\"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,15 @@ class Home:
         return cls(Path(os.environ.get("NOREN_HOME", "noren-home")).absolute())
 
     def create(self) -> Home:
-        """Make every folder of the home, 0700; what exists stays."""
+        """Make every folder of the home, 0700; what exists stays.
+
+        Raises:
+            InputError: its path would mean something else to an engine.
+        """
+        if set(WILDCARDS) & set(str(self.root)):
+            raise InputError(
+                f"NOREN_HOME={self.root}: allowed is a path without {' '.join(WILDCARDS)}, wildcards to engines"
+            )
         for folder in (self.root, *(self.root / name for name in FOLDERS)):
             folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
             folder.chmod(PRIVATE_FOLDER)

@@ -30,7 +30,7 @@ from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import RELEASES
 
 ROW = "  {:<58}{:>9}{:>8}{:>8}"
-CALLS = ("register", "create", "view", "fetch", "write_parquet", "drop", "read_lines", "read_csv", "read_parquet")
+CALLS = ("register", "create", "view", "fetch", "write_parquet", "drop", "read_lines", "read_parquet")
 SHOWN = 14
 
 

@@ -41,6 +41,11 @@ def print_intake(console: Console, run: IntakeRun) -> None:
         console.print(f"{again:,} file(s) were known by their content and changed nothing.")
     for name in sorted({f"{t.source}: {column}" for t in fresh for column in t.undeclared}):
         console.print(f"undeclared column dropped: {name}")
+    for source in sorted({taken.source for taken in fresh if taken.by_case}):
+        number = sum(taken.by_case for taken in fresh if taken.source == source)
+        console.print(
+            f"{source}: {number:,} id(s) differ from another by case alone; if they are one, declare `case: fold`"
+        )
     for name, why in run.failures:
         console.print(f"[red]not taken in:[/] {name}: {why}", highlight=False)
 

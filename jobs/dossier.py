@@ -5,7 +5,8 @@ from __future__ import annotations
 from anonymization.deidentify.taken import totals
 from anonymization.errors import GateRefusal
 from anonymization.files import write_private
-from anonymization.policy.crosscheck import check_release
+from anonymization.policy.allowed import check_release
+from anonymization.policy.model import Recipient
 from anonymization.release.candidate import Candidate, Request, load_candidate
 from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_again, plan_release
@@ -57,7 +58,7 @@ def _head(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
         _built(candidate),
         "",
         f"- **What.** {release.description.en}",
-        f"- **To whom.** {recipient.title.en} ({recipient.recipient_class}), contract {recipient.contract}.",
+        f"- **To whom.** {recipient.title.en} ({', '.join(_party(recipient))}).",
         f"- **For what.** {policies.policy.purposes[request.purpose].text}",
         f"- **Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
         f"- **Protection.** {told.dossier}{_counted(plan)}{_for_earlier(request)}",
@@ -66,6 +67,13 @@ def _head(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
         *(f"- {clause}" for clause in clauses),
         "",
     ]
+
+
+def _party(recipient: Recipient) -> list[str]:
+    """Of which class a recipient is, which of the parties that the policy names, and by which contract."""
+    named = [] if recipient.member is None else [recipient.member]
+    contract = [] if recipient.contract is None else [f"contract {recipient.contract}"]
+    return [recipient.recipient_class.value, *named, *contract]
 
 
 def _counted(plan: Plan) -> str:

@@ -323,7 +323,7 @@ class Intake:
         }
         self.around = IntakeContext(
             home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
-            DeviceFamilies(), Keywords(), covering=policies.policy.covering,
+            DeviceFamilies(), Keywords(), policies.spellings, covering=policies.policy.covering,
         )  # fmt: skip
 
     def take(self, source, content, name, arrived=date(2026, 10, 31)):

@@ -44,11 +44,14 @@ COMPUTERS = frozenset(("Windows", "Linux", "Ubuntu", "Debian", "Fedora", "FreeBS
 OTHER = "other"
 
 PROGRAM = re.compile(
-    r"bot\b|bot/|crawl|spider|slurp|feed|rss|curl/|wget|python|java/|perl|ruby|go-http|httpclient|monitor|validator"
-    r"|archiver|headless|scan|fetch",
+    r"(?<!cu)bot\b|(?<!cu)bot/|crawl|spider|slurp|feed|rss|curl/|wget|python|java/|perl|ruby|go-http|httpclient|monitor"
+    r"|validator|archiver|headless|scan|fetch|lighthouse|healthcheck|\+https?:",
     re.IGNORECASE,
 )
-"""Programs that fetch pages without a person in front, beyond those that ua-parser knows as spiders."""
+"""Programs that fetch pages without a person in front, beyond those that ua-parser knows as spiders. Behind `+http`
+most of them say who they are; CUBOT makes telephones."""
+PRODUCT = re.compile(r"[A-Za-z][\w .-]*(/[\w.+-]+)?")
+"""A name, and a version at most: browsers say in parentheses what they run on."""
 
 SCHEMA = pa.schema(
     [
@@ -72,7 +75,8 @@ def families(user_agent: str) -> Families:
     system = result.os.family if result.os else ""
     family = (result.device.family if result.device else None) or ""
     brand = (result.device.brand if result.device else None) or ""
-    crawler = brand == "Spider" or family == "Spider" or PROGRAM.search(user_agent) is not None
+    bare = not system and browser not in BROWSERS and PRODUCT.fullmatch(user_agent) is not None
+    crawler = "Spider" in (brand, family) or bare or PROGRAM.search(user_agent) is not None
     apple = next((name for start, name in APPLE.items() if family.startswith(start)), None)
     device = apple or BRANDS.get(brand) or ("computer" if system in COMPUTERS else OTHER)
     return (

@@ -13,9 +13,9 @@ from datetime import date
 import pyarrow as pa
 
 from anonymization.deidentify import times
-from anonymization.deidentify.identifiers import Month, id_faults, month_expression, person_expression
+from anonymization.deidentify.identifiers import IdColumn, Month, month_expression
 from anonymization.deidentify.treatments import treat
-from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN, PersonColumn, Source, Treatment
+from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN, Source, Treatment
 from anonymization.quoting import literal
 
 NO_IDENTIFIER = "no identifier"
@@ -30,33 +30,31 @@ def parsed_sql(
     rows: str,
     *,
     codelists: Mapping[str, Mapping[str, object]],
-    linked: PersonColumn | None,
+    ids: Sequence[IdColumn],
     named: bool = False,
 ) -> str:
-    """Return the SQL that turns raw rows into parsed ones: day, hour, event columns, person, reason.
+    """Return the SQL that turns raw rows into parsed ones: day, hour, event columns, ids, reason.
 
     `rows` is the SQL of the raw rows; the relation `arrival` (last_day) holds the latest day an event may have,
-    so that the text is the same for every file of a source. `line` is kept only where there is
-    a `reason`: for the quarantine. `named` rows hand their `names` on (see `readers.Raw`).
+    so that the text is the same for every file of a source. `line` is kept only where there is a `reason`, or an id
+    that may be one: for the quarantine. `named` rows hand their `names` on (see `readers.Raw`).
     """
     treated = treat(source, codelists)
-    identifying = [*source.persons, *([linked] if linked else [])]
     moment = times.moment(source, f'"raw_{source.time.column}"')
     day, hour = times.day_and_hour(source, "moment")
-    values = [f"{sql} AS {name}" for t in treated.values() for name, sql in t.values]
+    values = [f"{sql} AS {name}" for t in treated.values() for name, sql in t.values] + [c.value for c in ids]
     faults = [
         *times.faults(source, f'"raw_{source.time.column}"', "moment", "day", "last_day"),
-        *id_faults(identifying),
         *(fault for t in treated.values() for fault in t.faults),
     ]
     agent, keyword = column_of(source, Treatment.USER_AGENT), column_of(source, Treatment.KEYWORD)
     outputs = [f'{sql} AS "{name}"' for t in treated.values() for name, sql in t.outputs]
+    kept = " OR ".join(["reason IS NOT NULL", *(column.is_odd for column in ids)])
     reason = " ".join(f"WHEN {condition} THEN {literal(text)}" for text, condition in faults)
     selected = ", ".join(
         [
-            "reason", "CASE WHEN reason IS NOT NULL THEN line END AS line", "day", "hour",
-            f"{person_expression(source.persons)} AS person",
-            *([f"{person_expression([linked])} AS linked"] if linked else []),
+            "reason", f"CASE WHEN {kept} THEN line END AS line", "day", "hour",
+            *(f"id_{c.number}, CASE WHEN {c.is_odd} THEN {c.raw} END AS odd_{c.number}" for c in ids),
             *(["names"] if named else []),
             *([f'"raw_{agent}" AS user_agent'] if agent else []),
             *([f'"raw_{keyword}" AS raw_keyword'] if keyword else []),
@@ -75,7 +73,7 @@ def parsed_sql(
 def judged_sql(
     source: Source, months: Sequence[Month], *, linked: bool, first_day: date, kept_from: date | None = None
 ) -> str:
-    """Return the SQL that joins parsed rows with pseudonyms, families and opt-outs, and says what becomes of each.
+    """Return the SQL that joins identified rows with pseudonyms, families and opt-outs, and says what becomes of each.
 
     Rows before `first_day` are the policy's no business; those before `kept_from` are of months that were erased.
     """
@@ -87,8 +85,9 @@ def judged_sql(
         tells = "r.linked IS NOT NULL AND r.linked <> r.person"
         own, others = (f"({of}.person IS NOT NULL AND NOT ({of}.covers AND {tells}))" for of in ("o", "q"))
         opted_out = f"{own} OR {others}"
+    reason = "COALESCE(r.reason, r.refused)"
     dropped = (
-        f"CASE WHEN r.reason IS NOT NULL THEN NULL"
+        f"CASE WHEN {reason} IS NOT NULL THEN NULL"
         f" WHEN r.day < {times.day_number(first_day)} THEN {literal(BEFORE_POLICY)}"
         + (f" WHEN r.day < {times.day_number(kept_from)} THEN {literal(ERASED)}" if kept_from else "")
         + f" WHEN {crawler} THEN NULL"
@@ -99,7 +98,7 @@ def judged_sql(
     families = [f"COALESCE(a.{name}, '{UNKNOWN}') AS {name}" for name in FAMILIES if agent]
     selected = ", ".join(
         [
-            "r.reason AS reason", f"{dropped} AS dropped",
+            f"{reason} AS reason", f"{dropped} AS dropped",
             f"{crawler} AS crawler", "r.line AS line", "r.day AS day", "r.hour AS hour",
             f"CASE WHEN NOT {crawler} THEN m.p END AS p",
             *([f"CASE WHEN NOT {crawler} THEN l.p END AS linked_p"] if linked else []),
@@ -109,7 +108,7 @@ def judged_sql(
         ]
     )  # fmt: skip
     return (
-        f"SELECT {selected} FROM parsed AS r"
+        f"SELECT {selected} FROM identified AS r"
         f" LEFT JOIN pseudonyms AS m ON r.person = m.person AND {month} = m.month"
         + (f" LEFT JOIN pseudonyms AS l ON r.linked = l.person AND {month} = l.month" if linked else "")
         + (" LEFT JOIN agents AS a ON r.user_agent = a.user_agent" if agent else "")

@@ -7,23 +7,18 @@ pseudonym is the first 60 bits of HMAC-SHA-256 of that text under the key of the
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from anonymization.deidentify.ids import Spellings, plain, spelt
 from anonymization.engine.base import Engine
 from anonymization.errors import SourceError
 from anonymization.keys import PeriodKeys
-from anonymization.policy.sources import PersonColumn
+from anonymization.policy.sources import PersonColumn, Spelling
 
 SEPARATOR = "\x1f"
-ID_LIMIT = 256
-"""Longest raw id, in characters; a longer one is no id."""
-
-ROUNDED = "^[0-9]([.,][0-9]+)?[eE][+][0-9]+$"
 
 
 @dataclass(frozen=True)
@@ -36,39 +31,93 @@ class Month:
     past: int
 
 
-def person_expression(persons: Sequence[PersonColumn]) -> str:
-    """Return the SQL of a row's person: the first id that is there, with its namespace; else null."""
-    cases = " ".join(
-        f'WHEN "raw_{p.column}" IS NOT NULL THEN \'{p.namespace}{SEPARATOR}\' || "raw_{p.column}"' for p in persons
+@dataclass(frozen=True)
+class IdColumn:
+    """A column of ids in SQL: one that is plain becomes a person at once, any other once a distinct one in Python.
+
+    Attributes:
+        number: which of the source's id columns it is.
+    """
+
+    number: int
+    column: str
+    namespace: str
+    spelling: Spelling
+
+    @property
+    def prefix(self) -> str:
+        """What stands before an id of the namespace."""
+        return f"{self.namespace}{SEPARATOR}"
+
+    @property
+    def value(self) -> str:
+        """SQL over raw rows: the person of a plain id, null of any other."""
+        return f"'{self.prefix}' || {plain(self.raw, self.spelling)} AS id_{self.number}"
+
+    @property
+    def raw(self) -> str:
+        """The SQL name of the raw column."""
+        return f'"raw_{self.column}"'
+
+    @property
+    def is_odd(self) -> str:
+        """SQL over raw rows with the value: whether there is an id that is not plain."""
+        return f"({self.raw} IS NOT NULL AND id_{self.number} IS NULL)"
+
+    @property
+    def spelt(self) -> str:
+        """The relation of the ids that are not plain (see `Spellings`)."""
+        return f"spelt_{self.number}"
+
+    def person(self, *, odd: bool) -> str:
+        """SQL over parsed rows `r`: what may be the person, in order; `odd` if some ids are not plain."""
+        return f"r.id_{self.number}" + (f", {self.spelt}.person" if odd else "")
+
+
+def id_columns(
+    persons: Iterable[PersonColumn], linked: PersonColumn | None, spellings: Mapping[str, Spelling]
+) -> list[IdColumn]:
+    """Return a source's columns of ids: those that say who a person is, in order of preference, and the linked one."""
+    named = {(person.column, person.namespace): None for person in (*persons, *([linked] if linked else []))}
+    return [
+        IdColumn(number, column, namespace, spellings.get(namespace, Spelling()))
+        for number, (column, namespace) in enumerate(named)
+    ]
+
+
+def spell_others(engine: Engine, parsed: str, columns: Sequence[IdColumn]) -> list[str]:
+    """Create the relations of ids that are not plain, if there are any; return their names."""
+    counts = ", ".join(f"count(odd_{column.number}) AS odd_{column.number}" for column in columns)
+    if not any(engine.fetch(f"SELECT {counts} FROM {parsed}").to_pylist()[0].values()):
+        return []
+    for column in columns:
+        odd = f"odd_{column.number}"
+        work = Spellings(column.column, column.prefix, column.spelling)
+        distinct = f"SELECT DISTINCT {odd} FROM {parsed} WHERE {odd} IS NOT NULL"
+        engine.work_out(column.spelt, distinct, work.relation, work.schema)
+    return [column.spelt for column in columns]
+
+
+def identified_sql(
+    parsed: str, columns: Sequence[IdColumn], persons: int, linked: int | None, others: Sequence[str]
+) -> str:
+    """Return the SQL of parsed rows with `person`, `linked` and `refused`, which says why an id is none.
+
+    Args:
+        parsed: the relation of parsed rows.
+        columns: the source's columns of ids.
+        persons: how many of them, the first ones, say who a person is.
+        linked: which of them says who is linked, if one does.
+        others: what `spell_others` has made.
+    """
+    odd = bool(others)
+    person = f"COALESCE({', '.join(column.person(odd=odd) for column in columns[:persons])}, NULL)"
+    to = "" if linked is None else f", COALESCE({columns[linked].person(odd=odd)}, NULL) AS linked"
+    refused = "NULL" if not odd else f"COALESCE({', '.join(f'{name}.fault' for name in others)}, NULL)"
+    joined = "".join(
+        f" LEFT JOIN {name} ON r.odd_{column.number} = {name}.raw" for name, column in zip(others, columns, strict=odd)
     )
-    return f"CASE {cases} END"
-
-
-def id_faults(persons: Iterable[PersonColumn]) -> list[tuple[str, str]]:
-    """Return the reasons to refuse a row for its ids, each with its SQL condition."""
-    faults = []
-    for person in persons:
-        raw = f'"raw_{person.column}"'
-        faults.append((f"{person.column}: longer than {ID_LIMIT} characters", f"length({raw}) > {ID_LIMIT}"))
-        # what a spreadsheet has rounded to six digits is many persons: the log is to be exported again, as text
-        rounded = (
-            f"{person.column}: in scientific notation, as spreadsheets round numbers: it tells persons apart no more"
-        )
-        faults.append((rounded, f"length({raw}) < 24 AND regexp_matches({raw}, '{ROUNDED}')"))
-    return faults
-
-
-def id_fault(identity: str) -> str | None:
-    """Return why no log's row that is taken in can name an id, in the words of `id_faults`; None where one can."""
-    if not identity:
-        return "empty"
-    if len(identity) > ID_LIMIT:
-        return f"longer than {ID_LIMIT} characters"
-    if re.search(ROUNDED, identity):
-        return "in scientific notation, as spreadsheets round numbers: it tells persons apart no more"
-    if any(unicodedata.category(character) == "Cc" for character in identity):
-        return "no id: a line break, a tab or another control character is in it"
-    return None
+    return f"SELECT r.*, {person} AS person{to}, CAST({refused} AS VARCHAR) AS refused FROM {parsed} AS r{joined}"
 
 
 def month_expression(months: Sequence[Month], day: str = "day") -> str:
@@ -80,9 +129,11 @@ def month_expression(months: Sequence[Month], day: str = "day") -> str:
 
 
 def make_pseudonyms(
-    engine: Engine, name: str, parsed: str, columns: Sequence[str], months: Sequence[Month], keys: PeriodKeys
-) -> None:
-    """Create the relation `name` (person, month, p): one row a distinct person and month of `parsed`.
+    engine: Engine, name: str, identified: str, columns: Sequence[str], months: Sequence[Month], keys: PeriodKeys
+) -> int:
+    """Create the relation `name` (person, month, p): one row a distinct person and month of `identified`.
+
+    Returned is how many persons fewer there would be if ids that differ by case alone were one.
 
     Raises:
         SourceError: two persons share a pseudonym (a chance below 1 in 10,000 at 10 million persons).
@@ -91,8 +142,8 @@ def make_pseudonyms(
     register_pads(engine, f"{name}_pads", months, keys)
     month = month_expression(months)
     distinct = " UNION ".join(
-        f"SELECT DISTINCT {column} AS person, {month} AS month FROM {parsed}"
-        f" WHERE reason IS NULL AND {column} IS NOT NULL"
+        f"SELECT DISTINCT {column} AS person, {month} AS month FROM {identified}"
+        f" WHERE reason IS NULL AND refused IS NULL AND {column} IS NOT NULL"
         for column in columns
     )
     engine.create(
@@ -101,21 +152,34 @@ def make_pseudonyms(
         f" FROM ({distinct}) AS d INNER JOIN {name}_pads AS k ON d.month = k.month",
     )
     engine.drop(f"{name}_pads")
-    counts = engine.fetch(f"SELECT count(*) AS persons, count(DISTINCT p) AS pseudonyms FROM {name}").to_pylist()[0]
+    persons = "count(*)" if len(months) == 1 else "count(DISTINCT person)"
+    by_case = f"{persons} - count(DISTINCT lower(person))"
+    counts = engine.fetch(
+        f"SELECT count(*) AS persons, count(DISTINCT p) AS pseudonyms, {by_case} AS by_case FROM {name}"
+    ).to_pylist()[0]
     if counts["persons"] != counts["pseudonyms"]:
         raise SourceError("two persons share a pseudonym in this file; it is not taken in: take the file in two parts")
+    return int(counts["by_case"])
 
 
-def register_optouts(engine: Engine, name: str, optouts: Iterable[tuple[str, str]], covering: Collection[str]) -> None:
-    """Register the opted-out persons as the relation `name` (person, covers).
+def register_optouts(
+    engine: Engine,
+    name: str,
+    optouts: Iterable[tuple[str, str]],
+    spellings: Mapping[str, Spelling],
+    covering: Collection[str],
+) -> None:
+    """Register the opted-out persons as the relation `name` (person, covers), spelt as logs are.
 
     Args:
         engine: where it is registered.
         name: of the relation.
         optouts: opted-out persons, as (namespace, id).
+        spellings: how ids of each namespace are spelt.
         covering: namespaces of choices that cover every id that a log of links names beside one of theirs.
     """
-    persons = sorted({(f"{namespace}{SEPARATOR}{identity}", namespace in covering) for namespace, identity in optouts})
+    found = ((namespace, spelt(raw, spellings.get(namespace, Spelling()))) for namespace, raw in optouts)
+    persons = sorted({(f"{of}{SEPARATOR}{one.id}", of in covering) for of, one in found if one.id is not None})
     engine.register(
         name,
         pa.table(

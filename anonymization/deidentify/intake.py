@@ -18,21 +18,30 @@ from pathlib import Path
 import pyarrow as pa
 
 from anonymization.deidentify import times
+from anonymization.deidentify.delivered import content_digest
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.events import column_of, event_columns, event_schema, judged_sql, parsed_sql
-from anonymization.deidentify.identifiers import Month, make_pseudonyms, register_optouts
+from anonymization.deidentify.identifiers import (
+    Month,
+    id_columns,
+    identified_sql,
+    make_pseudonyms,
+    register_optouts,
+    spell_others,
+)
 from anonymization.deidentify.keywords import Keywords
-from anonymization.deidentify.readers import Raw, compare_names, open_raw
-from anonymization.deidentify.screening import Screened, content_digest, screen
+from anonymization.deidentify.readers import Raw, compare_names, doubled_names, open_raw, without_doubled
+from anonymization.deidentify.screening import Screened, screen
+from anonymization.deidentify.screening_parquet import screen_parquet
 from anonymization.deidentify.taken import NAME, Taken, known_intake
 from anonymization.engine.base import Engine
+from anonymization.errors import EngineError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, write_private
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
-from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Treatment
+from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Spelling, Treatment
 
 COUNTS = "SELECT reason, dropped, crawler, count(*) AS n FROM judged GROUP BY reason, dropped, crawler"
-BLANK_LINE = "blank line"
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
 
 
@@ -55,6 +64,7 @@ class IntakeContext:
         first_day: the day on which the policy's first version came into force.
         kept_from: the first day of the months that were not erased, if any was.
         optouts: opted-out persons, as (namespace, id).
+        spellings: how ids of each namespace are spelt.
         covering: namespaces of choices that cover the ids, too, that a log of links names beside one of theirs.
     """
 
@@ -67,6 +77,7 @@ class IntakeContext:
     optouts: Sequence[tuple[str, str]]
     devices: DeviceFamilies
     keywords: Keywords
+    spellings: Mapping[str, Spelling]
     kept_from: date | None = None
     covering: frozenset[str] = frozenset()
 
@@ -83,71 +94,111 @@ def take_in(arrival: Arrival, around: IntakeContext) -> Taken:
         SourceError: the file is not what its source declares; nothing of it was taken in.
     """
     started = time.perf_counter()
-    digest = content_digest(arrival.path)
+    if arrival.path.is_symlink() or not arrival.path.is_file():
+        raise SourceError(
+            f"{arrival.path.name} is a link or a folder; allowed are files, and folders that Spark has written to their"
+            " end (_SUCCESS)"
+        )
+    try:
+        digest = content_digest(arrival.path)
+    except PermissionError:
+        raise SourceError(f"{arrival.path.name} may not be read by the user that this runs as") from None
     known = known_intake(around.home, arrival.source.source, digest)
     if known is not None:
         return replace(known, again=True)
-    quarantine = _beside(around.home.quarantine, arrival, digest, ".unreadable.jsonl")
+    workspace = private_folder(workspace_of(around.home, arrival.source.source))
     if arrival.source.format is Format.PARQUET:
-        screened = Screened(digest, arrival.path)
+        screened = screen_parquet(arrival.path, digest, arrival.source, workspace=workspace)
     else:
         screened = screen(
             arrival.path,
             digest,
-            workspace=around.home.temporary,
-            quarantine=quarantine,
+            arrival.source.format,
+            workspace=workspace,
+            quarantine=_beside(around.home.quarantine, arrival, digest, ".unreadable.jsonl"),
             encoding=arrival.source.encoding,
         )
     try:
-        taken = _through_engine(arrival, around, screened, started)
+        return _through_engine(arrival, around, screened, started)
+    except EngineError as error:
+        if error.lost:
+            raise
+        raise SourceError(f"{arrival.path.name} cannot be read: {error}") from None
     finally:
-        if screened.readable != arrival.path:
-            screened.readable.unlink()
-    return taken
+        screened.readable.unlink()
+        part = _beside(around.home.events, arrival, digest, ".part")
+        for left in part.parent.glob(f"{part.stem}*.part"):  # of a file that failed
+            left.unlink()
+
+
+def workspace_of(home: Home, source: str) -> Path:
+    """Return where the files of a source lie as engines read them, one at a time, while it is taken in."""
+    return home.temporary / f"records-{source}"
 
 
 def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened, started: float) -> Taken:
     engine, source = around.engine, arrival.source
     linked = around.linked.get(source.source)
-    raw = open_raw(engine, source, screened.readable, "raw_rows")
-    made = list(raw.relations)
+    made: list[str] = []
     try:
+        raw = open_raw(engine, source, screened, arrival.path.name, "raw_rows")
+        made += raw.relations
         # a clock that runs a day ahead is forgiven; an event of next week is not
         last_day = pa.array([times.day_number(arrival.arrived) + 1], pa.int32())
         engine.register("arrival", pa.table({"last_day": last_day}))
         made.append("arrival")
-        parsing = parsed_sql(source, raw.sql, codelists=around.codelists, linked=linked, named=raw.named)
-        engine.create("parsed", parsing)
+
+        ids = id_columns(source.persons, linked, around.spellings)
+
+        def parse(rows: Raw) -> None:
+            parsing = parsed_sql(source, rows.sql, codelists=around.codelists, ids=ids, named=rows.named)
+            engine.create("parsed", parsing)
+
+        parse(raw)
         made.append("parsed")
         if raw.named:
             names = engine.fetch("SELECT DISTINCT names FROM parsed").column("names").to_pylist()
-            raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name))
+            raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name, screened.rejected))
+            if doubled := doubled_names(names):
+                raw = without_doubled(engine, source, raw, doubled)
+                made.append("doubled")
+                parse(raw)
         months = _months(engine, around.earliest)
-        register_optouts(engine, "optouts", around.optouts, around.covering)
+        register_optouts(engine, "optouts", around.optouts, around.spellings, around.covering)
         made.append("optouts")
         made += _register_distinct(source, around)
+        made += (others := spell_others(engine, "parsed", ids))
+        to = None if linked is None else [column.column for column in ids].index(linked.column)
+        engine.view("identified", identified_sql("parsed", ids, len(source.persons), to, others))
+        made.append("identified")
         identities = ["person", *(["linked"] if linked else [])]
-        make_pseudonyms(engine, "pseudonyms", "parsed", identities, months, around.keys)
+        by_case = make_pseudonyms(engine, "pseudonyms", "identified", identities, months, around.keys)
         made.append("pseudonyms")
         judging = judged_sql(
             source, months, linked=linked is not None, first_day=around.first_day, kept_from=around.kept_from
         )
         engine.view("judged", judging)
         made.append("judged")
-        return _settle(arrival, around, raw, screened, started)
+        return _settle(arrival, around, raw, screened, started, by_case)
     finally:
         for name in reversed(made):
             engine.drop(name)
 
 
-def _settle(arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screened, started: float) -> Taken:
+def _settle(
+    arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screened, started: float, by_case: int
+) -> Taken:
     """Write the events and the quarantine, account for every row, and commit by the metrics file."""
     engine, source = around.engine, arrival.source
     quarantined, dropped, accepted, crawlers = _account(engine)
-    for reason, number in screened.rejected.items():
-        quarantined[reason] += number
-    if screened.blank:
-        dropped[BLANK_LINE] = screened.blank
+    counted = accepted + quarantined.total() + dropped.total()
+    if counted != screened.records:
+        raise SourceError(
+            f"{arrival.path.name} holds {screened.records:,} records, of which {engine.name} reads {counted:,}:"
+            " nothing of it was taken in; report it, with the file's format"
+        )
+    quarantined.update(screened.rejected)
+    dropped.update(screened.dropped)
     linked = source.source in around.linked
     columns = ", ".join(f'"{name}"' for name in event_columns(source, linked=linked))
     part = _beside(around.home.events, arrival, screened.digest, ".part")
@@ -174,6 +225,7 @@ def _settle(arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screene
         unknown=unknown,
         codes=codes,
         removed=_removed(engine, source),
+        by_case=by_case,
         first_day=first,
         last_day=last,
         seconds=round(time.perf_counter() - started, 3),
@@ -269,7 +321,7 @@ def _removed(engine: Engine, source: Source) -> dict[str, int]:
     if column_of(source, Treatment.KEYWORD) is None:
         return {}
     rows = engine.fetch(
-        "SELECT k.removed AS kind, count(*) AS n FROM parsed AS r INNER JOIN keywords AS k ON r.raw_keyword = k.raw"
-        " WHERE r.reason IS NULL AND k.removed IS NOT NULL GROUP BY k.removed"
+        "SELECT k.removed AS kind, count(*) AS n FROM identified AS r INNER JOIN keywords AS k ON r.raw_keyword = k.raw"
+        " WHERE r.reason IS NULL AND r.refused IS NULL AND k.removed IS NOT NULL GROUP BY k.removed"
     ).to_pylist()
     return {row["kind"]: row["n"] for row in sorted(rows, key=lambda row: str(row["kind"]))}

@@ -23,6 +23,7 @@ import pyarrow as pa
 from phonenumbers import PhoneNumberMatcher
 
 from anonymization.deidentify.distinct import Distinct
+from anonymization.deidentify.ids import UNWRITTEN
 from anonymization.policy.sources import NOT_SPECIFIED
 
 LONGEST = 256
@@ -30,8 +31,6 @@ LONGEST = 256
 SCHEMA = pa.schema([("raw", pa.string()), ("keyword", pa.string()), ("removed", pa.string())])
 
 HOST = re.compile(r"^(?:https?://)(?:[^/?#@]*@)?([^/?#:]+).*$", re.DOTALL)
-UNWRITTEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
-"""Unicode categories of what is not written: control and format characters, surrogates, private and unassigned ones."""
 OPERATORS = "=+-@'\"* \t"
 """What search boxes take for operators and spreadsheets for formulas; at a keyword's ends it is no part of it."""
 DASHES = re.compile(r"(?<=\d)\s*[‐‑‒–—―ー−ｰ_~〜.・/ ()-]+\s*(?=\d)")

@@ -12,6 +12,10 @@ PREFECTURES = (
 )  # fmt: skip
 """Prefectures in the order of JIS X 0401: the first has code 01."""
 
+SPACES = " 　\u00a0\u2000-\u200b\u202f\u205f\ufeff\t"
+DASHES = "－\u2010-\u2015\u2212\u30fc\uff70\u2043\ufe58\ufe63\u207b\u208b\u02d7\u2500\u2501\uff5e\u301c~\u00ad"
+"""What keyboards, editors and conversions write for the dash of a postal code, and for the space behind it."""
+
 LATITUDES = (20, 46)
 LONGITUDES = (122, 154)
 """Where the JIS mesh (X 0410) is defined here: Japan's islands, whole degrees."""
@@ -23,7 +27,7 @@ def prefecture_of(address: str) -> str:
     A postal code may stand before the prefecture. `address` is a SQL expression of type VARCHAR.
     """
     names = "|".join(PREFECTURES)
-    found = f"regexp_extract({address}, '^[〒0-9０-９ 　－-]*({names})', 1)"
+    found = f"regexp_extract({address}, '^[〒〶T0-9０-９{SPACES}{DASHES}-]*({names})', 1)"
     cases = " ".join(f"WHEN '{name}' THEN '{code:02d}'" for code, name in enumerate(PREFECTURES, start=1))
     return f"CASE {found} {cases} END"
 

@@ -7,24 +7,19 @@ declaration is read by nothing and reported by name.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from anonymization.deidentify.columns import compare_columns, unique, used
+from anonymization.deidentify.ids import AS_A_NUMBER
+from anonymization.deidentify.screening import Screened
 from anonymization.engine.base import Engine
 from anonymization.errors import SourceError
 from anonymization.policy.sources import Format, Source, TimeEncoding, Treatment
 from anonymization.quoting import literal
-
-SPEAKABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
-"""A column name that may be repeated in a report; any other could hold a person's value."""
 
 HEAD = 1 << 16
 SEPARATOR = "\x1f"
@@ -39,6 +34,7 @@ COMBINED_FIELDS = (
 QUOTED_PARTS = 7
 """Parts of a combined line between its six quotes, where none is escaped."""
 BACKSLASH = r"\\"
+ADDRESS = "^[0-9]+([.][0-9]+){3}$|^[0-9a-fA-F]*:[0-9a-fA-F:.]*$"
 REQUEST_FIELDS = ("method", "target", "protocol")
 
 
@@ -60,150 +56,116 @@ class Raw:
     named: bool = False
 
 
-def open_raw(engine: Engine, source: Source, path: Path, name: str) -> Raw:
+def open_raw(engine: Engine, source: Source, screened: Screened, file: str, name: str) -> Raw:
     """Open a screened file as raw rows.
 
     Raises:
         SourceError: the file is not of the declared format, or lacks a declared column.
     """
-    return READERS[source.format](engine, source, path, name)
+    return READERS[source.format](engine, source, screened, file, name)
 
 
-def _used(source: Source) -> list[str]:
-    return [name for name, column in source.columns.items() if column.treatment is not Treatment.DROP]
-
-
-def compare_columns(source: Source, found: Iterable[str], file: str) -> tuple[str, ...]:
-    """Return the undeclared columns among `found`, as they may be named in a report.
-
-    Raises:
-        SourceError: a declared column is missing.
-    """
-    present = list(found)
-    missing = sorted(set(source.columns) - set(present))
-    undeclared = _speakable(set(present) - set(source.columns))
-    if missing:
-        hint = f"; undeclared there: {', '.join(undeclared)} (renamed?)" if undeclared else ""
-        raise SourceError(f"{file} lacks the declared columns {missing} of source {source.source!r}{hint}")
-    return undeclared
-
-
-def _speakable(names: Iterable[str]) -> tuple[str, ...]:
-    known = sorted(name for name in names if SPEAKABLE.fullmatch(name))
-    others = sum(1 for name in names if not SPEAKABLE.fullmatch(name))
-    return (*known, *([f"({others} whose names are not plain identifiers)"] if others else []))
-
-
-def _json_lines(engine: Engine, source: Source, path: Path, name: str) -> Raw:
-    engine.read_lines(name, path)
-    fields = ", ".join(f"'{c}'" for c in _used(source))
-    columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {i}), '') AS \"raw_{c}\"" for i, c in enumerate(_used(source), 1))
+def _json_lines(engine: Engine, source: Source, screened: Screened, _: str, name: str) -> Raw:
+    engine.read_lines(name, screened.readable)
+    fields = ", ".join(f"'{c}'" for c in used(source))
+    columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {i}), '') AS \"raw_{c}\"" for i, c in enumerate(used(source), 1))
+    fractions = "".join(
+        f" WHEN regexp_matches(LIST_ITEM(fields, {i}), '^-?[0-9]+[.eE]')"
+        f' AND NOT regexp_matches(line, \'"{c}"[ \t]*:[ \t]*"\') THEN {literal(f"{c}: {AS_A_NUMBER}")}'
+        for i, c in enumerate(used(source), 1)
+        if source.columns[c].treatment is Treatment.PSEUDONYM
+    )
     sql = (
-        f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object' END AS broken, names, {columns}"
-        f" FROM (SELECT line, CASE WHEN valid THEN JSON_FIELDS(line, {fields}) END AS fields,"
+        f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object'{fractions} END AS broken, names,"
+        f" {columns} FROM (SELECT line, CASE WHEN valid THEN JSON_FIELDS(line, {fields}) END AS fields,"
         f" CASE WHEN valid THEN JSON_FIELD_NAMES(line) END AS names"
         f" FROM (SELECT line, JSON_VALID(line) AS valid FROM {name}) AS checked) AS parsed"
     )
     return Raw(sql, (), (name,), named=True)
 
 
-def compare_names(source: Source, names: Iterable[str | None], file: str) -> tuple[str, ...]:
-    """Return the undeclared fields of JSON objects whose distinct `names` these are.
+def compare_names(
+    source: Source, names: Iterable[str | None], file: str, rejected: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Return the undeclared fields of JSON objects whose distinct `names` these are; `rejected` were set aside before.
 
     Raises:
         SourceError: there is no object, or a declared field stands in none.
     """
     found = [of_one.split(SEPARATOR) if of_one else [] for of_one in names if of_one is not None]
     if not found:
-        raise SourceError(f"{file} holds no JSON object; source {source.source!r} declares JSON lines")
+        why = f" ({', '.join(f'{reason}: {number:,}' for reason, number in rejected.items())})" if rejected else ""
+        raise SourceError(f"{file} holds no JSON object{why}; source {source.source!r} declares JSON lines")
     return compare_columns(source, {name for of_one in found for name in of_one}, file)
 
 
-def _csv(engine: Engine, source: Source, path: Path, name: str) -> Raw:
-    header = _unique(_csv_header(path), path)
-    undeclared = compare_columns(source, header, path.name)
-    engine.read_csv(name, path, header)
-    columns = ", ".join(f'NULLIF("{c}", \'\') AS "raw_{c}"' for c in _used(source))
-    blanks = ", ".join(f'CAST(NULL AS VARCHAR) AS "raw_{c}"' for c in _used(source))
+def doubled_names(names: Iterable[str | None]) -> list[str]:
+    """Return those of the distinct `names` of objects in which one stands twice: which value counts, nobody says."""
+    return [of_one for of_one in names if of_one and len(set(split := of_one.split(SEPARATOR))) < len(split)]
+
+
+def without_doubled(engine: Engine, source: Source, raw: Raw, doubled: Iterable[str]) -> Raw:
+    """Return the raw rows, those among them broken whose `names` are doubled."""
+    engine.register("doubled", pa.table({"names": pa.array(doubled, pa.string())}))
+    columns = ", ".join(f'r."raw_{c}" AS "raw_{c}"' for c in used(source))
+    broken = "CASE WHEN d.names IS NOT NULL THEN 'line: a name stands twice in its object' ELSE r.broken END"
     sql = (
-        f"SELECT CAST(NULL AS VARCHAR) AS line, CAST(NULL AS VARCHAR) AS broken, {columns} FROM {name}"
-        f" UNION ALL SELECT line, 'record: not well-formed CSV of the header''s width' AS broken, {blanks}"
-        f" FROM {name}_rejects"
+        f"SELECT r.line AS line, {broken} AS broken, r.names AS names, {columns}"
+        f" FROM ({raw.sql}) AS r LEFT JOIN doubled AS d ON r.names = d.names"
     )
-    return Raw(sql, undeclared, (name, f"{name}_rejects"))
+    return Raw(sql, raw.undeclared, (*raw.relations, "doubled"), named=True)
 
 
-def _csv_header(path: Path) -> list[str]:
-    return next(csv.reader(io.StringIO(_head(path))), [])
-
-
-def _tsv(engine: Engine, source: Source, path: Path, name: str) -> Raw:
-    first = _head(path).split("\n", 1)[0]
-    header = _unique(first.rstrip("\r").split("\t"), path)
-    undeclared = compare_columns(source, header, path.name)
-    engine.read_lines(name, path)
-    line = "REGEX_REPLACE_ALL(line, '\r$', '')" if first.endswith("\r") else "line"
-    columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {header.index(c) + 1}), '') AS \"raw_{c}\"" for c in _used(source))
+def _delimited(engine: Engine, source: Source, screened: Screened, file: str, name: str) -> Raw:
+    header = list(unique(screened.header, file))
+    undeclared = compare_columns(source, header, file)
+    engine.read_lines(name, screened.readable)
+    columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {header.index(c) + 1}), '') AS \"raw_{c}\"" for c in used(source))
+    own = "" if screened.header_line is None else f" WHERE line <> {literal(screened.header_line)}"
     sql = (
         f"SELECT line, CASE WHEN LIST_LENGTH(fields) <> {len(header)} THEN 'record: not of the header''s width' END"
-        f" AS broken, {columns} FROM (SELECT line, TAB_FIELDS({line}) AS fields FROM {name}"
-        f" WHERE line <> {literal(first)}) AS parsed"
+        f" AS broken, {columns}"
+        f" FROM (SELECT line, FIELDS(line, {literal(screened.delimiter)}) AS fields FROM {name}{own}) AS parsed"
     )
     return Raw(sql, undeclared, (name,))
 
 
-def _unique(header: list[str], path: Path) -> list[str]:
-    doubled = sorted({column for column in header if header.count(column) > 1})
-    if doubled:
-        raise SourceError(f"{path.name} has columns twice: {list(_speakable(doubled))}")
-    return header
-
-
-def _head(path: Path) -> str:
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        return file.read(HEAD).decode("utf-8-sig", errors="ignore")
-
-
-def _parquet(engine: Engine, source: Source, path: Path, name: str) -> Raw:
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowInvalid, OSError):
-        raise SourceError(
-            f"{path.name} is not a whole Parquet file; source {source.source!r} declares Parquet"
-        ) from None
-    undeclared = compare_columns(source, schema.names, path.name)
-    for column in _used(source):
-        _check_type(source, column, schema.field(column).type, path.name)
-    engine.read_parquet(name, path)
-    columns = ", ".join(f'"{c}" AS "raw_{c}"' for c in _used(source))
+def _parquet(engine: Engine, source: Source, screened: Screened, _: str, name: str) -> Raw:
+    engine.read_parquet(name, screened.readable)
+    columns = ", ".join(f'{_present(c, source)} AS "raw_{c}"' for c in used(source))
     sql = f"SELECT CAST(NULL AS VARCHAR) AS line, CAST(NULL AS VARCHAR) AS broken, {columns} FROM {name}"
-    return Raw(sql, undeclared, (name,))
+    return Raw(sql, screened.undeclared, (name,))
 
 
-def _check_type(source: Source, column: str, kind: pa.DataType, file: str) -> None:
-    treatment = source.columns[column].treatment
-    if treatment is Treatment.TIME and source.time.encoding is TimeEncoding.TIMESTAMP:
-        right, wanted = pa.types.is_timestamp(kind) and kind.tz is not None, "a timestamp with time zone"
-    elif treatment in (Treatment.LATITUDE, Treatment.LONGITUDE):
-        right, wanted = pa.types.is_floating(kind), "a floating-point number"
-    else:
-        right, wanted = pa.types.is_string(kind) or pa.types.is_large_string(kind), "text"
-    if not right:
-        raise SourceError(f"{file}: column {column!r} of source {source.source!r} is {kind}, declared as {wanted}")
+def _present(column: str, source: Source) -> str:
+    """A column's value; of texts the empty one is none."""
+    treatment, encoding = source.columns[column].treatment, source.time.encoding
+    typed = treatment in (Treatment.LATITUDE, Treatment.LONGITUDE) or (
+        treatment is Treatment.TIME and encoding is TimeEncoding.TIMESTAMP
+    )
+    return f'"{column}"' if typed else f"NULLIF(\"{column}\", '')"
 
 
-def _combined_log(engine: Engine, source: Source, path: Path, name: str) -> Raw:
-    compare_columns(source, {*COMBINED_FIELDS, *REQUEST_FIELDS} - {"request"}, path.name)
-    if not any(re.match(COMBINED, line) for line in _head(path).splitlines()):
-        raise SourceError(f"{path.name} begins with no line of a combined log; source {source.source!r} declares one")
-    engine.read_lines(name, path)
+def _combined_log(engine: Engine, source: Source, screened: Screened, file: str, name: str) -> Raw:
+    compare_columns(source, {*COMBINED_FIELDS, *REQUEST_FIELDS} - {"request"}, file)
+    with screened.readable.open("rb") as lines:
+        begun = lines.read(HEAD).decode("utf-8", errors="ignore").split("\n")
+    if not any(re.match(COMBINED, line) for line in begun):
+        raise SourceError(f"{file} begins with no line of a combined log; source {source.source!r} declares one")
+    engine.read_lines(name, screened.readable)
     columns = ", ".join(f"NULLIF(NULLIF({field}, '-'), '') AS \"raw_{c}\"" for c, field in _combined_fields(source))
     # A match costs a tenth of what its groups cost. Where no quote is escaped or out of place, fields are cut at the
     # quotes, and what stands before them at spaces; the few other lines go through the groups.
     cut = f"{_matches(COMBINED)} AND LIST_LENGTH(q) = {QUOTED_PARTS} AND NOT {_matches(BACKSLASH)}"
     groups = f"REGEX_GROUPS(line, {literal(COMBINED)}, {len(COMBINED_FIELDS)})"
     cut += " AND split_part(LIST_ITEM(q, 1), '[', 3) = '' AND split_part(LIST_ITEM(q, 1), ' ', 6) = ''"
-    broken = "CASE WHEN NOT plain AND GROUP_ITEM(g, 1) = '' THEN 'line: not of the combined log' END"
+    # in a log with virtual hosts an address stands where the identity of RFC 1413 does, which is no number
+    ident = "CASE WHEN plain THEN split_part(LIST_ITEM(q, 1), ' ', 2) ELSE GROUP_ITEM(g, 2) END"
+    broken = (
+        "CASE WHEN NOT plain AND GROUP_ITEM(g, 1) = '' THEN 'line: not of the combined log'"
+        f" WHEN {ident} <> '-' AND regexp_matches({ident}, '{ADDRESS}')"
+        " THEN 'line: not of the combined log, an address stands behind the host' END"
+    )
     sql = (
         f"SELECT line, {broken} AS broken, {columns} FROM"
         f" (SELECT line, q, plain, CASE WHEN NOT plain THEN {groups} END AS g FROM"
@@ -236,13 +198,13 @@ def _combined_fields(source: Source) -> list[tuple[str, str]]:
         for group, field in enumerate(COMBINED_FIELDS, start=1)
     }
     fields |= {field: f"split_part({fields['request']}, ' ', {part})" for part, field in enumerate(REQUEST_FIELDS, 1)}
-    return [(name, fields[name]) for name in _used(source)]
+    return [(name, fields[name]) for name in used(source)]
 
 
-READERS: dict[Format, Callable[[Engine, Source, Path, str], Raw]] = {
+READERS: dict[Format, Callable[[Engine, Source, Screened, str, str], Raw]] = {
     Format.JSON_LINES: _json_lines,
-    Format.CSV: _csv,
-    Format.TSV: _tsv,
+    Format.CSV: _delimited,
+    Format.TSV: _delimited,
     Format.PARQUET: _parquet,
     Format.COMBINED_LOG: _combined_log,
 }

@@ -1,38 +1,52 @@
-"""Read a text log once as bytes: know it by its content, set aside what engines do not read alike.
+"""Read a text log once as bytes: the one reader that decides what its records are.
 
-Bad UTF-8, NUL bytes, over-long and empty lines never reach an engine. A file without them, the rule, is read by
-the engine as it lies; otherwise a cleaned copy in the identified zone takes its place for the one reading.
+What engines get is a text of whole records, one a line, in UTF-8: no empty line, no NUL byte, no carriage return,
+nothing that one of them reads otherwise. A plain file that is so, the rule, is read as it lies; otherwise a copy in the
+identified zone takes its place for the one reading. Every byte belongs to a record that is handed on, set aside or
+dropped; what is handed on is counted, and a file of which an engine reads another number is refused (see `intake.py`).
 """
 
 from __future__ import annotations
 
 import base64
 import codecs
-import gzip
-import hashlib
 import json
-import zlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
+from anonymization.deidentify.delivered import (
+    CODECS,
+    LINE_LIMIT,
+    blocks,
+    chunks,
+    lines_of,
+    packed,
+    refuse_another_encoding,
+    with_line_feeds,
+)
+from anonymization.deidentify.records import (
+    DEEPEST,
+    LONGEST_NUMBER,
+    SEPARATOR,
+    CsvRecords,
+    Record,
+    fault_of,
+    is_beyond,
+)
 from anonymization.errors import SourceError
-from anonymization.files import private_folder, private_stream, sweep
-from anonymization.policy.sources import Encoding
+from anonymization.files import PRIVATE, private_folder, private_stream, sweep
+from anonymization.policy.sources import Encoding, Format
 
-LINE_LIMIT = 1 << 20
-"""Longest line an engine sees, in bytes."""
-EXPANSION_LIMIT = 300
-"""A gzip file may expand this many times; logs reach about 30, a bomb 1,000."""
-CHUNK = 1 << 22
-HEAD = 1 << 16
 BOM = codecs.BOM_UTF8
-CODECS = {Encoding.UTF_8: "utf-8", Encoding.SHIFT_JIS: "cp932"}
-NAMES = {Encoding.UTF_8: "UTF-8", Encoding.SHIFT_JIS: "Shift-JIS"}
+BLANK_LINE, REPEATED_HEADER = "blank line", "header line, repeated"
+DELIMITERS = {Format.CSV: ",", Format.TSV: "\t"}
+"""Between the fields of formats with a header, as delivered."""
 
 
 @dataclass(frozen=True)
@@ -41,167 +55,185 @@ class Screened:
 
     Attributes:
         digest: SHA-256 of the file's bytes as delivered.
-        readable: what the engine reads: the file itself, or a cleaned copy of it.
-        rejected: lines set aside, by reason.
-        blank: empty lines, taken out and kept nowhere.
+        readable: what the engine reads, under a plain name: a link to the file, or a cleaned copy of it.
+        records: how many records it holds, a header not among them.
+        header: of a format that has one, its columns.
+        header_line: the header as it stands in `readable`, if it does.
+        delimiter: between the fields of `readable`, where the format has a header.
+        rejected: records set aside, by reason.
+        dropped: lines that are no record, by reason, kept nowhere.
+        undeclared: columns of a Parquet file that its source does not declare.
     """
 
     digest: str
     readable: Path
+    records: int
+    header: tuple[str, ...] = ()
+    header_line: str | None = None
+    delimiter: str = ""
     rejected: Mapping[str, int] = field(default_factory=dict)
-    blank: int = 0
-
-
-def content_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    undeclared: tuple[str, ...] = ()
 
 
 def screen(
-    path: Path, digest: str, *, workspace: Path, quarantine: Path, encoding: Encoding = Encoding.UTF_8
+    path: Path, digest: str, layout: Format, *, workspace: Path, quarantine: Path, encoding: Encoding = Encoding.UTF_8
 ) -> Screened:
-    """Screen a text log; lines no engine should see go to `quarantine`, the rest is readable, as UTF-8.
+    """Screen a text log; records that no engine should see go to `quarantine`, the rest is readable, as UTF-8.
 
     Args:
-        path: the file as delivered; `.gz` is decompressed.
+        path: the file as delivered; gzip is decompressed.
         digest: its `content_digest`.
+        layout: its format, as declared.
         encoding: how its characters are encoded, as declared.
-        workspace: a 0700 folder for a cleaned copy, if one is needed.
-        quarantine: the file that takes the set-aside lines (JSON lines: reason, base64 of the line).
+        workspace: a 0700 folder for what the engine reads.
+        quarantine: the file that takes the records set aside (JSON lines: reason, base64 of the record).
 
     Raises:
-        SourceError: the file is empty, its gzip data is cut or damaged, it expands without measure, or its
-            characters are in another encoding than declared.
+        SourceError: the file is empty, its gzip data is cut or damaged, it expands without measure, its characters are
+            in another encoding than declared, or its records cannot be told apart.
     """
     if path.stat().st_size == 0:
         raise SourceError(f"{path.name} is empty (0 bytes); an empty day is delivered by no file at all")
-    if encoding is Encoding.UTF_8:
-        _refuse_another_encoding(path)
-        if all(_acceptable(block) for block in _blocks(path)):
-            return Screened(digest, path)
-    clean = workspace / f"{digest[:16]}{''.join(s for s in path.suffixes if s != '.gz')}"
-    rejected: Counter[str] = Counter()
-    blank = 0
+    refuse_another_encoding(path, encoding)
+    readable = workspace / f"{digest[:16]}.txt"
+    readable.unlink(missing_ok=True)
+    if encoding is Encoding.UTF_8 and not packed(path):
+        screened = _as_it_lies(path, digest, layout, readable)
+        if screened is not None:
+            readable.symlink_to(path.absolute())
+            return screened
     private_folder(quarantine.parent)
     sweep(quarantine)
-    with clean.open("wb") as kept, private_stream(quarantine) as aside:
-        for number, raw in enumerate(_lines(path)):
-            line, reason = _read(raw.removeprefix(BOM) if number == 0 else raw, encoding)
-            if not line.strip(b"\r\n"):
-                blank += 1
-            elif reason is None:
-                kept.write(line)
-            else:
-                rejected[reason] += 1
-                record = {"reason": reason, "base64": base64.b64encode(raw[:LINE_LIMIT]).decode()}
-                aside.write(f"{json.dumps(record)}\n".encode())
-    if not rejected:
+    with private_stream(quarantine) as aside, os.fdopen(_private(readable), "wb") as kept:
+        rewriting = _Rewriting(path, layout, encoding, kept, aside)
+        rewriting.run()
+    if not rewriting.rejected:
         quarantine.unlink()
-    return Screened(digest, clean, dict(rejected), blank)
+    return Screened(
+        digest,
+        readable,
+        rewriting.records,
+        rewriting.header,
+        delimiter=rewriting.delimiter,
+        rejected=dict(rewriting.rejected),
+        dropped=dict(rewriting.dropped),
+    )
 
 
-def _acceptable(block: bytes) -> bool:
-    """Whether a block of whole lines holds nothing to set aside or to take out."""
-    if block.startswith(BOM) or b"\0" in block or block[:1] in b"\r\n":
-        return False
+def _private(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+
+
+def _as_it_lies(path: Path, digest: str, layout: Format, readable: Path) -> Screened | None:
+    """What a plain file holds if engines can read it as it lies."""
+    delimiter, header, records = DELIMITERS.get(layout), b"", 0
+    for number, block in enumerate(blocks(chunks(path))):
+        lines = _acceptable(block, layout)
+        if lines is None:
+            return None
+        if delimiter is not None:
+            if number == 0:
+                header = block.split(b"\n", 1)[0]
+            # a line like the header, or one that ends like it: a closer look says which
+            if block.count(header + b"\n") != (number == 0) or block.endswith(b"\n" + header):
+                return None
+        records += lines
+    if delimiter is None:
+        return Screened(digest, readable, records)
+    line = header.decode()
+    return Screened(digest, readable, records - 1, tuple(line.split(delimiter)), line, delimiter)
+
+
+def _acceptable(block: bytes, layout: Format) -> int | None:
+    """The number of a block's lines if all of them can be read as they lie, else none."""
+    if block.startswith(BOM) or b"\0" in block or b"\r" in block or block[:1] == b"\n" or b"\n\n" in block:
+        return None
+    if layout is Format.CSV and (b'"' in block or SEPARATOR.encode() in block):
+        return None
     if not block.isascii():
         try:
             block.decode("utf-8")
         except UnicodeDecodeError:
-            return False
+            return None
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
-    lengths = np.diff(ends, prepend=-1, append=len(block))
-    # where lines of one or two bytes stand, ends included, the slower look says whether they are empty
-    short = lengths[:-1].min(initial=LINE_LIMIT) <= len(b"\r\n")
-    return bool(lengths.max() <= LINE_LIMIT) and not (short and (b"\n\n" in block or b"\n\r\n" in block))
+    longest = int(np.diff(ends, prepend=-1, append=len(block)).max())
+    if longest > LINE_LIMIT:
+        return None
+    if layout is Format.JSON_LINES:
+        looked_at = longest > LONGEST_NUMBER or block.count(b"[") + block.count(b"{") > len(ends) + DEEPEST
+        if looked_at and any(map(is_beyond, lines_of(block))):
+            return None
+    return len(ends) + (not block.endswith(b"\n"))
 
 
-def _read(line: bytes, encoding: Encoding) -> tuple[bytes, str | None]:
-    """A line as UTF-8, and why no engine should see it."""
-    if len(line) > LINE_LIMIT:
-        return line, f"line: longer than {LINE_LIMIT} bytes"
-    if b"\0" in line:
-        return line, "line: holds a NUL byte"
-    try:
-        return line.decode(CODECS[encoding]).encode(), None
-    except UnicodeDecodeError:
-        return line, f"line: not {NAMES[encoding]}"
+class _Rewriting:
+    """A copy of a log for engines, record by record; blocks that can stay as they are, as a whole."""
 
+    def __init__(self, path: Path, layout: Format, encoding: Encoding, kept: IO[bytes], aside: IO[bytes]) -> None:
+        self._path, self._layout, self._encoding, self._kept, self._aside = path, layout, encoding, kept, aside
+        self.records = 0
+        self.rejected: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.header: tuple[str, ...] = ()
+        self.delimiter = SEPARATOR if layout is Format.CSV else DELIMITERS.get(layout, "")
+        self._header_line: bytes | None = None
 
-def _refuse_another_encoding(path: Path) -> None:
-    """Refuse a file whose first lines are not UTF-8, most of them, but all of them Shift-JIS or UTF-16."""
-    head = next(_chunks(path), b"")[:HEAD]
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise SourceError(f"{path.name} is UTF-16; deliver it as UTF-8, or as Shift-JIS with `encoding: shift_jis`")
-    foreign = [line for line in head.split(b"\n")[:-1] if not line.isascii()]
-    wrong = [line for line in foreign if not _decodes(line, Encoding.UTF_8)]
-    if len(wrong) > max(1, len(foreign) // 2) and all(_decodes(line, Encoding.SHIFT_JIS) for line in wrong):
-        raise SourceError(f"{path.name} is not UTF-8; it can be read as Shift-JIS: declare `encoding: shift_jis`")
+    def run(self) -> None:
+        """Write the copy and what is set aside."""
+        pieces = _without_mark(blocks(with_line_feeds(chunks(self._path))))
+        if self._layout is Format.CSV:
+            lines = (line for block in pieces for line in lines_of(block))
+            for record in CsvRecords(lines, self._path.name, self._encoding):
+                self._take(record)
+            return
+        for block in pieces:
+            text = self._whole(block)
+            if text is None:
+                for line in lines_of(block):
+                    self._take(Record(line, line, fault_of(line, self._layout, self._encoding)))
+            else:
+                self._kept.write(text if text.endswith(b"\n") else text + b"\n")
 
-
-def _decodes(line: bytes, encoding: Encoding) -> bool:
-    try:
-        line.decode(CODECS[encoding])
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    """The file's bytes, decompressed, in chunks of bounded size."""
-    with path.open("rb") as raw:
-        file: BinaryIO = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw  # type: ignore[assignment]
-        limit = path.stat().st_size * EXPANSION_LIMIT + CHUNK if path.suffix == ".gz" else None
-        total = 0
+    def _whole(self, block: bytes) -> bytes | None:
+        """A block as engines read it, if nothing of it is to be looked at by itself."""
+        if self._layout in DELIMITERS and (self._header_line is None or self._header_line in block):
+            return None
         try:
-            while chunk := file.read(CHUNK):
-                total += len(chunk)
-                if limit is not None and total > limit:
-                    raise SourceError(f"{path.name} expands more than {EXPANSION_LIMIT} times: not a log")
-                yield chunk
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            raise SourceError(
-                f"{path.name} is not a whole gzip file: its compressed data is cut or damaged; deliver it again"
-            ) from None
+            text = block if self._encoding is Encoding.UTF_8 else block.decode(CODECS[self._encoding]).encode()
+        except UnicodeDecodeError:
+            return None
+        lines = _acceptable(text, self._layout)
+        self.records += lines or 0
+        return None if lines is None else text
+
+    def _take(self, record: Record) -> None:
+        if not record.delivered:
+            self.dropped[BLANK_LINE] += 1
+        elif self._layout in DELIMITERS and self._header_line is None:
+            self._begin(record)
+        elif record.fault is not None:
+            self.rejected[record.fault] += 1
+            content = {"reason": record.fault, "base64": base64.b64encode(record.delivered[:LINE_LIMIT]).decode()}
+            self._aside.write(f"{json.dumps(content)}\n".encode())
+        elif record.delivered == self._header_line:
+            self.dropped[REPEATED_HEADER] += 1
+        else:
+            self.records += 1
+            self._kept.write(self._text(record.readable).encode() + b"\n")
+
+    def _begin(self, header: Record) -> None:
+        if header.fault is not None:
+            what = header.fault.split(": ", 1)[1]
+            raise SourceError(f"{self._path.name}: its first line, the header, cannot be read: {what}")
+        self._header_line = header.delivered
+        self.header = tuple(self._text(header.readable).split(self.delimiter))
+
+    def _text(self, text: bytes) -> str:
+        return text.decode(CODECS[self._encoding])
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    """Blocks that end at a line's end; a line longer than the limit comes as a block that fails."""
-    carry = b""
-    for chunk in _chunks(path):
-        end = chunk.rfind(b"\n") + 1
-        if end == 0:
-            carry += chunk
-            if len(carry) > LINE_LIMIT:
-                yield carry
-                carry = b""
-            continue
-        yield carry + chunk[:end]
-        carry = chunk[end:]
-    if carry:
-        yield carry
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """Lines with their ends; of a line over the limit only its first `LINE_LIMIT` + 1 bytes are held."""
-    carry = b""
-    for chunk in _chunks(path):
-        for piece in _newline_pieces(chunk):
-            if len(carry) <= LINE_LIMIT:
-                carry += piece if len(piece) <= LINE_LIMIT else piece[: LINE_LIMIT + 1]
-            if piece.endswith(b"\n"):
-                yield carry
-                carry = b""
-    if carry:
-        yield carry
-
-
-def _newline_pieces(chunk: bytes) -> Iterator[bytes]:
-    """Split at line feeds alone: a carriage return is part of its line."""
-    start = 0
-    while (end := chunk.find(b"\n", start)) >= 0:
-        yield chunk[start : end + 1]
-        start = end + 1
-    if start < len(chunk):
-        yield chunk[start:]
+def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks without a byte-order mark at the start."""
+    for number, block in enumerate(pieces):
+        yield block.removeprefix(BOM) if number == 0 else block

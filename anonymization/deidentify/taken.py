@@ -29,6 +29,7 @@ class Taken:
         unknown: event columns in which rows say `unknown`, with their number.
         codes: distinct codes seen in each coded column.
         removed: rows whose search keyword held personal data and was given up, by kind.
+        by_case: how many persons fewer there would be if ids that differ by case alone were one.
         peak_memory: of the whole process so far, in bytes.
         parts: number of Parquet files that hold the events (see `files.files_of`).
     """
@@ -50,6 +51,7 @@ class Taken:
     seconds: float
     peak_memory: int
     removed: dict[str, int] = field(default_factory=dict)
+    by_case: int = 0
     again: bool = False
     parts: int = 1
 

@@ -52,7 +52,7 @@ def moment(source: Source, raw: str) -> str:
 
     A wall clock's seconds are counted as if it ran in UTC.
     """
-    if source.time.clock is Clock.WALL:
+    if source.time.clock is Clock.WALL and source.time.encoding is TimeEncoding.ISO8601:
         read = f"EPOCH_OF(substr({raw}, 1, 10) || 'T' || substr({raw}, 12, 8) || 'Z')"
         return f"CASE WHEN regexp_matches({raw}, '{WALL}') THEN {read} END"
     return {

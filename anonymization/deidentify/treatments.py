@@ -13,10 +13,13 @@ from anonymization.deidentify.devices import maker_and_family
 from anonymization.deidentify.keywords import LONGEST
 from anonymization.deidentify.places import outside_mesh, prefecture_of
 from anonymization.errors import DeclarationError
-from anonymization.policy.sources import UNKNOWN, Column, Source, TimeEncoding, Treatment
+from anonymization.policy.sources import LARGEST, UNKNOWN, Column, Source, TimeEncoding, Treatment
 from anonymization.quoting import literal
 
-OLDEST = 130
+OLDEST = 117
+"""Years: of the persons alive nobody is older."""
+NO_DATES = ("0001-01-01", "1601-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "9999-12-31")
+"""What programs write where there is no date: the first or last day of their calendars."""
 AGE_BANDS = 9
 """Ten-year bands below the open one: 0-9 ... 80-89, then 90-over."""
 
@@ -109,7 +112,7 @@ def _code(name: str, column: Column, context: Context) -> Treated:
 
 
 def _integer(name: str, column: Column, _: Context) -> Treated:
-    helper = f'"value_{name}"'
+    helper, most = f'"value_{name}"', column.most or LARGEST
     return Treated(
         values=((helper, f"SAFE_INT({raw(name)})"),),
         outputs=((column.into or name, helper),),
@@ -119,6 +122,7 @@ def _integer(name: str, column: Column, _: Context) -> Treated:
                 f"{name}: not a whole number from 0",
                 f"{raw(name)} IS NOT NULL AND ({helper} IS NULL OR {helper} < 0)",
             ),
+            (f"{name}: more than {most}, the most that it can be", f"{helper} > {most}"),
         ),
     )
 
@@ -138,7 +142,8 @@ def _age_band(name: str, column: Column, context: Context) -> Treated:
         raise DeclarationError(
             f"source {source.source!r}, column {name!r}: `age_band` needs a snapshot, whose time is a `date`"
         )
-    time, birth = raw(source.time.column), raw(name)
+    none = ", ".join(map(literal, NO_DATES))
+    time, birth = raw(source.time.column), f"(CASE WHEN {raw(name)} NOT IN ({none}) THEN {raw(name)} END)"
     # Both dates as the number YYYYMMDD: their difference in whole 10,000s is the age reached on that day.
     age = (
         f"INT_DIV(SAFE_INT(REGEX_REPLACE_ALL({time}, '-', '')) - SAFE_INT(REGEX_REPLACE_ALL({birth}, '-', '')), 10000)"
@@ -151,7 +156,7 @@ def _age_band(name: str, column: Column, context: Context) -> Treated:
         values=((valid, f"DAY_OF_DATE({birth})"), (helper, age)),
         outputs=((column.into or name, f"CASE WHEN {birth} IS NULL THEN '{UNKNOWN}' {bands} ELSE '90-over' END"),),
         faults=(
-            *_missing(name, column),
+            *(() if column.optional else ((f"{name}: missing", f"{birth} IS NULL"),)),
             (f"{name}: not a date YYYY-MM-DD", f"{birth} IS NOT NULL AND {valid} IS NULL"),
             (f"{name}: after the event's day", f"{valid} > DAY_OF_DATE({time})"),
             (f"{name}: more than {OLDEST} years ago", f"{helper} > {OLDEST}"),

@@ -34,16 +34,13 @@ class Engine(Protocol):
         """Make a view of Parquet files with the columns of `schema`; no file makes an empty relation."""
 
     def read_lines(self, name: str, path: Path) -> None:
-        """Make a view with the column `line`, one row a line of a UTF-8 text file (`.gz` by its name).
+        """Make a view with the column `line`, one row a line of a UTF-8 text file under a plain name.
 
-        The file holds no empty line: DuckDB passes over them, so the screening has taken them out and counted them.
+        The file holds no empty line, which DuckDB would pass over, no carriage return and no NUL byte.
         """
 
-    def read_csv(self, name: str, path: Path, columns: Sequence[str]) -> None:
-        """Read a CSV file with a header into `name`, all text, and broken records into `<name>_rejects` (line)."""
-
     def read_parquet(self, name: str, path: Path) -> None:
-        """Make a view of one Parquet file as it is."""
+        """Make a view of one Parquet file, under a plain name, as it is."""
 
     def create(self, name: str, sql: str) -> None:
         """Run a SELECT and keep its rows as a relation."""

@@ -22,6 +22,9 @@ BATCH = 10_000
 """Texts that Python works on at a time, as many as Spark's Arrow batches hold."""
 STATEMENTS = 64
 """Parsed statements that are kept: an intake runs the same score of them for every file."""
+AS_IT_IS = "hive_partitioning=false"
+"""Folders are called `source=...`, which is no column of the files in them."""
+DISK_FULL = "No space left on device"
 
 
 class DuckDBEngine(Closing):
@@ -61,37 +64,22 @@ class DuckDBEngine(Closing):
             self.register(name, schema.empty_table())
             return
         columns = ", ".join(quoted(field) for field in schema.names)
-        self._view(name, f"SELECT {columns} FROM read_parquet([{', '.join(map(_path, paths))}])")
+        self._view(name, f"SELECT {columns} FROM read_parquet([{', '.join(map(_path, paths))}], {AS_IT_IS})")
 
     def read_lines(self, name: str, path: Path) -> None:
         """See `Engine.read_lines`."""
         # No delimiter, quote, escape or comment exists, so that a line comes as it lies, whatever it holds.
         options = (
             "columns={'line': 'VARCHAR'}, auto_detect=false, header=false, delim='', quote='', escape='', comment='',"
-            f" nullstr='\x01', strict_mode=false, new_line='\\n', max_line_size={LINE}"
+            f" nullstr='\x01', strict_mode=false, new_line='\\n', max_line_size={LINE}, compression='none', {AS_IT_IS}"
         )
         with _unreadable(path, "text"):
             self._view(name, f"SELECT line FROM read_csv({_path(path)}, {options})")
 
-    def read_csv(self, name: str, path: Path, columns: Sequence[str]) -> None:
-        """See `Engine.read_csv`."""
-        fields = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns)
-        options = (
-            f"columns={{{fields}}}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"',"
-            f" strict_mode=true, null_padding=false, store_rejects=true, max_line_size={LINE},"
-            f" rejects_table={literal(name + '_faults')}, rejects_scan={literal(name + '_scans')}"
-        )
-        with _unreadable(path, "CSV"):
-            self._table(name, f"SELECT * FROM read_csv({_path(path)}, {options})")
-            faults = quoted(name + "_faults")
-            self._table(f"{name}_rejects", f"SELECT any_value(csv_line) AS line FROM {faults} GROUP BY line")
-            for table in ("_faults", "_scans"):
-                self._connection.execute(f"DROP TABLE {quoted(name + table)}")
-
     def read_parquet(self, name: str, path: Path) -> None:
         """See `Engine.read_parquet`."""
         with _unreadable(path, "Parquet"):
-            self._view(name, f"SELECT * FROM read_parquet({_path(path)})")
+            self._view(name, f"SELECT * FROM read_parquet({_path(path)}, {AS_IT_IS})")
 
     def create(self, name: str, sql: str) -> None:
         """See `Engine.create`."""
@@ -154,7 +142,8 @@ def _wrapped(what: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise EngineError(f"DuckDB could not make {what}: {type(error).__name__}") from None
+        lost = isinstance(error, duckdb.OutOfMemoryException) or DISK_FULL in str(error)
+        raise EngineError(f"DuckDB could not make {what}: {type(error).__name__}", lost=lost) from None
 
 
 @contextlib.contextmanager
@@ -166,4 +155,5 @@ def _unreadable(path: Path, kind: str) -> Iterator[None]:
 
 
 def _path(path: Path) -> str:
+    """A path to be read or written; where it is read, `[`, `*` and `?` would be wildcards."""
     return literal(str(path.absolute()))

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymization.engine.base import Closing
-from anonymization.engine.duckdb import LINE
+from anonymization.engine.duckdb import AS_IT_IS, LINE
 from anonymization.errors import InputError
 from anonymization.quoting import literal, quoted
 
@@ -132,7 +132,9 @@ class TabularEngine(Closing):
             table = Tabular(path, dict.fromkeys(names, "VARCHAR"), delimiter)
         else:
             with _unreadable(path):
-                rows = self._connection.execute(f"DESCRIBE SELECT * FROM read_parquet({_path(path)})").fetchall()
+                rows = self._connection.execute(
+                    f"DESCRIBE SELECT * FROM read_parquet({_path(path)}, {AS_IT_IS})"
+                ).fetchall()
             names = [row[0] for row in rows]
             table = Tabular(path, {row[0]: str(row[1]) for row in rows})
         _check_names(path, names)
@@ -311,7 +313,7 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
 
 def _source(table: Tabular) -> str:
     if not table.is_text:
-        return f"read_parquet({_path(table.path)})"
+        return f"read_parquet({_path(table.path)}, {AS_IT_IS})"
     fields = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in table.columns)
     return (
         f"read_csv({_path(table.path)}, columns={{{fields}}}, auto_detect=false, header=true,"

@@ -121,6 +121,26 @@ def _url_host() -> str:
     return f"NULLIF(lower(split_part({host}, ':', 1)), '')"
 
 
+def _json_valid() -> Intrinsic:
+    """Whether a text is one JSON object and nothing else (RFC 8259), a line of it.
+
+    DuckDB takes NaN, infinities and commas at the end of lists as well; where something looks like one, strings are
+    taken out, and it is looked at again. Spark reads a value and nothing behind it: in a list it sees that, unless
+    a `]` comes first, and in an object, unless a `}` does.
+    """
+    beside = "(?i)[:,[{{][ \\t]*-?(nan|inf)|,[ \\t]*[]}}]"
+    strings = '"([^"\\\\]|\\\\.)*"'
+    without = f"regexp_replace({{0}}, '{strings}', '\"\"', 'g')"
+    braced = "substr(ltrim({0}), 1, 1) = '{{'"
+    return Intrinsic(
+        1,
+        f"CASE WHEN json_valid({{0}}) AND {braced} THEN CASE WHEN regexp_matches({{0}}, '{beside}')"
+        f" THEN NOT regexp_matches({without}, '{beside}') ELSE TRUE END ELSE FALSE END",
+        f"COALESCE({braced} AND try_parse_json('[' || {{0}} || ']') IS NOT NULL"
+        " AND size(json_object_keys('{{\"a\":' || {0} || '}}')) = 1, FALSE)",
+    )
+
+
 def _mesh4() -> Intrinsic:
     def template(divide: str) -> str:
         y, x = "CAST(floor({0} * 240) AS BIGINT)", "CAST(floor(({1} - 100) * 160) AS BIGINT)"
@@ -180,11 +200,7 @@ INTRINSICS: dict[str, Intrinsic] = {
     "SHIFT_LEFT": Intrinsic(
         2, "CAST({0} AS BIGINT) << CAST({1} AS BIGINT)", "shiftleft(CAST({0} AS BIGINT), CAST({1} AS INT))"
     ),
-    "JSON_VALID": Intrinsic(
-        1,
-        "json_valid({0}) AND substr(ltrim({0}), 1, 1) = '{{'",
-        "try_parse_json({0}) IS NOT NULL AND substr(ltrim({0}), 1, 1) = '{{'",
-    ),
+    "JSON_VALID": _json_valid(),
     "JSON_FIELD_NAMES": Intrinsic(
         1, "array_to_string(json_keys({0}), chr(31))", "array_join(json_object_keys({0}), char(31))"
     ),
@@ -192,7 +208,7 @@ INTRINSICS: dict[str, Intrinsic] = {
     "LIST_ITEM": Intrinsic(2, "{0}[{1}]", "try_element_at({0}, {1})"),
     "LIST_LENGTH": Intrinsic(1, "CAST(len({0}) AS BIGINT)", "CAST(size({0}) AS BIGINT)"),
     "QUOTE_FIELDS": Intrinsic(1, "string_split({0}, '\"')", "split({0}, '\"', -1)"),
-    "TAB_FIELDS": Intrinsic(1, "string_split({0}, chr(9))", "split({0}, '\\t', -1)"),
+    "FIELDS": Intrinsic(2, "string_split({0}, {1})", "split({0}, {1}, -1)"),
 }
 """Intrinsics that are templates; the others are built by `expand_intrinsic`."""
 

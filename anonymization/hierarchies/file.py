@@ -44,7 +44,7 @@ def _of_parquet(path: Path) -> list[list[str]]:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, partitioning=None)
         columns = [column.cast(pa.string()).to_pylist() for column in table.columns]
     except (OSError, pa.ArrowException) as error:
         raise InputError(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from anonymization.errors import PolicyRefusal
-from anonymization.policy.decide import Clause, Decision, Permitted, decide
+from anonymization.policy.decide import Clause
 from anonymization.policy.microdata import Microdata
-from anonymization.policy.model import InformationClass, Kind, Link, PolicyDocument, Recipient
+from anonymization.policy.model import PolicyDocument, Recipient
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import DimensionSpec, MeasureKind, PeriodKind, Release, established_days
 from anonymization.policy.sources import Source, Treatment
@@ -65,6 +64,24 @@ def check_choices(policy: PolicyDocument, sources: Mapping[str, Source]) -> list
         f" there are {sorted(of_sources)}"
         for namespace in sorted(of_choices.keys() - of_sources.keys())
     ]
+
+
+def check_recipients(policy: PolicyDocument, recipients: Mapping[str, Recipient]) -> list[str]:
+    """Return recipients that are none of those whom the policy lists, or that lack a contract."""
+    errors = []
+    for name, recipient in recipients.items():
+        party, of = policy.recipient_classes[recipient.recipient_class], recipient.recipient_class.value
+        if party.members and recipient.member not in party.members:
+            said = "names no `member`" if recipient.member is None else f"{recipient.member!r} is none of them"
+            errors.append(
+                f"recipients.yaml: {name}: the class {of} is a closed list, and {said}: {'; '.join(party.members)}."
+                f" {Clause(party.clause, party.text)}"
+            )
+        if not party.members and recipient.member is not None:
+            errors.append(f"recipients.yaml: {name}: the policy lists no members of the class {of}; leave `member` out")
+        if party.needs_contract and recipient.contract is None:
+            errors.append(f"recipients.yaml: {name}: a recipient of the class {of} needs a `contract`")
+    return errors
 
 
 def check_release_spec(
@@ -288,76 +305,3 @@ def check_microdata_spec(
         if named not in known:
             errors.append(f"quasi_identifiers.{name}.{kind}: {named!r} is unknown; known: {sorted(known)}")
     return errors
-
-
-def check_microdata(
-    microdata: Microdata,
-    policy: PolicyDocument,
-    sources: Mapping[str, Source],
-    links: Sequence[Link],
-    recipients: Mapping[str, Recipient],
-) -> tuple[Clause, ...]:
-    """Return the clauses that allow rows of persons for every source they are made of.
-
-    Raises:
-        PolicyRefusal: the purpose or the recipient is not allowed for a source, quoting the clause or the house rule.
-    """
-    clauses: list[Clause] = []
-    party = recipients[microdata.recipient].recipient_class
-    for name in microdata.sources:
-        of = sources[name].information_type
-        personal = policy.information_types[of].information_class is InformationClass.PERSONAL
-        kind = Kind.PERSONAL_INFORMATION if personal else Kind.USER_INFORMATION
-        decision = decide(policy, kind, [of], microdata.purpose, party)
-        _require(decision, f"microdata {microdata.microdata!r}, source {name!r}")
-        clauses += [clause for clause in decision.clauses if clause not in clauses]
-    _require_links(f"microdata {microdata.microdata!r}", microdata.sources, policy, sources, links)
-    return tuple(clauses)
-
-
-def check_release(
-    release: Release,
-    policy: PolicyDocument,
-    sources: Mapping[str, Source],
-    links: Sequence[Link],
-    recipients: Mapping[str, Recipient],
-) -> tuple[Clause, ...]:
-    """Return the clauses that allow a release for every source it reads.
-
-    Raises:
-        PolicyRefusal: the purpose or the recipient is not allowed for a source, quoting the clause; or the
-            release joins sources in a way that it does not declare (the combination rule).
-    """
-    recipient = recipients[release.recipient]
-    clauses: list[Clause] = []
-    for name in release.sources:
-        types = [sources[name].information_type]
-        decision = decide(policy, Kind.STATISTICS, types, release.purpose, recipient.recipient_class)
-        _require(decision, f"release {release.release!r}, source {name!r}")
-        clauses += [clause for clause in decision.clauses if clause not in clauses]
-    if release.attributes:
-        _require_links(f"release {release.release!r}", release.sources, policy, sources, links)
-    return tuple(clauses)
-
-
-def _require(decision: Decision, what: str) -> None:
-    if not isinstance(decision, Permitted):
-        quoted = "; ".join(str(clause) for clause in decision.clauses)
-        raise PolicyRefusal(f"{what}: {decision.reason}. {quoted}")
-
-
-def _require_links(
-    what: str,
-    names: Sequence[str],
-    policy: PolicyDocument,
-    sources: Mapping[str, Source],
-    links: Sequence[Link],
-) -> None:
-    """The combination rule: sources of different persons are joined by a declared source of links, or not at all."""
-    namespaces = {source: {person.namespace for person in sources[source].persons} for source in names}
-    apart = len(set().union(*namespaces.values())) > 1
-    if apart and not any(link.source in names for link in links):
-        rule = policy.rules["combination"]
-        raise PolicyRefusal(
-            f"{what} joins {sorted(namespaces)} without a declared source of links. {Clause(rule.clause, rule.text)}"
-        )

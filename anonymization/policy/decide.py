@@ -1,13 +1,13 @@
-"""What the policy allows: one pure, total function, the policy first, then the house rules."""
+"""What the policy allows: one pure, total function, the policy first, then the house rules; and all as one table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from anonymization.errors import PolicyRefusal
-from anonymization.policy.model import InformationClass, Kind, PolicyDocument, Purpose, RecipientClass
+from anonymization.policy.model import InformationClass, Kind, Party, PolicyDocument, Purpose, RecipientClass
 
 OUTSIDE = frozenset(
     (
@@ -51,18 +51,32 @@ Decision = Permitted | Refused
 
 
 def decide(
-    policy: PolicyDocument, kind: Kind, information_types: Sequence[str], purpose: str, recipient: RecipientClass
+    policy: PolicyDocument,
+    kind: Kind,
+    information_types: Sequence[str],
+    purpose: str,
+    recipient: RecipientClass,
+    *,
+    collected_for: Collection[str] | None = None,
 ) -> Decision:
     """Decide whether information of these types may go to a recipient, as this kind, for this purpose.
 
     Total: every combination of known values gets an answer, and so does an unknown type or purpose
     (refused, because it is not declared). Types are judged one by one; the first refusal stands.
+
+    Args:
+        policy: by which it is decided.
+        kind: what goes.
+        information_types: of what it is made.
+        purpose: for which it goes.
+        recipient: to whom.
+        collected_for: the purposes for which it was collected, where it is about a log: no other is a use of it.
     """
     clauses: list[Clause] = []
     if not information_types:
         return Refused((), "no information type is named; what is not declared is refused")
     for information_type in information_types:
-        decision = _decide_one(policy, kind, information_type, purpose, recipient)
+        decision = _decide_one(policy, kind, information_type, purpose, recipient, collected_for)
         if isinstance(decision, Refused):
             return decision
         clauses += [clause for clause in decision.clauses if clause not in clauses]
@@ -70,7 +84,12 @@ def decide(
 
 
 def _decide_one(
-    policy: PolicyDocument, kind: Kind, information_type: str, purpose: str, recipient: RecipientClass
+    policy: PolicyDocument,
+    kind: Kind,
+    information_type: str,
+    purpose: str,
+    recipient: RecipientClass,
+    collected_for: Collection[str] | None,
 ) -> Decision:
     declared = policy.information_types.get(information_type)
     if declared is None:
@@ -78,55 +97,91 @@ def _decide_one(
     stated = policy.purposes.get(purpose)
     if stated is None:
         return Refused((), f"{purpose!r} is not a purpose of the policy")
-    covering = _covering(policy, information_type, purpose)
-    if covering is None:
+    covering = _covering(policy, information_type, stated)
+    if not covering:
         return Refused(
-            (Clause(declared.clause, declared.text), Clause(stated.clause, stated.text)),
+            (Clause(declared.clause, declared.text), _clause(stated)),
             f"the purpose {purpose!r} does not cover {information_type!r}",
         )
-    party = policy.recipient_classes[recipient]
-    named = (Clause(covering.clause, covering.text), Clause(party.clause, party.text))
-    if kind is Kind.STATISTICS:
-        allowed = _statistics(covering, recipient, declared.information_class in party.statistics_of)
-    else:
-        allowed = _rows(
-            kind, declared.information_class, personal=party.personal_information, user=party.user_information
-        )
-    if not allowed:
-        return Refused(named, f"{kind.value.replace('_', ' ')} of {information_type!r} may not go to {recipient!r}")
-    return Permitted(named)
+    collected = [name for name in covering if collected_for is None or name in collected_for]
+    if not collected:
+        wanted, purposes = " or ".join(map(repr, covering)), ", ".join(sorted(collected_for or ())) or "none"
+        clauses = tuple(_clause(policy.purposes[name]) for name in covering)
+        return Refused(clauses, f"it was not collected for {wanted}; its purposes: {purposes}")
+    party, used = policy.recipient_classes[recipient], policy.purposes[collected[0]]
+    by: tuple[Purpose, ...] | None = None
+    if kind is not Kind.STATISTICS:
+        by = _rows(kind, declared.information_class, used, party)
+    elif declared.information_class in party.statistics_of:
+        by = _statistics(policy, information_type, used, recipient)
+    if by is None:
+        what, whom = (one.value.replace("_", " ") for one in (kind, recipient))
+        reason = f"{what} of {information_type!r} for the purpose {collected[0]!r} may not go to"
+        return Refused((_clause(used), _clause(party)), f"{reason} a recipient of the class {whom}")
+    # what a class of recipients may have by its own clause stands beside the purpose; a third party has none of its own
+    own = (_clause(party),) if party.personal_information or party.user_information else ()
+    return Permitted((*map(_clause, by), *own))
 
 
-def _covering(policy: PolicyDocument, information_type: str, purpose: str) -> Purpose | None:
-    """The stated purpose where it covers the type; else the type's own clause that says the same of statistics.
+def _clause(stated: Purpose | Party) -> Clause:
+    return Clause(stated.clause, stated.text)
+
+
+def _covering(policy: PolicyDocument, information_type: str, stated: Purpose) -> list[str]:
+    """The stated purpose where it covers the type; else the type's own clauses that say the same of statistics.
 
     The policy states the provision of statistics three times, once a group of types: (k), (t) and the fifth
     purpose of 2(2). A release that joins groups names one of them and stands on each group's own clause.
     """
-    stated = policy.purposes[purpose]
     if information_type in stated.types:
-        return stated
-    for other in policy.purposes.values():
-        equal = (stated.provides_statistics and other.provides_statistics) or (
-            stated.prepares_statistics and not stated.provides_statistics and other.prepares_statistics
+        return [name for name, other in policy.purposes.items() if other is stated]
+    return [
+        name
+        for name, other in policy.purposes.items()
+        if information_type in other.types
+        and (
+            (stated.provides_statistics and other.provides_statistics)
+            or (stated.prepares_statistics and not stated.provides_statistics and other.prepares_statistics)
         )
-        if equal and information_type in other.types:
-            return other
-    return None
+    ]
 
 
-def _statistics(purpose: Purpose, recipient: RecipientClass, party_may: bool) -> bool:  # noqa: FBT001 - a fact
-    if not party_may:
-        return False
-    if recipient is RecipientClass.INTERNAL:
-        return purpose.prepares_statistics or purpose.provides_statistics
-    return purpose.provides_statistics
+def _statistics(
+    policy: PolicyDocument, information_type: str, used: Purpose, recipient: RecipientClass
+) -> tuple[Purpose, ...] | None:
+    """The purposes by which there may be statistics: inside for every use, if the type may become statistics at all."""
+    if recipient is not RecipientClass.INTERNAL:
+        return (used,) if used.provides_statistics else None
+    if used.prepares_statistics:
+        return (used,)
+    prepares = (p for p in policy.purposes.values() if p.prepares_statistics and information_type in p.types)
+    preparing = next(prepares, None)
+    return None if preparing is None else (used, preparing)
 
 
-def _rows(kind: Kind, information_class: InformationClass, *, personal: str | None, user: str | None) -> bool:
-    if kind is Kind.PERSONAL_INFORMATION:
-        return personal is not None and information_class is InformationClass.PERSONAL
-    return user is not None and information_class is InformationClass.USER_INFORMATION
+def _rows(kind: Kind, information_class: InformationClass, used: Purpose, party: Party) -> tuple[Purpose, ...] | None:
+    personal = kind is Kind.PERSONAL_INFORMATION
+    clause = party.personal_information if personal else party.user_information
+    of_kind = (information_class is InformationClass.PERSONAL) is personal
+    return (used,) if clause is not None and of_kind else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What of a type of information may go for a purpose that covers it, as one kind: a decision each class."""
+
+    information_type: str
+    purpose: str
+    decisions: dict[RecipientClass, Decision]
+
+
+def matrix(policy: PolicyDocument, kind: Kind) -> Iterator[Row]:
+    """Yield every decision on a kind: each type of information by each purpose that covers it, in their order."""
+    for information_type in policy.information_types:
+        for name, purpose in policy.purposes.items():
+            if information_type in purpose.types:
+                decisions = {one: decide(policy, kind, [information_type], name, one) for one in RecipientClass}
+                yield Row(information_type, name, decisions)
 
 
 def _house_rules(policy: PolicyDocument, kind: Kind, recipient: RecipientClass) -> Refused | None:

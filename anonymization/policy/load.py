@@ -19,6 +19,7 @@ from anonymization.hierarchies.file import MISSING, read_rows
 from anonymization.policy.crosscheck import (
     check_choices,
     check_microdata_spec,
+    check_recipients,
     check_release_spec,
     check_source,
 )
@@ -26,7 +27,7 @@ from anonymization.policy.declared import Declared
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import Link, Links, Officer, Officers, PolicyDocument, Recipient, Recipients
 from anonymization.policy.releases import Release
-from anonymization.policy.sources import Source
+from anonymization.policy.sources import Source, Spelling, spellings
 
 Model = TypeVar("Model", bound=Declared)
 Hierarchy = Mapping[str, tuple[str, ...]]
@@ -40,6 +41,7 @@ class Policies:
 
     Attributes:
         hierarchies: by name: value to its codes, level by level, finest first.
+        spellings: how ids of each namespace are spelt.
         codelists: by name: code to its labels in English and Japanese, in file order.
         digest: SHA-256 over the path and content of every file of the folder.
         release_errors: releases whose declaration is wrong, with what is wrong; the others stay usable.
@@ -48,6 +50,7 @@ class Policies:
     folder: Path
     policy: PolicyDocument
     sources: Mapping[str, Source]
+    spellings: Mapping[str, Spelling]
     releases: Mapping[str, Release]
     links: tuple[Link, ...]
     recipients: Mapping[str, Recipient]
@@ -59,9 +62,10 @@ class Policies:
     microdata: Mapping[str, Microdata]
 
     @property
-    def namespaces(self) -> frozenset[str]:
-        """The namespaces of ids that sources declare."""
-        return frozenset(person.namespace for source in self.sources.values() for person in source.persons)
+    def namespaces(self) -> dict[str, Spelling]:
+        """The namespaces of ids that sources declare, and how their ids are spelt."""
+        named = {person.namespace for source in self.sources.values() for person in source.persons}
+        return {namespace: self.spellings.get(namespace, Spelling()) for namespace in sorted(named)}
 
     @property
     def zone(self) -> str:
@@ -240,13 +244,19 @@ def load_policies(folder: Path) -> Policies:
         raise DeclarationError("\n".join(reader.errors))
     for source in sources.values():
         reader.errors += check_source(source, policy, codelists)
+    reader.errors += _check_text(folder, policy)
     reader.errors += check_choices(policy, sources)
+    reader.errors += check_recipients(policy, recipients.recipients)
     for link in links.links:
         columns = sources[link.source].columns if link.source in sources else {}
         if link.from_.column not in columns or link.to.column not in columns:
             reader.errors.append(
                 f"links.yaml: source {link.source!r} declares no columns {link.from_.column!r}, {link.to.column!r}"
             )
+    try:
+        spelt = spellings(sources.values())
+    except ValueError as error:
+        reader.errors.append(str(error))
     microdata = _microdata(reader, policy, sources, recipients, hierarchies, codelists)
     if reader.errors:
         raise DeclarationError("\n".join(reader.errors))
@@ -255,6 +265,7 @@ def load_policies(folder: Path) -> Policies:
         folder=folder,
         policy=policy,
         sources=sources,
+        spellings=spelt,
         releases=releases,
         links=links.links,
         recipients=recipients.recipients,
@@ -265,6 +276,17 @@ def load_policies(folder: Path) -> Policies:
         release_errors=errors,
         microdata=microdata,
     )
+
+
+def _check_text(folder: Path, policy: PolicyDocument) -> list[str]:
+    """Whether the policy's own words are those that were read when it was written as code."""
+    path = folder / policy.text.file
+    if not path.is_file():
+        return [f"{path.name}: missing in the policy folder {folder}; `text` of policy.yaml names it"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest == policy.text.sha256:
+        return []
+    return [f"policy.yaml: text.sha256: {path.name} has the digest {digest}: it is another text; read it and compare"]
 
 
 def _releases(

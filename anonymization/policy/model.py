@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -42,6 +42,22 @@ class InformationClass(StrEnum):
     USER_INFORMATION = "user_information"
 
 
+class PolicyText(Declared):
+    """Where the policy's own words stand: every quotation is checked against them."""
+
+    file: Literal["policy.txt"]
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Quoted(Declared):
+    """What the policy says, with its clause; ` … ` marks words that are left out."""
+
+    clause: str
+    text: str
+    ja: str | None = None
+    """The same words of the Japanese original, where it can be had."""
+
+
 class Version(Declared):
     """A version of the policy: in force from its day until the next one's."""
 
@@ -49,19 +65,15 @@ class Version(Declared):
     title: str
 
 
-class InformationType(Declared):
+class InformationType(Quoted):
     """A type of information, with the clause that names it."""
 
-    clause: str
     information_class: InformationClass = Field(alias="class")
-    text: str
 
 
-class Purpose(Declared):
+class Purpose(Quoted):
     """A purpose of use: its text, the types it covers, and what it is of the statistics that the policy allows."""
 
-    clause: str
-    text: str
     types: tuple[Name, ...]
     prepares_statistics: bool = False
     """Whether it is the preparation or use of statistical material."""
@@ -69,11 +81,9 @@ class Purpose(Declared):
     """Whether it is the provision of statistical material to a third party."""
 
 
-class Party(Declared):
+class Party(Quoted):
     """A class of recipients: what the policy lets it have, with the clause."""
 
-    clause: str
-    text: str
     personal_information: str | None = None
     """The clause that lets it have personal information within the purposes; none where there is none."""
     user_information: str | None = None
@@ -81,32 +91,30 @@ class Party(Declared):
     statistics_of: tuple[InformationClass, ...] = ()
     """Of which classes of information it may have statistics (by the purposes that provide or prepare them)."""
     members: tuple[str, ...] = ()
-    """The parties by name, where the policy names them."""
+    """The parties by name, where the policy names them: nobody else is one."""
+    needs_contract: bool = False
+    """Whether a recipient stands on a contract (a house rule)."""
 
 
-class RequestKind(Declared):
-    """A request a person may make, and the forms it takes."""
+class RequestKind(Quoted):
+    """A request a person may make, and the forms it takes: whoever handles it is told so by `noren policy`."""
 
-    clause: str
-    text: str
     form: str
     proxy_form: str
     annexes: tuple[str, ...] = ()
     fee: bool = False
 
 
-class Rule(Declared):
+class Rule(Quoted):
     """A rule of the policy beside its purposes and recipients."""
 
-    clause: str
-    text: str
+    effect: str
+    """What the house does by it: in the words of the page for privacy officers."""
 
 
-class Choice(Declared):
+class Choice(Quoted):
     """A choice of a person, and by which ids it is made. It takes effect in whatever is built afterwards."""
 
-    clause: str
-    text: str
     namespaces: tuple[Name, ...] = Field(min_length=1)
     """Of ids by which it is made."""
     covers_linked: bool = False
@@ -114,11 +122,9 @@ class Choice(Declared):
     house_rule: str
 
 
-class Retention(Declared):
+class Retention(Quoted):
     """How long what a request brought is kept."""
 
-    clause: str
-    text: str
     years_after_fiscal_year: int
     fiscal_year_starts: str = Field(pattern=r"^\d{2}-\d{2}$")
 
@@ -168,6 +174,7 @@ class PolicyDocument(Declared):
     """The whole of `policy.yaml`."""
 
     title: str
+    text: PolicyText
     versions: tuple[Version, ...] = Field(min_length=1)
     information_types: dict[Name, InformationType]
     purposes: dict[Name, Purpose]
@@ -184,9 +191,11 @@ class PolicyDocument(Declared):
             unknown = sorted(set(purpose.types) - set(self.information_types))
             if unknown:
                 raise ValueError(f"purpose {name!r} covers unknown information types {unknown}")
-        missing = sorted(set(RecipientClass) - set(self.recipient_classes))
+        missing = sorted(one.value for one in set(RecipientClass) - set(self.recipient_classes))
         if missing:
             raise ValueError(f"recipient classes missing: {missing}")
+        if "combination" not in self.rules:
+            raise ValueError("`rules` states `combination`: a refusal to join persons quotes it")
         days = [version.effective for version in self.versions]
         if days != sorted(set(days)):
             raise ValueError("versions stand in order of their effective days, each day once")
@@ -243,7 +252,9 @@ class Recipient(Declared):
 
     title: Text
     recipient_class: RecipientClass = Field(alias="class")
-    contract: str
+    member: str | None = None
+    """Which of the parties it is, where the policy names those of its class."""
+    contract: str | None = Field(default=None, min_length=1)
     contact: str
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +14,8 @@ from anonymization.policy.declared import Declared, Name, Text
 
 UNKNOWN = "unknown"
 """The code of what a log does not say."""
+LARGEST = 10**12
+"""The greatest figure of any column: of nine million such, the sum is still a whole number to every engine."""
 NOT_SPECIFIED = "_X"
 """SDMX's code for what is not specified: no search keyword, or one that held personal data."""
 
@@ -45,7 +49,7 @@ class TimeEncoding(StrEnum):
     DATE = "date"
     """A calendar date `YYYY-MM-DD` in the source's zone (for snapshots)."""
     TIMESTAMP = "timestamp"
-    """A typed Parquet timestamp with time zone (an instant)."""
+    """A typed Parquet timestamp with time zone (an instant); one without where `clock: wall` says so."""
     COMMON_LOG = "common_log"
     """The Apache form `17/May/2015:10:05:03 +0000`."""
     EPOCH_SECONDS = "epoch_seconds"
@@ -84,7 +88,7 @@ class Treatment(StrEnum):
     CODE = "code"
     """Kept, if it is a code of the code list that `codes` names; else the row is quarantined."""
     INTEGER = "integer"
-    """Kept as a non-negative integer; else the row is quarantined."""
+    """Kept as an integer from 0 to `most`; else the row is quarantined."""
     IP_NETWORK = "ip_network"
     """IPv4 to its /24, IPv6 to its /48."""
     USER_AGENT = "user_agent"
@@ -129,6 +133,8 @@ class Column(Declared):
     codes: Name | None = None
     unlisted: str | None = None
     """The code that stands for whatever the code list does not have; without it such a row is quarantined."""
+    most: int | None = Field(default=None, gt=0, le=LARGEST)
+    """The greatest figure of a column treated as `integer`; a row with a greater one is quarantined."""
     optional: bool = False
     """Whether a row may leave it empty (the event then says `unknown`, or null for an integer)."""
 
@@ -136,6 +142,8 @@ class Column(Declared):
     def _consistent(self) -> Self:
         if (self.treatment is Treatment.CODE) != (self.codes is not None):
             raise ValueError("`codes` names the code list of a column treated as `code`, and only there")
+        if self.most is not None and self.treatment is not Treatment.INTEGER:
+            raise ValueError("`most` is the greatest figure of a column treated as `integer`")
         if self.unlisted is not None and self.codes is None:
             raise ValueError("`unlisted` is a code of the code list that `codes` names")
         if (self.role is Role.IDENTIFIER) and self.treatment not in (Treatment.PSEUDONYM, Treatment.DROP):
@@ -156,16 +164,75 @@ class TimeColumn(Declared):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.clock is Clock.WALL and self.encoding is not TimeEncoding.ISO8601:
-            raise ValueError("`clock: wall` belongs to the encoding `iso8601`; every other encoding says its offset")
+        if self.clock is Clock.WALL and self.encoding not in (TimeEncoding.ISO8601, TimeEncoding.TIMESTAMP):
+            raise ValueError(
+                "`clock: wall` belongs to the encodings `iso8601` and `timestamp`; every other encoding says its offset"
+            )
         return self
 
 
+class IdForm(StrEnum):
+    """What an id of a namespace is."""
+
+    TEXT = "text"
+    """Any text."""
+    DIGITS = "digits"
+    """Digits alone."""
+    ADDRESS = "address"
+    """A network address, by RFC 5952, or the name of a host."""
+
+
+class Case(StrEnum):
+    """Whether ids that differ by case alone are one."""
+
+    KEEP = "keep"
+    FOLD = "fold"
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How ids of a namespace are spelt."""
+
+    form: IdForm = IdForm.TEXT
+    case: Case = Case.KEEP
+
+
 class PersonColumn(Declared):
-    """A column that tells persons apart within a namespace (`member`, `cookie`, `address`)."""
+    """A column that tells persons apart within a namespace (`member`, `cookie`, `address`).
+
+    `form` and `case` hold for the namespace, in whatever source; one of them says so.
+    """
 
     column: Name
     namespace: Name
+    form: IdForm | None = None
+    case: Case | None = None
+
+
+def spellings(sources: Iterable[Source]) -> dict[str, Spelling]:
+    """Return how ids of each namespace are spelt of which a source says so.
+
+    Raises:
+        ValueError: two sources say it differently.
+    """
+    said: dict[tuple[str, str], tuple[str, IdForm | Case]] = {}
+    for source in sources:
+        for person in source.persons:
+            for what, how in (("form", person.form), ("case", person.case)):
+                if how is None:
+                    continue
+                first, before = said.setdefault((person.namespace, what), (source.source, how))
+                if before is not how:
+                    raise ValueError(
+                        f"the {what} of ids of {person.namespace!r} is {before} in sources/{first}.yaml and {how} in"
+                        f" sources/{source.source}.yaml; a namespace has one"
+                    )
+    forms = {namespace: IdForm(how) for (namespace, what), (_, how) in said.items() if what == "form"}
+    cases = {namespace: Case(how) for (namespace, what), (_, how) in said.items() if what == "case"}
+    return {
+        namespace: Spelling(forms.get(namespace, IdForm.TEXT), cases.get(namespace, Case.KEEP))
+        for namespace in {*forms, *cases}
+    }
 
 
 class Source(Declared):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
-from anonymization.deidentify.identifiers import id_fault
 from anonymization.errors import InputError
 from anonymization.files import PRIVATE, canonical
 from anonymization.home import Home
+from anonymization.policy.sources import Spelling
 from anonymization.release.ledger.ledger import EntryKind, Ledger, now
 
 _META = sa.MetaData()
@@ -66,7 +66,7 @@ class Added:
     entry: int
 
 
-def add_optouts(home: Home, ledger: Ledger, people: Sequence[Person], *, namespaces: Collection[str]) -> Added:
+def add_optouts(home: Home, ledger: Ledger, people: Sequence[Person], *, namespaces: Mapping[str, Spelling]) -> Added:
     """Record that persons opted out: from now on no intake takes their events in, and nothing is built of those there.
 
     The choice is stored before the ledger entry, which comes with every addition: a repeated one is harmless,
@@ -76,20 +76,18 @@ def add_optouts(home: Home, ledger: Ledger, people: Sequence[Person], *, namespa
         home: where the choices are.
         ledger: its ledger.
         people: who opted out.
-        namespaces: of ids that some source declares.
+        namespaces: of ids that some source declares, and how those are spelt.
 
     Raises:
         InputError: nobody is named, or a namespace or an id is none that a log can hold.
     """
     if not people:
         raise InputError("no person is named; give --namespace and --id, or --file")
-    for person in people:
-        if (fault := _fault(person, namespaces)) is not None:
-            raise InputError(fault)
+    spelt = [_spelt(person, namespaces) for person in people]
     engine = _open(home)
     with ledger.transaction() as transaction, engine.connect() as connection:
         known = {(r.namespace, r.id) for r in connection.execute(sa.select(OPTOUTS))}
-        new = [person for person in dict.fromkeys(people) if person not in known]
+        new = [person for person in dict.fromkeys(spelt) if person not in known]
         if new:
             rows = [{"namespace": namespace, "id": identity, "added_at": now()} for namespace, identity in new]
             connection.execute(sa.insert(OPTOUTS), rows)
@@ -117,12 +115,12 @@ def optouts(home: Home) -> list[Person]:
     return choices_of(home).people
 
 
-def read_optouts(path: Path, *, namespaces: Collection[str]) -> list[Person]:
+def read_optouts(path: Path, *, namespaces: Mapping[str, Spelling]) -> list[Person]:
     """Return the persons of a CSV file with the columns `namespace,id`: all of them, or an error.
 
     Args:
         path: the file.
-        namespaces: of ids that some source declares.
+        namespaces: of ids that some source declares, and how those are spelt.
 
     Raises:
         InputError: a row cannot be read, or names nobody that a log can hold: the file and the line.
@@ -133,10 +131,10 @@ def read_optouts(path: Path, *, namespaces: Collection[str]) -> list[Person]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             for row in reader:
-                fault = _fault_of_row(row, namespaces, first=line == 1)
-                if fault is not None:
-                    raise InputError(f"{path.name}, line {line}: {fault}")
-                people += [(row[0], row[1])] if line > 1 else []
+                try:
+                    people += _people_of(row, namespaces, first=line == 1)
+                except InputError as error:
+                    raise InputError(f"{path.name}, line {line}: {error}") from None
                 line = reader.line_num + 1
     except csv.Error:
         raise InputError(
@@ -151,21 +149,30 @@ def read_optouts(path: Path, *, namespaces: Collection[str]) -> list[Person]:
     return people
 
 
-def _fault_of_row(row: Sequence[str], namespaces: Collection[str], *, first: bool) -> str | None:
-    if first:
-        return None if row == HEADER else f"expected the columns {','.join(HEADER)}"
+def _people_of(row: Sequence[str], namespaces: Mapping[str, Spelling], *, first: bool) -> list[Person]:
+    """Whom a row of a list names: nobody in the first, somebody in every other."""
+    if first and row != HEADER:
+        raise InputError(f"expected the columns {','.join(HEADER)}")
     if len(row) != len(HEADER):
-        return f"{len(row)} fields; expected {len(HEADER)}: {', '.join(HEADER)}"
-    return _fault((row[0], row[1]), namespaces)
+        raise InputError(f"{len(row)} fields; expected {len(HEADER)}: {', '.join(HEADER)}")
+    if any(len(field.splitlines()) > 1 for field in row):
+        raise InputError("a field over several lines: a quote that is open takes the rows below for a part of it")
+    return [] if first else [_spelt((row[0], row[1]), namespaces)]
 
 
-def _fault(person: Person, namespaces: Collection[str]) -> str | None:
-    """What is wrong with whom a choice names; never the id itself."""
-    namespace, identity = person
+def _spelt(person: Person, namespaces: Mapping[str, Spelling]) -> Person:
+    """Whom a choice names, in the spelling of the logs; an error never says the id itself."""
+    from anonymization.deidentify.ids import spelt  # noqa: PLC0415 - a moment to import, and most runs find no list
+
+    namespace, raw = person
     if namespace not in namespaces:
-        return f"no source has ids of this namespace; there are: {', '.join(sorted(namespaces))}"
-    reason = id_fault(identity)
-    return None if reason is None else f"the id is {reason}"
+        raise InputError(f"no source has ids of this namespace; there are: {', '.join(namespaces)}")
+    identity, fault = spelt(raw, namespaces[namespace])
+    if fault is not None:
+        raise InputError(f"the id is {fault}")
+    if identity is None:
+        raise InputError("the id is empty, or what stands for none, such as null or N/A")
+    return namespace, identity
 
 
 def _first_line_not_utf_8(path: Path) -> int:

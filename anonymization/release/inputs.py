@@ -16,7 +16,7 @@ from anonymization.engine.base import Engine
 from anonymization.errors import InputError, IntegrityError, PolicyRefusal
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
-from anonymization.policy.crosscheck import check_release
+from anonymization.policy.allowed import check_release
 from anonymization.policy.decide import Clause, versions_in_force
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period, one_key_period, parse_period

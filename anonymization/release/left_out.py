@@ -84,7 +84,7 @@ def register_left_out(
         Refusal: the key of a month was destroyed.
     """
     months = months_of(period)
-    register_optouts(engine, f"{name}_optouts", choices.people, policies.policy.covering)
+    register_optouts(engine, f"{name}_optouts", choices.people, policies.spellings, policies.policy.covering)
     register_pads(engine, f"{name}_pads", months, keys)
     engine.view(
         f"{name}_chosen",

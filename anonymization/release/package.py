@@ -108,7 +108,9 @@ def minimum_count(block: Mapping[str, Any]) -> int:
 
 
 def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int, method: Method) -> SafeTable:
-    frame = pq.read_table(folder / f"tables/{name}.parquet").to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    frame = pq.read_table(folder / f"tables/{name}.parquet", partitioning=None).to_pandas(
+        types_mapper={pa.int64(): pd.Int64Dtype()}.get
+    )
     order = list(frame.columns)  # the description's keys are sorted; the columns keep the declared order
     dimensions = tuple(_read_dimension(folder, d, block["dimensions"][d]) for d in order if d in block["dimensions"])
     measures = tuple(

@@ -8,15 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import click
 
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.frames import intake_frames
-from anonymization.deidentify.intake import Arrival, IntakeContext, take_in
+from anonymization.deidentify.intake import Arrival, IntakeContext, take_in, workspace_of
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.taken import IntakeRun, Taken, day_of, logs_held, totals
 from anonymization.engine import memory_share, open_engine
+from anonymization.engine.base import wiped
 from anonymization.errors import InputError, Refusal, SourceError
 from anonymization.files import indented, locked, write_private
 from anonymization.home import Home
@@ -29,6 +31,10 @@ from expectations.gate import check_days, check_domains, check_intake, reasons
 from jobs.console import OUT, bar, print_intake
 from jobs.options import engine_option, master_option
 from jobs.stage import tell
+
+UNREAD = (".", "_")
+WRITTEN = "_SUCCESS"
+"""What Spark leaves in a folder that is whole."""
 
 
 @click.command("intake", help=__doc__)
@@ -84,8 +90,19 @@ def _files(home: Home, policies: Policies) -> Iterator[Arrival]:
             if arrived is None:
                 raise InputError(f"landing/{folder.name}/{day.name}: expected a folder arrived=YYYY-MM-DD")
             for path in sorted(day.iterdir()):
-                if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
-                    yield Arrival(declared, arrived, path)
+                yield from (Arrival(declared, arrived, part) for part in _parts(path))
+
+
+def _parts(path: Path) -> list[Path]:
+    """A file, or those in a folder that Spark has written to its end, without names that begin with `.` or `_`.
+
+    Whatever else lies there is handed on as it is, to be refused by name.
+    """
+    if path.name.startswith(UNREAD):
+        return []
+    if path.is_dir() and not path.is_symlink() and (path / WRITTEN).exists():
+        return sorted(part for part in path.iterdir() if not part.name.startswith(UNREAD))
+    return [path]
 
 
 def run_intake(
@@ -116,7 +133,7 @@ def run_intake(
     own = {name: [arrival for arrival in files if arrival.source.source == name] for name in sources}
     with logs_held(home), ThreadPoolExecutor(max_workers=side_by_side) as workers:
         # the largest begins first: nobody waits for it alone in the end
-        largest_first = sorted(own, key=lambda name: -sum(arrival.path.stat().st_size for arrival in own[name]))
+        largest_first = sorted(own, key=lambda name: -sum(arrival.path.lstat().st_size for arrival in own[name]))
         begun = {name: workers.submit(_take_source, shared, own[name]) for name in largest_first}
         parts = [begun[name].result() for name in own]
     run = IntakeRun(tuple(t for part in parts for t in part.taken), tuple(f for part in parts for f in part.failures))
@@ -161,6 +178,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
     linked = {link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links}
     taken: list[Taken] = []
     failures: list[tuple[str, str]] = []
+    workspace = wiped(workspace_of(home, files[0].source.source))  # of what a run that was killed has left
     with open_engine(
         shared.engine,
         temporary=home.temporary,
@@ -181,6 +199,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             covering=policies.policy.covering,
             devices=shared.devices,
             keywords=shared.keywords,
+            spellings=policies.spellings,
         )
         for arrival in files:
             try:
@@ -191,6 +210,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             taken.append(done)
             if shared.progress is not None:
                 shared.progress(done)
+    wiped(workspace).rmdir()
     return IntakeRun(tuple(taken), tuple(failures))
 
 

@@ -29,7 +29,7 @@ from anonymization.microdata.full_domain.search_in_engine import search_relation
 from anonymization.microdata.histogram.coded import Coded, code_relation, histogram_limit
 from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.histogram.of_relation import fetch_histogram
-from anonymization.policy.crosscheck import check_microdata
+from anonymization.policy.allowed import check_microdata
 from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
@@ -180,6 +180,7 @@ def _report(spec: Microdata, period: Period, found: Found) -> dict[str, object]:
     choice = found.choice
     return {
         "microdata": spec.microdata,
+        "requested_by": spec.owner,
         "period": period.name,
         "asked": [str(criterion) for criterion in asked_of(spec)],
         "suppression_limit": spec.suppression_limit,

@@ -15,6 +15,7 @@ from harness.forms import long_only
 
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
+from anonymization.policy.sources import Spelling
 from anonymization.release.choices import add_optouts
 from anonymization.release.ledger.ledger import Ledger
 from jobs.synthetic.month import generate
@@ -68,7 +69,7 @@ def landed(tmp_path):
     shutil.rmtree(home.landing / "source=searches")
     path.parent.mkdir(parents=True)
     path.with_suffix("").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    add_optouts(home, Ledger.of(home), [("cookie", OPTED)], namespaces={"cookie"})
+    add_optouts(home, Ledger.of(home), [("cookie", OPTED)], namespaces={"cookie": Spelling()})
     return home, list(csv.DictReader(lines, delimiter="\t"))
 
 

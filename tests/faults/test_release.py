@@ -181,7 +181,7 @@ def test_a_changed_candidate_is_refused(setting, approved, file, publish_it):
 
 
 def test_a_choice_after_the_gate_makes_it_stale(setting, approved, publish_it):
-    add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces={"cookie"})
+    add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces=setting.policies.namespaces)
     with pytest.raises(StaleCandidate, match="a person's choice"):
         publish_it(setting, approved)
     with setting.ledger.transaction() as transaction:
@@ -190,13 +190,13 @@ def test_a_choice_after_the_gate_makes_it_stale(setting, approved, publish_it):
 
 
 def test_a_choice_that_was_recorded_before_makes_nothing_stale(setting, approved, publish_it):
-    add_optouts(setting.home, setting.ledger, optouts(setting.home)[:1], namespaces={"cookie"})
+    add_optouts(setting.home, setting.ledger, optouts(setting.home)[:1], namespaces=setting.policies.namespaces)
     assert publish_it(setting, approved).publication.version == 1
 
 
 def test_a_choice_before_the_gate_closes_it(setting, reached):
     built = reached("monthly-audience", "built")
-    add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces={"cookie"})
+    add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces=setting.policies.namespaces)
     assert gate(setting, built.id).reasons == ("a person's choice came after the build; build again",)
 
 
@@ -204,7 +204,7 @@ def test_a_choice_while_the_gate_looks_makes_it_stale(setting, reached, approve,
     record = gate_verb.record_verdict
 
     def late(*words, **more):
-        add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces={"cookie"})
+        add_optouts(setting.home, setting.ledger, [("cookie", "canary-7f3a")], namespaces=setting.policies.namespaces)
         record(*words, **more)
 
     monkeypatch.setattr(gate_verb, "record_verdict", late)

@@ -51,25 +51,13 @@ class SparkEngine(Closing):
 
     def read_lines(self, name: str, path: Path) -> None:
         """See `Engine.read_lines`."""
-        text = self._session.read.option("lineSep", "\n").text(_uri(self._plainly_named(name, path)))
+        text = self._session.read.option("lineSep", "\n").text(_uri(path))
         self._view(name, text.withColumnRenamed("value", "line"))
-
-    def read_csv(self, name: str, path: Path, columns: Sequence[str]) -> None:
-        """See `Engine.read_csv`."""
-        fields = ", ".join(f"`{column}` STRING" for column in (*columns, "_broken"))
-        options = {"header": True, "quote": '"', "escape": '"', "mode": "PERMISSIVE", "multiLine": True}
-        reader = self._session.read.options(**options, columnNameOfCorruptRecord="_broken", enforceSchema=True)
-        read = reader.schema(fields).csv(_uri(self._plainly_named(f"{name}_file", path)))
-        kept = self._new_path(f"{name}_rows")
-        guarded(lambda: read.write.parquet(_uri(kept)), path.name)
-        rows = self._session.read.parquet(_uri(kept))
-        self._view(name, rows.where("_broken IS NULL").select(*columns))
-        self._view(f"{name}_rejects", rows.where("_broken IS NOT NULL").selectExpr("_broken AS line"))
 
     def read_parquet(self, name: str, path: Path) -> None:
         """See `Engine.read_parquet`."""
         try:
-            self._view(name, self._session.read.parquet(_uri(self._plainly_named(name, path))))
+            self._view(name, self._session.read.parquet(_uri(path)))
         except Exception as error:  # noqa: BLE001 - Spark's messages may hold values
             raise SourceError(f"{path.name} cannot be read as Parquet ({type(error).__name__})") from None
 
@@ -106,8 +94,7 @@ class SparkEngine(Closing):
     def drop(self, name: str) -> None:
         """See `Engine.drop`."""
         self._session.catalog.dropTempView(name)
-        for made in (name, f"{name}_file", f"{name}_rows"):
-            self._forget(made)
+        self._forget(name)
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -121,16 +108,10 @@ class SparkEngine(Closing):
         self._view(name, self._session.read.parquet(_uri(path)))
         _removed(before)
 
-    def _new_path(self, name: str, suffix: str = "") -> Path:
+    def _new_path(self, name: str) -> Path:
         self._made += 1
-        self._paths[name] = self._folder / f"relation-{self._made}{suffix}"
+        self._paths[name] = self._folder / f"relation-{self._made}"
         return self._paths[name]
-
-    def _plainly_named(self, name: str, path: Path) -> Path:
-        """A link to the file: names that begin with `_`, or hold wildcards, mean something else to Spark."""
-        link = self._new_path(name, path.suffix)
-        link.symlink_to(path.absolute())
-        return link
 
     def _forget(self, name: str) -> None:
         _removed(self._paths.pop(name, None))

@@ -47,9 +47,12 @@ CAUSES = (
 
 def cause_of(error: BaseException) -> str:
     """Return what to do about an error of Spark; only its type's name where it is none of the known ones."""
+    return _known(error) or type(error).__name__
+
+
+def _known(error: BaseException) -> str | None:
     text = str(error)
-    known = next((said for pattern, said in CAUSES if re.search(pattern, text)), None)
-    return known or type(error).__name__
+    return next((said for pattern, said in CAUSES if re.search(pattern, text)), None)
 
 
 def guarded(run: Callable[[], Result], what: str) -> Result:
@@ -65,4 +68,5 @@ def guarded(run: Callable[[], Result], what: str) -> Result:
     except EngineError:
         raise
     except Exception as error:  # noqa: BLE001 - its message may hold a person's value
-        raise EngineError(f"Spark could not make {what!r}: {cause_of(error)}") from None
+        lost = _known(error) is not None
+        raise EngineError(f"Spark could not make {what!r}: {cause_of(error)}", lost=lost) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from anonymization.errors import PolicyRefusal
-from anonymization.policy.crosscheck import check_release
+from anonymization.policy.allowed import check_release
 from anonymization.policy.periods import one_key_period
 from anonymization.release.candidate import Candidate
 from anonymization.release.setting import Setting

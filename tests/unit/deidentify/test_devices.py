@@ -37,11 +37,30 @@ WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, 
         pytest.param("curl/8.5.0", (OTHER, OTHER, OTHER, True), id="program"),
         pytest.param("", (OTHER, OTHER, OTHER, False), id="empty"),
         pytest.param("taro@example.com 490154203237518", (OTHER, OTHER, OTHER, False), id="personal data"),
+        pytest.param(
+            "Mozilla/5.0 (Linux; Android 12; CUBOT P50) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36",
+            ("Chrome Mobile", "Android", OTHER, False),
+            id="CUBOT is a maker",
+        ),
+        pytest.param(
+            "Mozilla/5.0 (Linux; Android 8.1.0; CUBOT) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/88.0 Mobile Safari/537.36",
+            ("Chrome", "Android", OTHER, False),
+            id="CUBOT alone",
+        ),
         pytest.param("MyApp-taro@example.com/1.0 (490154203237518)", (OTHER, OTHER, OTHER, False), id="app with mail"),
     ],
 )
 def test_families(agent, expected):
     assert families(agent) == expected
+
+
+@pytest.mark.parametrize("agent", [
+    "meta-externalagent/1.1", "GoogleOther", "Mediapartners-Google", "Google-Read-Aloud", "ELB-HealthChecker/2.0", "kube-probe/1.29",
+    "Mozilla/5.0 AppleWebKit/537.36 Chrome-Lighthouse", "Amazon CloudFront", "axios/1.6.8", "HTTrack", "node", "okhttp/4.9.3",
+    "Mozilla/5.0 (compatible; Anything/1.0; +https://example.org/why)", "Mozilla/5.0 (compatible; Googlebot/2.1)", "CUBot/1.0 crawler",
+])  # fmt: skip
+def test_programs_are_crawlers(agent):
+    assert families(agent)[3]
 
 
 def test_only_closed_lists_leave(real_data):

@@ -9,6 +9,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from harness.pseudonyms import pseudonym
 
 from anonymization.errors import SourceError
 from anonymization.policy.sources import Source
@@ -102,7 +103,9 @@ def test_the_voice_itself_is_never_read(intake):
         pytest.param(ANALYTICS[1].replace(str(MOMENT), str(MOMENT * 1000)), "time: not a time of the declared encoding", id="milliseconds for seconds"),
         pytest.param(ANALYTICS[1].replace(str(MOMENT), "2026-10-03T13:00:00Z"), "time: not a time of the declared encoding", id="ISO for epoch"),
         pytest.param(ANALYTICS[1].replace("\t31\t", "\t3.1e1\t"), "seconds_on_page: not a whole number from 0", id="no number"),
-        pytest.param(ANALYTICS[1].replace("amp-1", "1.23457E+14"), "amp_client_id: in scientific notation, as spreadsheets round numbers: it tells persons apart no more", id="a spreadsheet's id"),
+        pytest.param(ANALYTICS[1].replace("\t31\t", "\t86401\t"), "seconds_on_page: more than 86400, the most that it can be", id="above the most that is declared"),
+        pytest.param(ANALYTICS[1].replace("\t31\t", "\t999999999999999999\t"), "seconds_on_page: more than 86400, the most that it can be", id="absurd"),
+        pytest.param(ANALYTICS[1].replace("amp-1", "1.23457E+14"), "amp_client_id: in scientific notation or with a decimal point, as spreadsheets and floats write numbers", id="a spreadsheet's id"),
     ],
 )  # fmt: skip
 def test_broken_tsv_rows_are_quarantined(intake, row, reason):
@@ -228,3 +231,95 @@ def test_a_file_is_read_whatever_its_name(intake, name):
 @pytest.mark.parametrize("name", ["_a.parquet", "a[1].parquet", "a*.parquet"])
 def test_a_parquet_file_is_read_whatever_its_name(intake, name):
     assert intake.take("service_usage", usage(), name).accepted == 1
+
+
+def test_a_name_that_is_a_pattern_is_no_other_file(intake):
+    """A browser's second download: its name as a pattern is the first one's."""
+    for name, own in (("export1.tsv", "one"), ("export[1].tsv", "two")):
+        taken = intake.take("analytics", text(ANALYTICS[0], ANALYTICS[1].replace("amp-1", own)), name)
+        assert (taken.read, taken.accepted) == (1, 1)
+    events = list(intake.home.events.rglob("*.parquet"))
+    assert len({row["p"] for path in events for row in pq.ParquetFile(path).read().to_pylist()}) == 2
+
+
+def test_a_column_is_read_where_a_folder_has_its_name(intake):
+    """Folders are called source=... and arrived=...: no engine takes that for a column of the files in them."""
+    columns = {
+        "time": {"role": "time", "treatment": "time"},
+        "arrived": {"role": "identifier", "treatment": "pseudonym"},
+        "source": {"role": "attribute", "treatment": "code", "codes": "access_source"},
+    }
+    persons = [{"column": "arrived", "namespace": "client"}]
+    own = declared(intake, "analytics", columns=columns, persons=persons)
+    rows = [f"{MOMENT}\tp{n}\t{source}" for n, source in enumerate(("search", "mail", "direct"))]
+    folder = own.home.landing / "source=analytics" / "arrived=2026-10-31"
+    folder.mkdir(parents=True)
+    taken = own.take("analytics", text("time\tarrived\tsource", *rows), f"{folder.relative_to(own.home.landing)}/a.tsv")
+    events = own.events(taken)
+    assert sorted(event["source"] for event in events) == ["direct", "mail", "search"]
+    assert len({event["p"] for event in events}) == 3
+    assert taken.codes == {"source": ["direct", "mail", "search"]}
+
+
+TIMES = {
+    "seconds": (pa.timestamp("s", "UTC"), MOMENT), "milliseconds": (pa.timestamp("ms", "Asia/Tokyo"), MOMENT * 10**3),
+    "nanoseconds": (pa.timestamp("ns", "UTC"), MOMENT * 10**9 + 1),
+}  # fmt: skip
+MEMBERS = {
+    "large text": pa.array(["7"], pa.large_string()), "dictionary": pa.array(["7"]).dictionary_encode(),
+    "text view": pa.array(["7"], pa.string_view()), "whole number": pa.array([7], pa.int32()),
+}  # fmt: skip
+
+
+@pytest.mark.once_on_spark
+@pytest.mark.parametrize("changes", [
+    *(pytest.param({"time": pa.array([value], kind)}, id=name) for name, (kind, value) in TIMES.items()),
+    *(pytest.param({"member_id": column}, id=name) for name, column in MEMBERS.items()),
+    pytest.param({"Status": ["other"]}, id="two names but for their case"),
+])  # fmt: skip
+def test_types_of_parquet(intake, changes):
+    taken = intake.take(
+        "service_usage",
+        usage(member_id=["7"]) if not changes else usage(**{"member_id": ["7"], **changes}),
+        "a.parquet",
+    )
+    (event,) = intake.events(taken)
+    assert (event["p"], event["day"], event["hour"]) == (
+        pseudonym(intake.around.keys, "2026-10", "member\x1f7"),
+        20_729,
+        13,
+    )
+    assert event["status"] == "active"
+
+
+@pytest.mark.once_on_spark
+@pytest.mark.parametrize("ancient", [False, True], ids=["a local time, declared", "an instant of an old writer"])
+def test_times_of_parquet_without_zone(intake, ancient):
+    naive = pa.array([(MOMENT + (0 if ancient else 9 * 3600)) * 10**6], pa.timestamp("us"))
+    sink = pa.BufferOutputStream()
+    rows = pq.read_table(pa.BufferReader(usage()))
+    pq.write_table(rows.set_column(0, "time", naive), sink, use_deprecated_int96_timestamps=ancient)
+    own = (
+        intake
+        if ancient
+        else declared(intake, "service_usage", time={"column": "time", "encoding": "timestamp", "clock": "wall"})
+    )
+    (event,) = own.events(own.take("service_usage", sink.getvalue().to_pybytes(), "a.parquet"))
+    assert (event["day"], event["hour"]) == (20_729, 13)
+
+
+def test_a_damaged_page_is_its_files_failure(intake):
+    whole = pq.read_table(pa.BufferReader(usage()))
+    rows = pa.concat_tables([whole] * 5000).set_column(1, "member_id", pa.array([f"m{n}" for n in range(5000)]))
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, row_group_size=1000, compression="zstd")
+    content = bytearray(sink.getvalue().to_pybytes())
+    content[len(content) // 2 : len(content) // 2 + 64] = b"\xff" * 64
+    with pytest.raises(SourceError, match=r"a.parquet is damaged: of its 5,000 rows"):
+        intake.take("service_usage", bytes(content), "a.parquet")
+
+
+def test_a_text_of_parquet_that_is_not_utf_8_is_its_files_failure(intake):
+    bad = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")])
+    with pytest.raises(SourceError, match=r"a.parquet is damaged"):
+        intake.take("service_usage", usage(member_id=bad), "a.parquet")

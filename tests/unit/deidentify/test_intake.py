@@ -66,6 +66,31 @@ def test_a_subscriber_becomes_an_event(intake):
     assert (event["age_band"], event["prefecture"], event["service"]) == ("40-49", "13", "mail")
 
 
+@pytest.mark.once_on_spark
+@pytest.mark.parametrize(
+    ("born", "band"),
+    [
+        *((day, "unknown") for day in ("1900-01-01", "1899-12-30", "0001-01-01", "9999-12-31", "")),
+        ("1909-10-31", "90-over"), ("1936-11-01", "80-89"), ("1970-01-01", "50-59"),
+    ],
+)  # fmt: skip
+def test_a_date_that_stands_for_none_is_no_date_of_birth(intake, born, band):
+    row = SUBSCRIBER.replace("1980-05-01", born)
+    (event,) = intake.events(intake.take("subscribers", f"{HEADER}\n{row}\n".encode(), "a.csv"))
+    assert event["age_band"] == band
+
+
+@pytest.mark.once_on_spark
+@pytest.mark.parametrize("code", [
+    "〒100-0001 ", "〒100\u22120001 ", "〒100\u20100001 ", "〒100ー0001 ", "〒100－0001　", "１００‐０００１", "100-0001\n",
+    "100-0001\u00a0", "T100\uff700001 ", "1000001 ", "",
+])  # fmt: skip
+def test_a_postal_code_is_read_over_however_its_dash_is_written(intake, code):
+    row = SUBSCRIBER.replace("〒100-0001 東京都千代田区1-1", f'"{code}東京都千代田区1-1"')
+    (event,) = intake.events(intake.take("subscribers", f"{HEADER}\n{row}\n".encode(), "a.csv"))
+    assert event["prefecture"] == "13"
+
+
 def test_a_position_becomes_a_mesh(intake):
     taken = intake.take("locations", table(), "a.parquet")
     (event,) = intake.events(taken)
@@ -105,7 +130,21 @@ ROWS = [
     pytest.param(lines(changed(service=None)), {"service: missing": 1}, {}, id="no code"),
     pytest.param(lines(changed(url="nonsense")), {"url: not a URL or a path": 1}, {}, id="no URL"),
     pytest.param(lines(changed(cookie_id="x" * 257)), {"cookie_id: longer than 256 characters": 1}, {}, id="long id"),
+    pytest.param(lines(CLICK)[:-1] * 2 + b"\n", {"line: not a JSON object": 1}, {}, id="two objects on a line"),
+    pytest.param(lines(CLICK)[:-1] + b"] [{}\n", {"line: not a JSON object": 1}, {}, id="an object and a bracket"),
+    pytest.param(lines(CLICK)[:-1] + b"} {}\n", {"line: not a JSON object": 1}, {}, id="an object and a brace"),
+    pytest.param(lines(CLICK)[:-2] + b', "x": NaN}\n', {"line: not a JSON object": 1}, {}, id="NaN"),
+    pytest.param(
+        lines(CLICK)[:-2] + b', "x": [1, ]}\n', {"line: not a JSON object": 1}, {}, id="comma at the end of a list"
+    ),
+    pytest.param(
+        lines(CLICK)[:-2] + b', "\\u0063ookie_id": "other"}\n',
+        {"line: a name stands twice in its object": 1},
+        {},
+        id="a name twice",
+    ),
     pytest.param(b"\xff\xfe\n", {"line: not UTF-8": 1}, {}, id="bad UTF-8"),
+    pytest.param(b'{"time":\r1}\n', {"line: holds a carriage return": 1}, {}, id="carriage return"),
     pytest.param(b"a\0b\n", {"line: holds a NUL byte": 1}, {}, id="NUL"),
     pytest.param(lines(changed(cookie_id=None)), {}, {"no identifier": 1}, id="null person"),
     pytest.param(lines(changed(cookie_id="")), {}, {"no identifier": 1}, id="empty person"),
@@ -143,15 +182,22 @@ def test_all_of_them_in_one_file(intake):
         pytest.param(SUBSCRIBER.replace("1980-05-01", "2027-01-01"), "birth_date: after the event's day", id="unborn"),
         pytest.param(SUBSCRIBER.replace("1980-05-01", "1980-13-01"), "birth_date: not a date YYYY-MM-DD", id="no date"),
         pytest.param(
-            SUBSCRIBER.replace("1980-05-01", "1801-01-01"), "birth_date: more than 130 years ago", id="too old"
+            SUBSCRIBER.replace("1980-05-01", "1908-10-30"), "birth_date: more than 117 years ago", id="too old"
         ),
-        pytest.param("2026-10-31,m1", "record: not well-formed CSV of the header's width", id="too narrow"),
-        pytest.param(SUBSCRIBER + ",more", "record: not well-formed CSV of the header's width", id="too wide"),
+        pytest.param("2026-10-31,m1", "record: not of the header's width", id="too narrow"),
+        pytest.param(SUBSCRIBER + ",more", "record: not of the header's width", id="too wide"),
     ],
 )
 def test_broken_subscribers_are_quarantined(intake, row, reason):
     taken = intake.take("subscribers", f"{HEADER}\n{SUBSCRIBER}\n{row}\n".encode(), "a.csv")
     assert (taken.accepted, taken.quarantined) == (1, {reason: 1})
+
+
+def test_texts_that_look_like_no_json_are_read(intake):
+    """What is looked at twice: NaN, infinities and commas within texts; objects within objects with a name twice."""
+    odd = b', "x": ": NaN, inf, ]", "y": {"k": 1, "k": [[{}]]}}\n'
+    taken = intake.take("clicks", lines(CLICK)[:-2] + odd, "a.jsonl")
+    assert (taken.accepted, taken.quarantined) == (1, {})
 
 
 @pytest.mark.once_on_spark

@@ -92,7 +92,7 @@ def test_a_draw_is_another_one_once_somebody_of_it_opted_out(noisy, world):
     log = next((world.home.landing / "source=analytics").rglob("*.tsv"))
     client = next(csv.DictReader(log.read_text().splitlines(), delimiter="\t"))["amp_client_id"]
     for chosen, draws in (("nobody-of-the-logs", 1), (client, 2)):
-        add_optouts(noisy.home, noisy.ledger, [("client", chosen)], namespaces={"client"})
+        add_optouts(noisy.home, noisy.ledger, [("client", chosen)], namespaces=noisy.policies.namespaces)
         again = build(noisy, NAME, PERIOD)
         assert (again.request.digest == first.request.digest) is (draws == 1)
         assert len(list(noisy.home.draws.iterdir())) == draws

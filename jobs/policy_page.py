@@ -1,0 +1,213 @@
+"""The policy as a page for privacy officers: what each clause is declared as, and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from anonymization.policy.decide import Permitted, matrix
+from anonymization.policy.load import Policies
+from anonymization.policy.model import Kind, PolicyDocument, Purpose, Quoted, Recipient, RecipientClass
+
+Key = TypeVar("Key", bound=str)
+Entry = TypeVar("Entry", bound=Quoted)
+KINDS = ("information_types", "purposes", "recipient_classes", "rules", "requests", "retention", "choices")
+UNIT, ATTACKS = "tests/unit/policy", "tests/attacks"
+MATRIX = f"{UNIT}/test_decide.py::test_the_whole_matrix"
+SHOWN_BY = {
+    "information_types": MATRIX,
+    "purposes": MATRIX,
+    "recipient_classes": MATRIX,
+    "recipient_classes.shared_party": f"{UNIT}/test_allowed.py::test_clause_3_shared_parties_are_a_closed_list",
+    "rules.combination": f"{UNIT}/test_allowed.py::test_clause_2_2_combination",
+    "rules.user_information_alone": MATRIX,
+    "rules.analytics_purposes": f"{UNIT}/test_decide.py::test_the_policy_has_exactly_these_types_and_purposes",
+    "rules.administrator_of_shared_use": f"{UNIT}/test_allowed.py::test_clause_3_shared_parties_are_a_closed_list",
+    "rules.administrator": "tests/faults/test_release.py::test_the_whole_path",
+    "rules.mandatory_items": "tests/unit/deidentify/test_intake.py::test_each_row_is_accounted_for",
+    "rules.cookies_for_advertisement": f"{UNIT}/test_decide.py::test_a_house_rule_is_never_quoted_as_a_clause",
+    "rules.partners_use_of_cookies": f"{UNIT}/test_decide.py::test_a_house_rule_is_never_quoted_as_a_clause",
+    "rules.cookies_where_permitted": "tests/unit/deidentify/test_intake.py::test_a_click_becomes_an_event",
+    "rules.analytics_without_a_name": f"{ATTACKS}/test_canaries.py",
+    "choices": f"{ATTACKS}/test_non_interference.py::test_with_or_without_those_who_opted_out_the_packages_are_equal",
+}
+"""By what is declared, or by all of its kind: the test that shows its effect. What stands here for none has none."""
+HEAD = """# For privacy officers
+
+What the policy says, clause by clause: how it is declared in `policies/`, what that does, and the test that shows it.
+`noren policy` prints this page of the policy folder it is given; `noren check` tells which clauses allow each release.
+"""
+
+
+class Line(NamedTuple):
+    """A row of the table: what a clause is declared as, its words, and what it does."""
+
+    clause: str
+    declared: str
+    text: str
+    effect: str
+
+
+def page(policies: Policies) -> str:
+    """Return the page, as Markdown."""
+    policy = policies.policy
+    in_force = "; ".join(f"{version.title}, in force from {version.effective}" for version in policy.versions)
+    words = f"Its words: `policies/{policy.text.file}`, SHA-256 `{policy.text.sha256}`."
+    house = "\n".join(
+        ["## House rules", "", "Stricter than the policy, and never quoted as its clauses.", "", *_house_rules(policy)]
+    )
+    parts = (HEAD.strip(), f"**{policy.title}.** {in_force}. {words}", _clauses(policy), house, *_parties(policies))
+    return "\n\n".join([*parts, *(_matrix(policy, kind) for kind in Kind)]) + "\n"
+
+
+def lines(policy: PolicyDocument) -> list[Line]:
+    """Return a line each entry of the policy, in the order of its clauses."""
+    found = [
+        *_lines(policy.information_types, "information_types", lambda name, _: _of_type(policy, name)),
+        *_lines(policy.purposes, "purposes", lambda _, one: _of_purpose(one)),
+        *_lines(policy.recipient_classes, "recipient_classes", lambda name, _: _of_party(policy, name)),
+        *_lines(policy.rules, "rules", lambda _, one: one.effect),
+        *_lines(
+            policy.requests, "requests",
+            lambda _, one: f"Form {one.form}, by a proxy also {one.proxy_form}"
+            + "".join(f", {annex}" for annex in one.annexes)
+            + (", a fee" if one.fee else "") + ". Handled by hand: no verb carries it out.",
+        ),
+        *_lines(
+            {"": policy.retention}, "retention",
+            lambda _, one: f"Kept {one.years_after_fiscal_year} year after the fiscal year that begins on"
+            f" {one.fiscal_year_starts}. Removed by hand: no verb does.",
+        ),
+        *_lines(
+            policy.choices, "choices",
+            lambda _, one: f"{one.house_rule} By ids of: {', '.join(one.namespaces)}"
+            + (", and whatever a log links to one." if one.covers_linked else "."),
+        ),
+    ]  # fmt: skip
+    return sorted(found, key=lambda line: _place(line.clause, line.declared.partition(".")[0]))
+
+
+def shown_by(declared: str) -> str | None:
+    """Return the test that shows the effect of what is declared, if there is one."""
+    return SHOWN_BY.get(declared, SHOWN_BY.get(declared.partition(".")[0]))
+
+
+def _lines(entries: Mapping[Key, Entry], of: str, effect: Callable[[Key, Entry], str]) -> Iterator[Line]:
+    for name, one in entries.items():
+        text = one.text if one.ja is None else f"{one.text} ({one.ja})"
+        yield Line(one.clause, f"{of}.{name}".rstrip("."), text, effect(name, one))
+
+
+def _clauses(policy: PolicyDocument) -> str:
+    rows = ["## Clause by clause", "", "| clause | says | declared as | does | shown by |", "|---|---|---|---|---|"]
+    for line in lines(policy):
+        test = shown_by(line.declared)
+        shown = "—" if test is None else f"`{test.partition('/')[2]}`"
+        rows.append(f"| {line.clause} | “{line.text.strip()}” | `{line.declared}` | {line.effect.strip()} | {shown} |")
+    return "\n".join(rows)
+
+
+def _place(clause: str, of: str) -> tuple[int, int, int]:
+    """Where a clause stands: in 2 the types of information before the purposes, as in the text."""
+    first = clause.split(",", maxsplit=1)[0]
+    head, rest = first[0], first[1:]
+    return int(head), 1 if rest.startswith("(2)") else 0, KINDS.index(of)
+
+
+def _of_type(policy: PolicyDocument, name: str) -> str:
+    purposes = {n: p for n, p in policy.purposes.items() if name in p.types}
+    prepares = [n for n, p in purposes.items() if p.prepares_statistics]
+    if not prepares:
+        return f"For {', '.join(purposes)} alone; never statistics."
+    provides = [n for n, p in purposes.items() if p.provides_statistics]
+    return f"For {', '.join(purposes)}. Statistics inside for each; outside by {', '.join(provides) or 'none'}."
+
+
+def _of_purpose(purpose: Purpose) -> str:
+    if purpose.provides_statistics:
+        return "Statistics may be prepared, used and provided outside."
+    return "Statistics may be prepared and used inside." if purpose.prepares_statistics else "Use inside alone."
+
+
+def _of_party(policy: PolicyDocument, name: RecipientClass) -> str:
+    party = policy.recipient_classes[name]
+    may = [f"personal information ({party.personal_information})"] if party.personal_information else []
+    may += [f"user information ({party.user_information})"] if party.user_information else []
+    may += ["statistics"] if party.statistics_of else []
+    told = f"By the policy: {', '.join(may)}."
+    told += f" One of {len(party.members)}: {'; '.join(party.members)}." if party.members else ""
+    return told + (" On a contract." if party.needs_contract else "")
+
+
+def _house_rules(policy: PolicyDocument) -> Iterator[str]:
+    rules = policy.house_rules
+    for rule in (rules.only_statistics_leave, rules.k_anonymous_rows_stay_inside, rules.pseudonymous_is_personal):
+        yield f"- {rule.text}"
+    counts = rules.minimum_publishable_counts
+    by_type = "".join(f", {least} of {of}" for of, least in counts.by_type.items())
+    by_type += f", {counts.search_keywords} of a search keyword"
+    yield f"- Nothing is published of fewer than {counts.default} persons{by_type}."
+    if rules.erasure is not None:
+        yield f"- {rules.erasure.text} ({rules.erasure.after_months} months.)"
+    if rules.privacy_budget is not None:
+        budget = rules.privacy_budget
+        spent = f"rho {budget.rho:f} and delta {budget.delta:f}"
+        yield f"- Of differential privacy, {spent} may be spent on a source and month, over all recipients."
+
+
+def _parties(policies: Policies) -> Iterator[str]:
+    """What is collected and for what, who receives, and who may approve."""
+    yield _table(
+        "What is collected, and for what",
+        ("source", "title", "information", "purposes"),
+        [(s.source, s.title.en, s.information_type, ", ".join(s.purposes)) for s in policies.sources.values()],
+    )
+    yield _table(
+        "Who receives",
+        ("recipient", "title", "class", "contract", "contact"),
+        [
+            (name, one.title.en, _class_of(one), one.contract or "none needed", one.contact)
+            for name, one in policies.recipients.items()
+        ],
+    )
+    yield _table(
+        "Who may approve",
+        ("officer", "title", "decides by"),
+        [
+            (
+                name,
+                one.title,
+                f"a signature, key {one.public_key}" if one.public_key else f"Airflow, as {one.airflow_user}",
+            )
+            for name, one in policies.officers.items()
+        ],
+    )
+
+
+def _class_of(recipient: Recipient) -> str:
+    named = "" if recipient.member is None else f" ({recipient.member})"
+    return f"{recipient.recipient_class.value}{named}"
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = [f"## {title}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)] if rows else [head[0], "", "Nobody yet."])
+
+
+def _matrix(policy: PolicyDocument, kind: Kind) -> str:
+    classes = [one.value.replace("_", " ") for one in RecipientClass]
+    rows = [
+        f"## {kind.value.replace('_', ' ').capitalize()}: to whom, for what",
+        "",
+        f"| information | purpose | {' | '.join(classes)} |",
+        "|---|---|" + "---|" * len(classes),
+    ]
+    for row in matrix(policy, kind):
+        cells = [
+            "allowed" if isinstance(decision, Permitted) else f"no: {'; '.join(c.clause for c in decision.clauses)}"
+            for decision in row.decisions.values()
+        ]
+        if "allowed" in cells:
+            purpose = policy.purposes[row.purpose]
+            rows.append(f"| {row.information_type} | {row.purpose}: {purpose.clause} | {' | '.join(cells)} |")
+    return "\n".join([*rows, "", "What has no row goes to nobody. After `no:` stand the clauses that say so."])
