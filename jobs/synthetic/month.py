@@ -17,6 +17,7 @@ from anonymization.files import PRIVATE
 from anonymization.home import Home
 from jobs.synthetic import media, traffic
 from jobs.synthetic.agents import make_agents
+from jobs.synthetic.choosers import write_choices
 from jobs.synthetic.files import write_csv, write_lines, write_table
 from jobs.synthetic.people import Subscriber, make_people, make_subscribers
 from jobs.synthetic.places import Places, make_places
@@ -25,7 +26,7 @@ from jobs.synthetic.snapshots import attendee_rows, device_rows, inquiry_lines
 from jobs.synthetic.traffic import World
 
 MONTH = "2026-10"
-BROKEN_SHARE, LATE_SHARE, OPTOUT_SHARE = 0.0005, 0.01, 0.004
+BROKEN_SHARE, LATE_SHARE = 0.0005, 0.01
 ATTENDANCES, INQUIRIES = 2000, 1000
 """One attendance of an event, one inquiry, for so many events."""
 WEEKEND = 5
@@ -44,6 +45,7 @@ class Generated:
         crawlers: requests of crawlers.
         refused: clicks without a cookie.
         optouts: cookies that opted out; their file is `landing/optouts.csv`.
+        later_optouts: persons who opt out once the logs are taken in, of every namespace: `landing/optouts-later.csv`.
         shared_cookies: cookies through which two members sign in.
         repeated: files delivered twice under another name.
     """
@@ -59,6 +61,7 @@ class Generated:
     crawlers: int = 0
     refused: int = 0
     optouts: int = 0
+    later_optouts: int = 0
     shared_cookies: int = 0
     repeated: int = 0
 
@@ -157,11 +160,7 @@ def generate(
                 _write(around, log.source, day, lines, log.suffixes[0])
     _write_snapshots(around, days, places, events)
     _repeat_a_file(home, days, done)
-    chosen = rng.choice(len(people.cookies), max(1, int(len(people.cookies) * OPTOUT_SHARE)), replace=False)
-    write_csv(
-        home.landing / "optouts.csv", ("namespace", "id"), [("cookie", people.cookies[i]) for i in sorted(chosen)]
-    )
-    done.optouts = len(chosen)
+    done.optouts, done.later_optouts = write_choices(home, people, rng)
     return done
 
 

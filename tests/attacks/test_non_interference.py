@@ -17,15 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from harness.forms import is_long
+from harness.forms import examples, is_long
 from harness.pseudonyms import pseudonym
+from hypothesis import given
+from hypothesis import strategies as st
 
+from anonymization.files import private_folder
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.load import load_policies
 from anonymization.policy.sources import Format
 from anonymization.release.choices import add_optouts, optouts
 from anonymization.release.ledger.ledger import Ledger
+from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
 from jobs.synthetic.month import generate
 from jobs.verbs.build import build
@@ -273,3 +277,45 @@ def test_the_other_engine_leaves_them_out_too(pair):
     names = RELEASES if is_long("attacks") else ("monthly-audience",)
     expected = {name: pair.built[name] for name in names}
     assert packages(pair.there, pair.policies, names, engine="spark") == expected
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory, policies):
+    """Logs of 2,000 events, of the sources that are joined by sign-ins, and whose rows they are."""
+    folder = tmp_path_factory.mktemp("small")
+    few = smaller(policies, folder / "policies")
+    month = Form(2_000, tuple(f"{day:02}" for day in range(1, 32)), every_source=False)
+    home = with_logs(folder / "home", few, month, sources={"subscribers", "links", "clicks"})
+    for source in ("links", "clicks"):  # one file is taken in in a moment, sixty are not
+        files = sorted(home.landing.glob(f"source={source}/*/*"))
+        content = b"".join(map(unpacked, files))
+        shutil.rmtree(home.landing / f"source={source}")
+        packed(private_folder(home.landing / f"source={source}" / "arrived=2026-10-31") / "all.jsonl", content)
+    people = sorted({one for source, _, rows, _ in logs(home, few) for row in rows for one in ids(source, row)})
+    told = with_keys_of(home, folder / "told")
+    take_in(told, few)
+    packages(told, few, ["monthly-audience"])
+    (package,) = (read_package(path) for path in told.candidates.glob("[0-9]*/package"))
+    assert (package.tables[0].frame["users"].fillna(0) > 0).sum() > 20, "figures are there to tell of somebody"
+    return few, home, people, folder
+
+
+@examples(12)
+@given(data=st.data())
+def test_whoever_chooses_and_whenever(small, data):
+    few, home, people, folder = small
+    chosen = data.draw(st.lists(st.sampled_from(people), min_size=1, max_size=len(people) // 2, unique=True))
+    before = data.draw(st.integers(0, len(chosen)))
+    there, gone = (with_keys_of(home, folder / name) for name in ("there", "gone"))
+    try:
+        without(gone, few, covered(there, few, set(chosen)))
+        for part, take in ((chosen[:before], True), (chosen[before:], False)):
+            if part:
+                choose(there, few, part)
+            if take:
+                take_in(there, few)
+        take_in(gone, few)
+        assert packages(there, few, ["monthly-audience"]) == packages(gone, few, ["monthly-audience"])
+    finally:
+        for one in (there, gone):
+            shutil.rmtree(one.root)

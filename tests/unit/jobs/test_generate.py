@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 
@@ -10,6 +11,7 @@ import pytest
 
 from anonymization.errors import InputError
 from anonymization.home import Home
+from anonymization.release.choices import read_optouts
 from jobs.synthetic.month import generate
 from jobs.verbs.intake import arrivals
 
@@ -74,6 +76,18 @@ def test_what_is_planted_is_told(made):
         min(figures.late, figures.crawlers, figures.refused, figures.optouts, figures.shared_cookies, figures.repeated)
         > 0
     )
+
+
+def test_somebody_of_every_namespace_opts_out_later(made, policies):
+    chosen = read_optouts(made[0].landing / "optouts-later.csv", namespaces=policies.namespaces)
+    assert {namespace for namespace, _ in chosen} == set(policies.namespaces)
+    assert len(chosen) == made[1].later_optouts
+    logs = b"".join(
+        gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes()
+        for p in made[0].landing.rglob("source=*/*/*") if p.suffix != ".parquet"
+    )  # fmt: skip
+    written = {"client", "address", "attendee", "inquirer", "member"}
+    assert [one for namespace, one in chosen if namespace in written and one.encode() not in logs] == []
 
 
 def test_late_events_arrive_after_the_month(made):
