@@ -9,10 +9,11 @@ from anonymization.policy.allowed import check_release
 from anonymization.policy.model import Recipient
 from anonymization.release.candidate import Candidate, Request, load_candidate
 from anonymization.release.gate.verdict import require_open
-from anonymization.release.inputs import inputs_of, plan_release
+from anonymization.release.inputs import inputs_again, plan_release
 from anonymization.release.left_out import told_of_choices
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
+from anonymization.release.states import WAITING
 from anonymization.tables.method import method_of
 from anonymization.tables.methods.unsafe_groups import told_groups
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text
@@ -200,7 +201,7 @@ def _kept(table: SafeTable) -> list[str]:
 
 
 def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
-    inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = inputs_again(setting.home, setting.policies, candidate.request.inputs, plan.period)
     lines = [
         "## What it was made of",
         "",
@@ -210,11 +211,19 @@ def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
     for source, taken in inputs.taken.items():
         name = f"{source} (read only to tell which ids are one person's)" if source == plan.judging else source
         lines.append("| " + " | ".join([name, *(f"{n:,}" for n in totals(taken))]) + " |")
-    conflicts = candidate.request.figures.get("links in conflict", 0)
+    conflicts, late = (candidate.request.figures.get(name, 0) for name in ("links in conflict", WAITING))
+    waits = "Nobody's late events wait."
+    if late:
+        waits = (
+            f"Late events of up to {late:,} persons wait: beside what is out they would tell of fewer than enough. They"
+            " come in by themselves when enough others have come."
+        )
     return [
         *lines,
         "",
         f"Cookies linked to several members, whose links were not used: {conflicts:,}.",
         "",
         f"Left out by people's choices, beside what the intake dropped: {told_of_choices(candidate.request.choices)}.",
+        "",
+        waits,
     ]

@@ -31,7 +31,8 @@ class Request:
 
     Attributes:
         first_day, past_day: the period, in days since 1970-01-01.
-        inputs: source to the digests of the log files that its events came from.
+        inputs: source to what was read of its log files: the digest of each, and the days left out (`Inputs.read`).
+        states: source to the number of the state that was read.
         figures: counts that the officer may want: persons hidden, links in conflict, and the like.
         method, parameters, populations, outside: how whom it counts is protected (see `claims.claim`).
         utility: what of each measure is published (see `tables.utility`): inside only.
@@ -65,6 +66,7 @@ class Request:
     privacy: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, Any] = field(default_factory=dict)
     needs_sha256: str = ""
+    states: Mapping[str, int] = field(default_factory=dict)
     expected_persons: int | None = None
     utility: list[Mapping[str, Any]] = field(default_factory=list)
 

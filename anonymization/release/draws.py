@@ -32,7 +32,7 @@ def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]], left_out: str) 
 
     Args:
         plan: the resolved release.
-        inputs: source to the digests of the log files that its events came from.
+        inputs: source to what was read of its log files (`Inputs.read`).
         left_out: the state of who was left out of them by choice; empty where nobody was.
     """
     content = {

@@ -10,12 +10,13 @@ import click
 
 from anonymization.engine.base import Engine
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
-from anonymization.release.inputs import inputs_of, left_out_of, opened_events, plan_release
+from anonymization.release.inputs import Inputs, left_out_of, open_inputs, opened_events, plan_release
 from anonymization.release.left_out import told_of_choices
 from anonymization.release.package_writing import write_package
 from anonymization.release.proofs import write_proof
 from anonymization.release.protect import claimed_by, privacy_of, protected_tables
 from anonymization.release.setting import Setting, opened
+from anonymization.release.states import WAITING, inputs_of, waiting
 from anonymization.tables.counting.facts import conflicts_sql
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.method import Protected, method_of
@@ -62,8 +63,8 @@ def build(
     method_of(plan.method).require(plan, plan.release.protection)
     claimed = claimed_by(setting, plan)
     inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging)
-    logs = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     counted: list[tuple[Table, ...]] = []
+    logs = inputs.read
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
 
         def true() -> tuple[Table, ...]:
@@ -73,7 +74,10 @@ def build(
         left_out = left_out_of(opened, setting.home, inputs, plan.release.sources)
         privacy = privacy_of(setting, plan, logs, left_out.state)
         protected = protected_tables(setting, plan, privacy, true)
-        conflicts = _links_in_conflict(opened, plan, events)
+        told = {
+            "links in conflict": _links_in_conflict(opened, plan, events),
+            WAITING: _waiting(opened, setting, plan, inputs),
+        }
     stage = new_stage(setting.home)
     try:
         digest = write_package(stage / "package", plan, protected.tables, clauses)
@@ -90,12 +94,13 @@ def build(
             "policy_digest": setting.policies.digest,
             "engine": engine,
             "inputs": logs,
-            "figures": _figures(protected) | {"links in conflict": conflicts},
+            "figures": _figures(protected) | told,
             "utility": [asdict(one) for true in counted for one in utilities(true, protected.tables)],
             "seconds": round(time.perf_counter() - started, 3),
             "expected_persons": expected,
             **claimed,
             "privacy": privacy,
+            "states": dict(inputs.states),
             "choices": {**inputs.considered, **left_out.told(_least(setting, plan)), "state": left_out.state},
             "needs_sha256": write_standing(stage, protected.standing) if protected.standing else "",
         }
@@ -115,6 +120,18 @@ def _least(setting: Setting, plan: Plan) -> int:
 def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:
     sql = conflicts_sql(plan, events)
     return 0 if sql is None else int(engine.fetch(sql).column("n")[0].as_py())
+
+
+def _waiting(engine: Engine, setting: Setting, plan: Plan, inputs: Inputs) -> int:
+    """Persons whose late events wait, up to the next multiple of N: how few they are is nobody's affair."""
+    period, least, persons = plan.period, max(plan.minimum_count, 2), 0
+    late = waiting(setting, inputs, period)
+    relations = open_inputs(engine, setting.policies, late, "waiting") if any(late.files.values()) else {}
+    for rows in relations.values():
+        days = f"day BETWEEN {period.first} AND {period.past - 1}"
+        sql = f"SELECT count(DISTINCT p) AS n FROM {rows} WHERE {days}"
+        persons += int(engine.fetch(sql).column("n")[0].as_py())
+    return -(-persons // least) * least
 
 
 def _figures(protected: Protected) -> dict[str, int]:

@@ -34,9 +34,10 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.periods import Period, parse_period
-from anonymization.release.inputs import inputs_of, left_out_of, opened_events, require_period
+from anonymization.release.inputs import left_out_of, opened_events, require_period
 from anonymization.release.left_out import LeftOut, told_of_choices
 from anonymization.release.setting import Setting, opened
+from anonymization.release.states import inputs_of
 from anonymization.tables.counting.persons import profile_sql, profile_statements
 from anonymization.tables.plan import links_among
 from jobs.declared_hierarchies import declared_hierarchy

@@ -22,9 +22,10 @@ from anonymization.policy.crosscheck import BY_WEEK, DAY, NOT_PINNED
 from anonymization.policy.load import load_policies
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import Release
-from anonymization.release.inputs import inputs_of, opened_events, plan_release
+from anonymization.release.inputs import opened_events, plan_release
 from anonymization.release.protect import protected_tables
 from anonymization.release.setting import Setting, opened
+from anonymization.release.states import inputs_of
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.levels import Ladder, Pins, counted, kept, listed, proposed
 from anonymization.tables.model import Table

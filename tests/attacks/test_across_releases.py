@@ -10,13 +10,14 @@ import pytest
 from anonymization.errors import ProtectionError
 from anonymization.policy.calendar import iso_week
 from anonymization.policy.periods import parse_period
+from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.methods.suppression import protect
 from anonymization.tables.methods.suppression_attack import unmet_needs
 from anonymization.tables.methods.unsafe import Rules
-from anonymization.tables.model import TOTAL, Dimension, Measure, Table
+from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable, Table
 
 TITLE = {"en": "x", "ja": "x"}
 MONTH = parse_period(PeriodKind.MONTH, "2026-10")
@@ -270,6 +271,45 @@ def test_a_corrected_version_minus_its_original(later, told):
     first, _ = out(by_partner(MONTH, "v1", {"p": (50, 200), "q": (60, 100), "r": (40, 89)}))
     second, _ = out(by_partner(MONTH, "v2", later), [first])
     assert bool(audit([first, second])) is told
+
+
+def by_two(name, inner, shown):
+    """Persons by row and column, as published: margins, and which of the inner cells."""
+    rows, columns = (by(n, c, DimensionKind.PERSON) for n, c in (("row", ("1", "2", "3")), ("column", ("a", "b"))))
+    counts = dict(inner)
+    for row, column in inner:
+        for at in ((row, TOTAL), (TOTAL, column), (TOTAL, TOTAL)):
+            counts[at] = counts.get(at, 0) + inner[row, column]
+    true_table = table([rows, columns], {at: (n,) for at, n in counts.items()}, measures()[:1])
+    hidden = [at not in shown for at in zip(*(true_table.frame[key] for key in true_table.keys), strict=True)]
+    frame = true_table.frame.assign(
+        persons=true_table.frame["persons"].astype("Int64").mask(hidden),
+        persons_status=["C" if at else "F" for at in hidden],
+    )
+    safe = SafeTable(
+        "t", TITLE, true_table.dimensions, true_table.measures, frame, 10, method=Method.SUPPRESSION
+    )  # fmt: skip
+    return Issue(name, MONTH, (safe,), 10)
+
+
+ROWS_AND_COLUMN = {("1", TOTAL), ("2", TOTAL), (TOTAL, "b"), ("3", "b")}
+BEFORE = {("1", "a"): 40, ("1", "b"): 45, ("2", "a"): 50, ("2", "b"): 55, ("3", "a"): 35, ("3", "b"): 60}
+
+
+@pytest.mark.parametrize(
+    ("came", "told"),
+    [
+        pytest.param({("1", "a"): 1, ("1", "b"): 11, ("2", "a"): 2, ("2", "b"): 9}, True, id="three in column a of two rows"),
+        pytest.param({("1", "a"): 12, ("1", "b"): 11, ("2", "a"): 2, ("2", "b"): 9}, False, id="fourteen there"),
+        pytest.param({("1", "b"): 11, ("2", "b"): 12}, False, id="nobody there"),
+        pytest.param({("1", "a"): -1, ("1", "b"): -11, ("2", "a"): -2, ("2", "b"): -9}, True, id="three went"),
+    ],
+)  # fmt: skip
+def test_differences_of_two_versions_are_solved_as_a_table(came, told):
+    """Two rows less a column: each of them changed by nobody or by ten, and what they leave by three."""
+    first = by_two("v1", BEFORE, ROWS_AND_COLUMN)
+    second = by_two("v2", {at: n + came.get(at, 0) for at, n in BEFORE.items()}, ROWS_AND_COLUMN)
+    assert bool(audit([second, first])) is told
 
 
 def test_what_the_original_hid_stays_hidden():

@@ -1,132 +1,321 @@
-"""A corrected version minus its original: who came between is counted, not guessed from the figures."""
+"""Late logs after a release is out: few wait, many come in, and what waits is told by no figure; the gate counts itself."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import contextlib
+import csv
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from harness.homes import copied
 
+from anonymization.errors import IntegrityError
+from anonymization.home import Home
+from anonymization.policy.load import load_policies
+from anonymization.policy.periods import parse_period
+from anonymization.policy.releases import PeriodKind
+from anonymization.release import states
 from anonymization.release.choices import add_optouts
+from anonymization.release.ledger.ledger import EntryKind, Ledger
+from anonymization.release.package import read_package
+from anonymization.release.setting import Setting
+from jobs.dossier import review
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.intake import arrivals, run_intake
+from jobs.walk import open_demo, release
 
 MONTH = "2026-10"
+OCTOBER = parse_period(PeriodKind.MONTH, MONTH)
+POLICIES = Path(__file__).parents[2] / "policies"
+TOKYO = timezone(timedelta(hours=9))
 TITLE = {"en": "Uses", "ja": "利用"}
-BY_SERVICE = {
-    "usage": {
-        "title": TITLE, "dimensions": ["service"],
-        "measures": {
-            "users": {"kind": "persons", "source": "service_usage", "title": TITLE},
-            "uses": {"kind": "total", "source": "service_usage", "title": TITLE},
-        },
-    }
-}  # fmt: skip
-CAME_LATE = "apart by fewer persons than the minimum"
-
-
-@pytest.fixture
-def used_again(world, setting, policies):
-    """Lets somebody who is in the month's usage already, or some such persons, use the same service so often again."""
-
-    def used_again(members, times, *, who="{}"):
-        log = sorted((world.home.landing / "source=service_usage").rglob("*.parquet"))[3]
-        rows = pq.read_table(log).to_pylist()
-        active = {row["member_id"]: row for row in rows if row["status"] == "active" and row["service"] == "mail"}
-        again = [
-            {
-                **active[member],
-                "member_id": who.format(member),
-                "time": active[member]["time"] + timedelta(seconds=1 + n),
-            }
-            for member in sorted(active)[:members]
-            for n in range(times)
-        ]
-        folder = setting.home.landing / "source=service_usage" / "arrived=2026-10-31"
-        folder.mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist(again, schema=pq.read_schema(log)), folder / "late.parquet")
-        run = run_intake(setting.home, policies, arrivals(setting.home, policies), optouts=())
-        assert [one.accepted for one in run.taken] == [members * times]
-
-    return used_again
-
-
-def test_thirty_seven_more_uses_by_one_member_close_the_gate(declared, release_it, used_again):
-    setting = declared("service-usage", "by-service", tables=BY_SERVICE)
-    release_it(setting, build(setting, "by-service", MONTH))
-    again = gate(setting, build(setting, "by-service", MONTH).id)
-    assert again.opened, "the same logs again change nothing"
-    used_again(1, 37)
-    late = gate(setting, build(setting, "by-service", MONTH).id)
-    assert not late.opened
-    assert any(CAME_LATE in reason for reason in late.reasons), late.reasons
-
-
-def test_thirty_seven_uses_by_thirty_seven_members_do_not(declared, release_it, used_again):
-    setting = declared("service-usage", "by-service", tables=BY_SERVICE)
-    release_it(setting, build(setting, "by-service", MONTH))
-    used_again(37, 1)
-    late = gate(setting, build(setting, "by-service", MONTH).id)
-    assert late.opened, late.reasons
-
-
+USERS = {"kind": "persons", "source": "service_usage", "title": TITLE}
+USES = {"kind": "total", "source": "service_usage", "title": TITLE}
+DAY = {"kind": "event", "title": TITLE, "column": "day", "levels": ["day"]}
+SERVICE = DAY | {"column": "service", "levels": ["service"], "codelist": "service"}
+ALONE = {"sources": ["service_usage"], "attributes": {}}
 CELL_KEY = {"method": "cell_key", "minimum_count": 10, "deviation": 5, "variance": 2}
-PEOPLE = {
-    "usage": BY_SERVICE["usage"]
-    | {
-        "dimensions": ["service", "status", "age_band"],  # many figures: that one more person changes none is unlikely
-        "measures": {"users": BY_SERVICE["usage"]["measures"]["users"]},
-    }
+BY = {
+    "by-service": {},
+    "filtered": {
+        "tables": {
+            "usage": {
+                "title": TITLE,
+                "dimensions": ["age_band"],
+                "measures": {
+                    "users": USERS,
+                    "uses": USES,
+                    "mail_users": USERS | {"where": {"service": ["mail"]}},
+                    "mail_uses": USES | {"where": {"service": ["mail"]}},
+                },
+            }
+        }
+    },
+    "by-age": {"tables": {"usage": {"title": TITLE, "dimensions": ["age_band"], "measures": {"users": USERS}}}},
+    "noisy": {
+        "tables": {"usage": {"title": TITLE, "dimensions": ["service", "age_band"], "measures": {"users": USERS}}},
+        "protection": CELL_KEY,
+    },
+    "of-a-day": {"period": "day", "dimensions": {"service": SERVICE}, **ALONE},
+    "by-day": {
+        "dimensions": {"day": DAY},
+        "tables": {"usage": {"title": TITLE, "dimensions": ["day"], "measures": {"users": USERS}}},
+        **ALONE,
+    },
 }
+TABLES = {"usage": {"title": TITLE, "dimensions": ["service"], "measures": {"users": USERS, "uses": USES}}}
+BORN = {"m": "1980-01-01", "n": "1950-01-01"}
 
 
-@pytest.mark.parametrize(("members", "opened"), [(1, False), (37, True)])
-def test_the_noisy_figures_that_one_new_member_changes_close_the_gate(
-    declared, release_it, used_again, members, opened
-):
-    setting = declared("service-usage", "noisy", tables=PEOPLE, protection=CELL_KEY)
-    release_it(setting, build(setting, "noisy", MONTH))
-    used_again(members, 1, who="{}-and-another")
-    late = gate(setting, build(setting, "noisy", MONTH).id)
-    assert late.opened is opened, late.reasons
-    if not opened:
-        assert any("two versions of this noisy figure" in reason for reason in late.reasons), late.reasons
+@dataclass(frozen=True)
+class Service:
+    """A home in which sixty young and sixty old members use mail three times on two days, as many others news."""
+
+    setting: Setting
+
+    def subscribers(self, people, day="2026-10-31", name="s.csv"):
+        """Deliver members, each with a day of birth, as of a day."""
+        folder = self._folder("subscribers", day)
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(
+                ["as_of", "member_id", "name", "kana", "birth_date", "postal_address", "phone", "email", "service"]
+            )
+            writer.writerows([day, m, "名", "メイ", born, "東京都千代田区1-1", "", "", "mail"] for m, born in people)
+        return self._taken()
+
+    def uses(self, members, times=1, *, service="mail", day=15, name="late"):
+        """Let members use a service so often on a day."""
+        at = [datetime(2026, 10, day, 10, tzinfo=TOKYO) + timedelta(seconds=n) for n in range(times)]
+        return self.deliver([(time, member, service) for member in members for time in at], day, name)
+
+    def deliver(self, rows, day=15, name="late"):
+        """Deliver a log that arrived on a day: when who used what."""
+        columns = {
+            "time": pa.array([time for time, *_ in rows], pa.timestamp("us", "Asia/Tokyo")),
+            "member_id": [member for _, member, _ in rows],
+            "service": [service for *_, service in rows],
+            "status": ["active"] * len(rows),
+            "channel": ["web"] * len(rows),
+        }
+        empty = pa.array([None] * len(rows), pa.string())
+        columns |= dict.fromkeys(("voice_seconds", "voice_data", "error_message"), empty)
+        pq.write_table(pa.table(columns), self._folder("service_usage", f"2026-10-{day:02}") / f"{name}.parquet")
+        (taken,) = self._taken()
+        assert taken.accepted == len(rows)
+
+    def _folder(self, source, day):
+        folder = self.setting.home.landing / f"source={source}" / f"arrived={day}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _taken(self):
+        home, policies = self.setting.home, self.setting.policies
+        return [one for one in run_intake(home, policies, arrivals(home, policies), optouts=()).taken if not one.again]
+
+    def publish(self, name, period=MONTH):
+        """Publish a version; return its tables."""
+        folder = release(self.setting, name, period).folder
+        return {table.name: table.frame for table in read_package(folder / "package").tables}
+
+    def states(self):
+        """What the ledger says of the states of usage: number, and whether something waits."""
+        with self.setting.ledger.transaction() as transaction:
+            entries = transaction.entries(kind=EntryKind.STATE, subject=f"service_usage {MONTH}")
+        return [(entry.payload["number"], bool(entry.payload["left"])) for entry in entries]
+
+
+def members(of, number, first=0):
+    return [f"{of}{n:04d}" for n in range(first, first + number)]
+
+
+@pytest.fixture(scope="session")
+def began(once):
+    """Makes a home with the month's logs, in which one of the releases is out, if it is named; and its policy folder."""
+
+    def make(folder, name):
+        policies = shutil.copytree(POLICIES, folder / "policies")
+        based = yaml.safe_load((policies / "releases" / "service-usage.yaml").read_text())
+        for other, changes in BY.items():
+            content = based | {"release": other, "tables": TABLES} | changes
+            (policies / "releases" / f"{other}.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+        home = Home(folder / "home")
+        open_demo(home)
+        with contextlib.closing(Ledger.of(home)) as ledger:
+            made = Service(Setting(home, load_policies(policies), ledger))
+            made.subscribers([(m, BORN[m[0]]) for m in members("m", 80) + members("n", 80)])
+            for day, used, first in ((14, "mail", 0), (15, "news", 20), (16, "mail", 0)):
+                made.uses(members("m", 60, first) + members("n", 60, first), 3, service=used, day=day, name="u")
+            if name is not None:
+                made.publish(name)
+        return home, policies
+
+    return lambda name=None: once("service", lambda folder: make(folder, name), out=name)
 
 
 @pytest.fixture
-def opted_out(world, setting):
-    """Lets so many members choose who use mail alone, and so change no other service's figures."""
+def service(began, tmp_path):
+    """Continues where a home began."""
+    with contextlib.ExitStack() as stack:
 
-    def opted_out(members):
-        used = {}
-        for log in (world.home.landing / "source=service_usage").rglob("*.parquet"):
-            for row in pq.read_table(log, columns=["member_id", "service", "status"]).to_pylist():
-                used.setdefault(row["member_id"], set()).add((row["service"], row["status"]))
-        chosen = sorted(member for member, of in used.items() if member and {service for service, _ in of} == {"mail"})
-        people = [("member", member) for member in chosen[:members]]
-        assert len(people) == members
-        add_optouts(setting.home, setting.ledger, people, namespaces=setting.policies.namespaces)
+        def of(name=None):
+            home, policies = began(name)
+            place = copied(home, tmp_path / "home", landing=True)
+            ledger = stack.enter_context(contextlib.closing(Ledger.of(place)))
+            return Service(Setting(place, load_policies(policies), ledger))
 
-    return opted_out
+        yield of
 
 
-@pytest.mark.parametrize(("members", "opened"), [(1, False), (11, True)])
-def test_persons_who_opted_out_after_a_version_leave_as_many_as_may_be_told_or_the_gate_closes(
-    declared, release_it, opted_out, members, opened
-):
-    setting = declared("service-usage", "by-service", tables=BY_SERVICE)
-    release_it(setting, build(setting, "by-service", MONTH))
-    opted_out(members)
-    result = gate(setting, build(setting, "by-service", MONTH).id)
+AT = [datetime(2026, 10, 15, 10, second=n, tzinfo=TOKYO) for n in range(40)]
+FIFTEEN_AND_ONE = [(AT[0], member, "mail") for member in members("m", 15)] + [(at, "m0020", "news") for at in AT]
+"""Of all uses one person's are most of what came, but not all; of those that are not of mail, all."""
+LATE = "persons whose late events wait, at most"
+
+
+@pytest.mark.parametrize(
+    ("name", "late", "waits"),
+    [
+        pytest.param("by-service", lambda s: s.uses(["m0007"], 37), True, id="37 more uses by one member"),
+        pytest.param("by-service", lambda s: s.uses(members("m", 37)), False, id="37 uses by 37 members"),
+        pytest.param("by-service", lambda s: s.uses(members("m", 9, 60)), True, id="nine new members"),
+        pytest.param("by-service", lambda s: s.uses(members("m", 12, 60)), False, id="twelve new members"),
+        pytest.param("by-age", lambda s: s.uses(["m0007"], 37), False, id="of no figure"),
+        pytest.param("by-age", lambda s: s.subscribers([("m0007", "1950-01-01")], name="t.csv"), True, id="an age that is another"),
+        pytest.param("filtered", lambda s: s.deliver(FIFTEEN_AND_ONE), True, id="many by mail, and one by what is not"),
+        pytest.param("noisy", lambda s: s.uses(members("m", 1, 60)), True, id="a noisy figure, one"),
+        pytest.param("noisy", lambda s: s.uses(members("m", 20, 60)), False, id="a noisy figure, twenty"),
+        pytest.param("by-service", lambda s: s.uses([*members("m", 30), *["m0007"] * 400]), True, id="thirty, of whom one did nearly all"),
+    ],
+)  # fmt: skip
+def test_late_events_of_few_wait(service, name, late, waits):
+    service = service(name)
+    late(service)
+    found = [states.state_now(service.setting, source, OCTOBER) for source in ("service_usage", "subscribers")]
+    assert any(state.left for state in found) is waits
+    assert {of for state in found for of in state.because} == ({f"{name} 2026-10 v1"} if waits else set())
+
+
+def test_while_events_wait_the_same_is_built_and_the_officer_is_told(service):
+    service = service("by-service")
+    service.uses(["m0007"], 37)
+    again = build(service.setting, "by-service", MONTH)
+    assert again.request.figures[LATE] == 10, "how few they are is not told"
+    result = gate(service.setting, again.id)
+    assert result.opened, result.reasons
+    out = read_package(service.setting.home.releases / "by-service" / MONTH / "v1" / "package")
+    assert read_package(again.package).tables[0].frame.equals(out.tables[0].frame)
+    assert "up to 10 persons wait: beside what is out" in review(service.setting, again.id)
+
+
+def test_what_waits_comes_in_with_enough_others(service):
+    service = service("by-service")
+    service.uses(members("m", 4, 60))
+    waiting = build(service.setting, "by-service", MONTH)
+    assert service.states() == [(1, False), (2, True)]
+    service.uses(members("n", 8, 60), name="later")
+    assert build(service.setting, "by-service", MONTH).request.figures[LATE] == 0
+    assert service.states() == [(1, False), (2, True), (3, False)]
+    table = service.publish("by-service")["usage"]
+    assert table.loc[table["service"] == "mail", "users"].tolist() == [120 + 12]
+    closed = gate(service.setting, waiting.id)
+    assert not closed.opened
+    assert "build again" in closed.reasons[0]
+
+
+def test_it_is_decided_once_for_all_releases_together(service):
+    """What one release could tell, another could not: a new one reads what both do."""
+    service = service("by-service")
+    service.publish("by-age")
+    service.uses(["m0007"], 37)
+    held = build(service.setting, "by-age", MONTH)
+    assert held.request.figures[LATE] == 10
+    new = service.publish("service-usage")["usage"]
+    grand = new[(new[["service", "status", "age_band"]] == "_T").all(axis=1)]
+    assert grand["uses"].tolist() == [120 * 9]
+    assert [number for number, _ in service.states()] == [1, 2]
+    build(service.setting, "by-age", MONTH)
+    assert [number for number, _ in service.states()] == [1, 2, 2], "decided again beside what came out, as it was"
+    build(service.setting, "by-age", MONTH)
+    assert len(service.states()) == 3, "and not again without cause"
+
+
+def test_only_days_that_are_out_wait(service):
+    """Two late persons of a day that is out; the rest of their file is of days that nothing has told of."""
+    service = service()
+    service.publish("of-a-day", "2026-10-15")
+    others = [*members("m", 80), *members("n", 80)] * 2
+    rows = [
+        (datetime(2026, 10, 17, 10, second=n % 60, tzinfo=TOKYO), member, "mail") for n, member in enumerate(others)
+    ]
+    rows += [(datetime(2026, 10, 15, 10, tzinfo=TOKYO), member, "mail") for member in members("m", 2)]
+    service.deliver(rows, day=17)
+    candidate = build(service.setting, "by-day", MONTH)
+    result = gate(service.setting, candidate.id)
+    assert result.opened, result.reasons
+    frame = read_package(candidate.package).tables[0].frame.set_index("day")["users"]
+    assert (frame["2026-10-15"], frame["2026-10-17"]) == (120, 160)
+    assert candidate.request.figures[LATE] == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "late", "reason"),
+    [
+        ("by-service", lambda s: s.uses(["m0007"], 37), "apart by fewer persons than the minimum"),
+        ("noisy", lambda s: s.uses(members("m", 1, 60)), "two versions of this noisy figure"),
+        ("filtered", lambda s: s.deliver(FIFTEEN_AND_ONE), "too few persons may have changed it"),
+    ],
+)
+def test_the_gate_counts_by_itself(service, monkeypatch, name, late, reason):
+    """Were everything in at once, the gate would close."""
+    service = service(name)
+    late(service)
+    monkeypatch.setattr(states, "_told_by", lambda *_: ())
+    late = gate(service.setting, build(service.setting, name, MONTH).id)
+    assert not late.opened
+    assert any(reason in told for told in late.reasons), late.reasons
+
+
+def test_a_release_that_is_declared_otherwise_now_lets_late_events_wait(service):
+    service = service("by-age")
+    service.uses(members("m", 15, 60))
+    without = replace(service.setting.policies, releases={}, release_errors={})
+    state = states.state_now(replace(service.setting, policies=without), "service_usage", OCTOBER)
+    assert state.because == ("by-age 2026-10 v1",)
+
+
+def test_events_that_are_gone_are_no_inputs(service):
+    service = service()
+    candidate = build(service.setting, "by-service", MONTH)
+    next(service.setting.home.events.glob("source=service_usage/arrived=*/*.json")).unlink()
+    with pytest.raises(IntegrityError, match="events of service_usage that a build of 2026-10 has read are gone"):
+        review(service.setting, candidate.id)
+
+
+def opted_out(service, number):
+    """Let so many members choose who use mail alone, and so change no other service's figures."""
+    people = [("member", member) for member in members("m", number)]
+    add_optouts(service.setting.home, service.setting.ledger, people, namespaces=service.setting.policies.namespaces)
+
+
+@pytest.mark.parametrize(("number", "opened"), [(1, False), (11, True)])
+def test_persons_who_opted_out_after_a_version_leave_as_many_as_may_be_told_or_the_gate_closes(service, number, opened):
+    service = service("by-service")
+    opted_out(service, number)
+    result = gate(service.setting, build(service.setting, "by-service", MONTH).id)
     assert result.opened is opened, result.reasons
 
 
-def test_the_noisy_figures_that_one_who_opted_out_changes_close_the_gate(declared, release_it, opted_out):
-    setting = declared("service-usage", "noisy", protection=CELL_KEY, tables=PEOPLE)
-    release_it(setting, build(setting, "noisy", MONTH))
-    opted_out(1)
-    result = gate(setting, build(setting, "noisy", MONTH).id)
+def test_the_noisy_figures_that_one_who_opted_out_changes_close_the_gate(service):
+    service = service("noisy")
+    opted_out(service, 1)
+    result = gate(service.setting, build(service.setting, "noisy", MONTH).id)
     assert not result.opened
     assert any("two versions of this noisy figure" in reason for reason in result.reasons), result.reasons

@@ -14,6 +14,7 @@ from property.test_tables_property import FIRST, SERVICES, day, inside, links, r
 
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
+from anonymization.tables.counting.changes import changes
 from anonymization.tables.counting.recount import recount
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.model import TOTAL
@@ -45,8 +46,8 @@ def plan_of(policies, days, sources):
     return resolve(policies, release, parse_period(release.period, "2026-10"))
 
 
-def naive(given_clicks, given_links, days, *, declared):
-    """Persons and holders of each class, counted by sets."""
+def classes(given_clicks, given_links, days, *, declared):
+    """The persons of each class, and whose each of them is, if the threshold counts them."""
     members, seen, latest = defaultdict(set), defaultdict(set), {}
     for cookie, _, _, member in filter(inside, given_links):
         members[cookie].add(member)
@@ -55,15 +56,21 @@ def naive(given_clicks, given_links, days, *, declared):
         who = member_of.get(cookie, cookie) if declared else cookie
         seen[who].add(when)
         latest[who] = max(latest.get(who, (0, "")), (when, browser))
-    persons, holders = defaultdict(set), defaultdict(set)
+    persons, holder_of = defaultdict(set), {}
     for cookie, _, service, _ in filter(inside, given_clicks):
         member = member_of.get(cookie)
         who = member if declared and member is not None else cookie
         for cell in itertools.product([service, TOTAL], [latest[who][1], TOTAL]):
             persons[cell].add(who)
-            if member is not None or len(seen[who]) >= days:
-                holders[cell].add(member if member is not None else who)
-    return {cell: (len(who), len(holders[cell])) for cell, who in persons.items()}
+        if member is not None or len(seen[who]) >= days:
+            holder_of[who] = member if member is not None else who
+    return persons, holder_of
+
+
+def naive(given_clicks, given_links, days, *, declared):
+    """Persons and holders of each class, counted by sets."""
+    persons, holder_of = classes(given_clicks, given_links, days, declared=declared)
+    return {cell: (len(who), len({holder_of[one] for one in who & set(holder_of)})) for cell, who in persons.items()}
 
 
 def check(engine, policies, given_clicks, given_links, days, *, declared):
@@ -93,6 +100,53 @@ LINKED = [(1, FIRST, "mail", 101), (2, FIRST, "mail", 101)]
 @given(given_clicks=clicks, given_links=links, days=st.integers(1, 2), declared=st.booleans())
 def test_holders_equal_a_naive_count(duckdb_engine, policies, given_clicks, given_links, days, declared):
     check(duckdb_engine, policies, given_clicks, given_links, days, declared=declared)
+
+
+def check_changes(engine, policies, before, after, days, *, declared):
+    """Who is in a class in one of two states alone, each given as clicks and links, equals what sets say."""
+    plan = plan_of(policies, days, ["clicks", "links"] if declared else ["clicks"])
+    events = []
+    for state, rows in (("then", before), ("now", after)):
+        of_state = {}
+        for source, given_rows, last in zip(("clicks", "links"), rows, ("browser", "linked_p"), strict=True):
+            engine.create(
+                f"{state}_{source}",
+                f"SELECT e.* FROM {registered(engine, policies, source, given_rows, ['p', 'day', 'service', last])} AS e",
+            )
+            of_state[source] = f"{state}_{source}"
+        events.append(of_state)
+    (then, owned), (now, owns) = (classes(*rows, days, declared=declared) for rows in (before, after))
+    expected = {}
+    for cell in {*then, *now}:
+        if moved := then[cell] ^ now[cell]:
+            whose = {**{who: owned[who] for who in owned if who not in owns}, **owns}
+            held = {whose[who] for who in moved if who in whose}
+            expected[cell] = (len(held), len(now[cell]) - len(then[cell]), len(moved))
+    found = changes(engine, plan, *events).set_index(list(DIMENSIONS))
+    told = zip(found["for_threshold"], found["apart"], found["moved"], strict=True)
+    assert dict(zip(found.index, told, strict=True)) == expected
+
+
+@examples(25)
+@example(before=(ONE_MEMBER, LINKED), late=(ONE_MEMBER[:1], LINKED[:1]), gone=0, days=1, declared=False)
+@example(before=(ONE_MEMBER, []), late=([], LINKED), gone=0, days=1, declared=True)
+@given(
+    before=st.tuples(clicks, links),
+    late=st.tuples(clicks, links),
+    gone=st.integers(0, 3),
+    days=st.integers(1, 2),
+    declared=st.booleans(),
+)
+def test_who_changed_equals_a_naive_count(duckdb_engine, policies, before, late, gone, days, declared):
+    after = (before[0][gone:] + late[0], before[1] + late[1])
+    check_changes(duckdb_engine, policies, before, after, days, declared=declared)
+
+
+@pytest.mark.spark
+def test_who_changed_on_spark(engines, policies):
+    late = [(4, FIRST, "news", "Chrome"), (4, FIRST + 1, "mail", "Chrome"), (1, FIRST + 2, "mail", "Firefox")]
+    after = (ONE_MEMBER[1:] + late, [*LINKED, (3, FIRST, "mail", 102)])
+    check_changes(engines("spark"), policies, (ONE_MEMBER, LINKED), after, 2, declared=True)
 
 
 @pytest.mark.spark

@@ -11,9 +11,10 @@ from anonymization.errors import IntegrityError, StaleCandidate
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Candidate
-from anonymization.release.inputs import Inputs, inputs_of, opened_events
+from anonymization.release.inputs import Inputs, opened_events
 from anonymization.release.package import Package
 from anonymization.release.setting import Setting
+from anonymization.release.states import inputs_of
 from anonymization.tables.counting.recount import recount
 from anonymization.tables.counting.recount_rests import must_be_listed
 from anonymization.tables.method import method_of
@@ -35,9 +36,8 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
     inputs = inputs_of(setting, release.sources, plan.period, judging=plan.judging)
     if inputs.choices.last != candidate.request.choices.get("last", 0):
         raise StaleCandidate("a person's choice came after the build; build again")
-    now = {source: sorted(one.digest for one in taken) for source, taken in inputs.taken.items()}
     proving = candidate.request.choices.get("links", {})
-    if now != candidate.request.inputs or inputs.considered["links"] != proving:
+    if inputs.read != candidate.request.inputs or inputs.considered["links"] != proving:
         raise IntegrityError(
             "logs were taken in since the build: its figures are no longer those of the events; build again"
         )

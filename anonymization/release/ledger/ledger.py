@@ -1,4 +1,4 @@
-"""The ledger: what was requested, gated, decided, published, withdrawn, chosen and erased; entries are a chain.
+"""The ledger: what was read, requested, gated, decided, published, withdrawn, chosen and erased; entries are a chain.
 
 An entry's hash is the SHA-256 of the entry before it and of its own content, so that a changed or missing
 entry shows. It holds no value of a person: choices are there as sequence numbers and salted digests.
@@ -42,6 +42,7 @@ class EntryKind(StrEnum):
     CHOICE = "choice"
     ERASURE = "erasure"
     REFUSED = "refused"
+    STATE = "state"
 
 
 _META = sa.MetaData()

@@ -71,7 +71,7 @@ def audit(issues: Sequence[Issue], *, seconds: float = SECONDS, inside: Inside |
         found += [finding_of(linked, exposure) for exposure in exposures(linked, deadline=deadline, shown=shown)]
     for at, one in enumerate(of_states):
         for other in of_states[at + 1 :]:
-            found += differences(one, other)
+            found += differences(one, other, deadline=deadline)
     return tuple(found)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from anonymization.disclosure.system import Booleans, Floats, Integers
+from anonymization.disclosure.system import Booleans, Floats
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked, link
+from anonymization.tables.audit.two_states import solved
 
 
 def states(issues: Sequence[Issue]) -> list[list[Issue]]:
@@ -48,16 +49,23 @@ def told_by(issue: Issue, other: Issue) -> list[tuple[Booleans, Booleans]]:
     return [(hidden[places], shown[places]) for sheet, places in own if sheet.issue == issue.name]
 
 
-def differences(one: Sequence[Issue], other: Sequence[Issue]) -> list[Finding]:
-    """Return the cells whose two states give a few persons away; low and high are of the difference."""
+def differences(one: Sequence[Issue], other: Sequence[Issue], *, deadline: float | None = None) -> list[Finding]:
+    """Return the cells whose two states give a few persons away; low and high are of the difference.
+
+    Figure by figure first, and sum by sum; where that finds nothing, both states are solved as one system.
+
+    Raises:
+        GateRefusal: that did not come to an end.
+    """
     linked = link([*one, *other])
     names = {issue.name for issue in one}
     first, second = _values(linked, names, inside=True), _values(linked, names, inside=False)
     in_both = _listed(linked, names, inside=True) & _listed(linked, names, inside=False)
-    return [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
+    found = [*_changed(linked, first, second, in_both), *_rests(linked, second - first)]
+    return found or solved(linked, names, deadline=deadline)
 
 
-def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str], Integers | None]) -> list[Finding]:
+def changed_by_few(issue: Issue, other: Issue, few: Mapping[tuple[str, str], Booleans]) -> list[Finding]:
     """Return the contributions of an issue, and its noisy figures, that are others in another issue by too few persons.
 
     A noisy figure is the same for the same persons: where it changed, somebody came or went.
@@ -65,8 +73,7 @@ def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str]
     Args:
         issue: of one state of the logs.
         other: of another.
-        changers: by table and measure of the issue the persons of each row with events that the other lacks; null where
-            there are none: then persons are gone, and as many as the numbers of persons say.
+        few: by table and measure of the issue the rows in which too few persons changed.
     """
     linked = link([issue, other])
     own, before = (_values(linked, {issue.name}, inside=inside) for inside in (True, False))
@@ -76,20 +83,16 @@ def changed_by_few(issue: Issue, other: Issue, changers: Mapping[tuple[str, str]
     for sheet, places in zip(linked.sheets, linked.places, strict=True):
         if sheet.issue != issue.name:
             continue
-        by = changers[sheet.table, sheet.measure.name]
+        by_few = few[sheet.table, sheet.measure.name]
         if sheet.low is not None:
-            few = differs[places] & (True if by is None else by < sheet.minimum_count)
+            told = np.flatnonzero(differs[places] & by_few)
             why = "two versions of this noisy figure, which fewer persons than the minimum changed"
-            found += [Finding(*linked.name(int(places[row])), 1, -1, (why,)) for row in np.flatnonzero(few)]
+            found += [Finding(*linked.name(int(places[row])), 1, -1, (why,)) for row in told]
             continue
         if sheet.measure.how.persons:
             continue
-        counted = linked.counted[places]
-        if by is None:
-            left = np.where(counted >= 0, np.abs(own[counted] - before[counted]), np.nan)
-            by = np.nan_to_num(left, nan=0.0).astype(np.int64)
         apart = np.abs(own[places] - before[places])
-        for row in np.flatnonzero((apart > 0) & (by < sheet.minimum_count)):
+        for row in np.flatnonzero((apart > 0) & by_few):
             names = linked.name(int(places[row]))
             why = f"two versions of this figure, {int(apart[row])} apart by fewer persons than the minimum"
             found.append(Finding(*names, int(apart[row]), int(apart[row]), (why,)))

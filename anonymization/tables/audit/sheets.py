@@ -29,7 +29,7 @@ class Issue:
         minimum_count: its minimum publishable count.
         noise: what the house knows of the noise of its cell keys; without, noisy figures are left out.
         standing: what its figures need, if it is out.
-        inputs: by source the digests of the log files that it was built of, if it is out of this home.
+        inputs: by source what was read of its log files, if it is out of this home.
         choices: which opt-outs were kept in it, if it is out of this home.
     """
 

@@ -13,9 +13,10 @@ The relations are made of what the tables declare of themselves, as it is publis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress, repeat
 
 import numpy as np
 
@@ -124,8 +125,18 @@ def with_truth(issue: Issue, true: Sequence[Table], beside: Sequence[Issue] = ()
     return published, truth
 
 
+def of_issues(linked: Linked, names: Collection[str]) -> Linked:
+    """Return the same cells and relations with what some of the issues say of them, and nothing of the others."""
+    said = [sheet.issue in names for sheet in linked.sheets]
+    return _filled(linked.sheets, linked.cubes, linked.relations, linked.places, said)
+
+
 def _filled(
-    sheets: tuple[Sheet, ...], cubes: tuple[Cube, ...], relations: Relations, places: Sequence[Integers]
+    sheets: tuple[Sheet, ...],
+    cubes: tuple[Cube, ...],
+    relations: Relations,
+    places: Sequence[Integers],
+    said: Sequence[bool] | None = None,
 ) -> Linked:
     cells = relations.cells
     value, other = np.full(cells, np.nan), np.full(cells, np.nan)
@@ -133,7 +144,7 @@ def _filled(
     noisy, low, high = np.zeros(cells, dtype=bool), np.zeros(cells), np.full(cells, np.inf)
     unlimited = np.iinfo(np.int64).max
     minimum = np.full(cells, unlimited, dtype=np.int64)
-    for sheet, at in zip(sheets, places, strict=True):
+    for sheet, at in compress(zip(sheets, places, strict=True), said or repeat(True)):  # noqa: FBT003 - all of them
         shown = ~np.isnan(sheet.value)
         told = at[shown]
         differs = ~np.isnan(value[told]) & (value[told] != sheet.value[shown])

@@ -31,8 +31,6 @@ def recount(
     plan: Plan,
     events: Mapping[str, str],
     published: Sequence[SafeTable] = (),
-    *,
-    rows: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
 
@@ -47,25 +45,19 @@ def recount(
         plan: what is counted.
         events: the relation of each source.
         published: as it is to be compared.
-        rows: relations of some of the events, to count these alone; links and attributes are those of all.
     """
-    made = _prepared(engine, plan, events)
+    made = prepared(engine, plan, events)
     keyed, frames = method_of(plan.method).record_keys, []
     for table in plan.tables:
         for measure in table.measures:
             held = measure.how.persons and plan.counts_holders(table, measure.source)
-            parts = {ROWS: _rows(plan, table.dimensions, measure, rows or events)}
+            parts = {ROWS: rows_of(plan, table.dimensions, measure, events)}
             if held:
-                who = f"SELECT person, day FROM ({_person(plan, measure.source, events)}) AS q"
-                parts |= held_rows(plan, table, measure.source, events, who, ROWS)
+                parts |= held_rows(plan, table, measure.source, events, seen_of(plan, measure.source, events), ROWS)
             for name, sql in parts.items():
                 engine.create(name, sql)
-            for levels, sql in _margins(table.dimensions, measure, keyed=keyed, held=held):
-                frame = engine.fetch(sql).to_pandas()
-                for dimension in (d for d in table.dimensions if d.name in levels and d.uneven):
-                    codes, level = frame[dimension.name], levels[dimension.name]
-                    frame = frame[codes.map(dimension.level_of).fillna(level) == level]  # each code once, at its own
-                frame = frame.assign(**{d.name: TOTAL for d in table.dimensions if d.name not in levels})
+            for kept, sql in _margins(table.dimensions, measure, keyed=keyed, held=held):
+                frame = of_own_levels(engine.fetch(sql).to_pandas(), table.dimensions, kept)
                 frames.append(frame.assign(table=table.name, measure=measure.name))
             frames += _rests(engine, measure, [t for t in published if t.name == table.name])
             for name in reversed(parts):
@@ -80,7 +72,7 @@ def recount(
     return counted
 
 
-def _prepared(engine: Engine, plan: Plan, events: Mapping[str, str]) -> list[str]:
+def prepared(engine: Engine, plan: Plan, events: Mapping[str, str]) -> list[str]:
     """Make the relations of links and of attributes; return their names."""
     made = []
     linking = plan.linking or (plan.judging if plan.judging in events else None)
@@ -136,6 +128,11 @@ def _person(plan: Plan, source: str, events: Mapping[str, str]) -> str:
     )
 
 
+def seen_of(plan: Plan, source: str, events: Mapping[str, str]) -> str:
+    """Return SQL of `person` and `day`, one row an event of the source in the period."""
+    return f"SELECT person, day FROM ({_person(plan, source, events)}) AS q"
+
+
 def _attribute(plan: Plan, attribute: Attribute, events: Mapping[str, str]) -> str:
     known = (
         f'SELECT person, day, "{attribute.column}" AS value FROM ({_person(plan, attribute.source, events)}) AS q'
@@ -156,7 +153,7 @@ def _attribute(plan: Plan, attribute: Attribute, events: Mapping[str, str]) -> s
     )
 
 
-def _rows(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, events: Mapping[str, str]) -> str:
+def rows_of(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, events: Mapping[str, str]) -> str:
     """Events of the population: person, day, and for each dimension and level its code as text."""
     columns, joins = ["q.person AS person", f"q.day - {plan.period.first} AS day"], ""
     if measure.how.sums:
@@ -218,17 +215,11 @@ def _recoded(plan: Plan, dimension: Dimension, value: str) -> str:
 
 def _margins(
     dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool, held: bool
-) -> Iterator[tuple[dict[str, str], str]]:
-    """Yield each margin: the dimensions that it keeps, at which level, and its SQL."""
+) -> Iterator[tuple[list[tuple[str, str]], str]]:
+    """Yield each margin: the dimensions that it keeps, each with its column of the rows, and its SQL."""
     counted = measure.how.recounted + (f", count(DISTINCT holder) AS {FOR_THRESHOLD}" if held else "")
     keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
-    choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
-    for chosen in itertools.product(*choices):
-        kept = [
-            (d.name, f"c{n}_{level}")
-            for n, (d, level) in enumerate(zip(dimensions, chosen, strict=True))
-            if level is not None
-        ]
+    for kept in kept_columns(dimensions):
         codes = "".join(f'{column} AS "{name}", ' for name, column in kept)
         rows = HELD_ROWS if held else ROWS
         if keyed:  # each person once: two persons may have equal record keys
@@ -237,8 +228,29 @@ def _margins(
         groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
         if measure.how.sums:
             rows = _ranked([column for _, column in kept])
-        levels = {d.name: d.levels[level] for d, level in zip(dimensions, chosen, strict=True) if level is not None}
-        yield levels, f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
+        yield kept, f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
+
+
+def kept_columns(dimensions: Sequence[Dimension]) -> Iterator[list[tuple[str, str]]]:
+    """Yield each margin: the dimensions that it keeps, each with its column of the rows."""
+    choices = [[*range(len(dimension.levels)), None] for dimension in dimensions]
+    for chosen in itertools.product(*choices):
+        yield [
+            (d.name, f"c{n}_{level}")
+            for n, (d, level) in enumerate(zip(dimensions, chosen, strict=True))
+            if level is not None
+        ]
+
+
+def of_own_levels(
+    margin: pd.DataFrame, dimensions: Sequence[Dimension], kept: Sequence[tuple[str, str]]
+) -> pd.DataFrame:
+    """Return a margin's classes with every dimension, each class once: of a code, at the level that it stands at."""
+    columns = dict(kept)
+    for dimension in (d for d in dimensions if d.name in columns and d.uneven):
+        level = dimension.levels[int(columns[dimension.name].rpartition("_")[2])]
+        margin = margin[margin[dimension.name].map(dimension.level_of).fillna(level) == level]
+    return margin.assign(**{d.name: TOTAL for d in dimensions if d.name not in columns})
 
 
 def _ranked(columns: list[str]) -> str:

@@ -1,0 +1,223 @@
+"""Two states of the logs as one system: what all that is published of both tells of who came between.
+
+Beside the figures of each state stands a third one of every cell, their difference, with what a reader knows of it.
+Differences add up as figures do. If no figure that both states show has become smaller, logs have only been added: then
+no difference is negative, who came to a whole came to one of its parts, and whoever came did something. A difference
+of persons may be nothing, or as many as may be published; and what one state hides stays uncertain beside the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from anonymization.disclosure.attack.attack import Exposure, attack
+from anonymization.disclosure.attack.propagation import propagated
+from anonymization.disclosure.suppress.feasible import feasible_point
+from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, Relations, System, components, joined
+from anonymization.errors import AuditUnfinished, GateRefusal
+from anonymization.tables.audit.findings import Finding
+from anonymization.tables.audit.knowledge import WIDTH, public_needs, seen_by_readers
+from anonymization.tables.audit.system_of import Linked, of_issues
+
+BOTH = 2
+"""The difference of a cell stands after its figures in both states."""
+
+
+@dataclass(frozen=True)
+class _States:
+    """What two states say of the same cells."""
+
+    earlier: Linked
+    later: Linked
+    added: bool
+
+    @property
+    def cells(self) -> int:
+        return self.earlier.cells
+
+    def system(self) -> System:
+        """Everything that a reader knows: first the earlier figures, then the later ones, then the differences."""
+        cells = self.cells
+        seen = [seen_by_readers(linked) for linked in (self.earlier, self.later)]
+        eye = sparse.eye_array(cells, dtype=np.int64, format="csr")
+        apart = Relations(sparse.csr_array(sparse.hstack([-eye, eye, -eye])), np.zeros(cells), np.zeros(cells))
+        own = self.earlier.relations
+        holds = own.take(_of_differences(self.earlier, added=self.added))
+        placed = [_placed(own, 0), _placed(own, 1), _placed(holds, BOTH), apart]
+        low = np.concatenate([seen[0].low, seen[1].low, np.full(cells, 0.0 if self.added else -np.inf)])
+        high = np.concatenate([seen[0].high, seen[1].high, np.full(cells, np.inf)])
+        known = np.flatnonzero(seen[0].known & seen[1].known)
+        low[BOTH * cells + known] = high[BOTH * cells + known] = (seen[1].low - seen[0].low)[known]
+        return System(joined((BOTH + 1) * cells, placed), low, high)
+
+
+def solved(linked: Linked, names: Collection[str], *, deadline: float | None = None) -> list[Finding]:
+    """Return the figures that two states together give away: differences, and what each of them hides.
+
+    Args:
+        linked: the issues of both.
+        names: those of one state.
+        deadline: of `time.monotonic()`.
+
+    Raises:
+        GateRefusal: figures contradict each other, or it did not come to an end in time.
+    """
+    for states, narrow in _readings(linked, names):
+        try:
+            return list(_found(states, narrow, linked, deadline))
+        except AuditUnfinished:
+            raise
+        except GateRefusal:
+            if not states.added or _possible(narrow):
+                raise
+    return []
+
+
+def totals_of_few(linked: Linked, names: Collection[str], changers: Floats) -> list[Finding]:
+    """Return the totals that nobody lists in both states, of which the difference follows, and maybe is of too few.
+
+    Who changed such a total is at least who changed a whole of it, less who changed the other parts.
+
+    Args:
+        linked: the issues of both states.
+        names: those of one.
+        changers: of each cell how many persons contribute something else; NaN where that was not counted.
+
+    Raises:
+        GateRefusal: figures contradict each other.
+    """
+    states, narrow = next(_readings(linked, names))
+    low, high = (bound[BOTH * states.cells :] for bound in (narrow.low, narrow.high))
+    shown = ~np.isnan(states.earlier.value + states.later.value)
+    unknown = np.isnan(changers)
+    people = System(_covering(linked.relations), np.where(unknown, 0, changers), np.where(unknown, np.inf, changers))
+    few = propagated(people).low < linked.minimum
+    at = np.flatnonzero((low == high) & (low != 0) & ~linked.persons & ~linked.noisy & ~shown & few)
+    why = ("two versions, by which this total follows, and too few persons may have changed it",)
+    return [Finding(*linked.name(int(cell)), int(low[cell]), int(low[cell]), why) for cell in at]
+
+
+def _readings(linked: Linked, names: Collection[str]) -> Iterator[tuple[_States, System]]:
+    """Yield how two states can be read, and what follows at once: that logs were only added, if that fits; or not."""
+    one, other = (
+        of_issues(linked, [s.issue for s in linked.sheets if (s.issue in names) is in_it]) for in_it in (True, False)
+    )
+    apart = other.value - one.value
+    if np.nansum(apart) < 0:
+        one, other, apart = other, one, -apart
+    if not (np.nan_to_num(apart) < 0).any():
+        added = _States(one, other, added=True)
+        with suppress(GateRefusal):  # where somebody went, though no figure that both show tells of it
+            yield added, propagated(added.system())
+    removed = _States(one, other, added=False)
+    yield removed, propagated(removed.system())
+
+
+def _possible(system: System) -> bool:
+    """Whether any whole figures satisfy everything."""
+    try:
+        feasible_point(system)
+    except GateRefusal:
+        return False
+    return True
+
+
+def _covering(relations: Relations) -> Relations:
+    """Whoever changed a sum changed one of its parts: of persons who changed, a whole has no more than its parts."""
+    of_sums = relations.take((relations.low == 0) & (relations.high == 0))
+    return Relations(sparse.csr_array(-of_sums.matrix), of_sums.low, np.full(of_sums.rows, np.inf))
+
+
+def _found(states: _States, narrow: System, linked: Linked, deadline: float | None) -> Iterator[Finding]:
+    needs = _needs(states, narrow)
+    for exposure in attack(narrow, needs, deadline=deadline):
+        cell, state = exposure.cell % states.cells, exposure.cell // states.cells
+        least = linked.minimum[cell]
+        if state == BOTH:
+            if _of_few(exposure.low, exposure.high, least):
+                yield _finding(linked, cell, exposure, "two versions, all of whose figures were solved together")
+        elif exposure.high > 0 and _people(states, narrow, exposure) < least:
+            yield _finding(linked, cell, exposure, "hidden in one version, and solved beside the other")
+
+
+def _of_few(low: float, high: float, least: int) -> bool:
+    """Whether a difference is of too few persons, or may be and is pinned; not if it is known to be nothing."""
+    pinned = high - low < WIDTH and low < least and high > -least
+    return (low, high) != (0, 0) and (pinned or (low > -least and high < least))
+
+
+def _people(states: _States, narrow: System, exposure: Exposure) -> float:
+    """How many persons are in a hidden figure at least."""
+    cell, state = exposure.cell % states.cells, exposure.cell // states.cells
+    counted = states.earlier.counted[cell]
+    if states.earlier.persons[cell]:
+        return exposure.low
+    return -np.inf if counted < 0 else float(narrow.low[counted + state * states.cells])
+
+
+def _finding(linked: Linked, cell: int, exposure: Exposure, why: str) -> Finding:
+    low, high = (int(bound) if np.isfinite(bound) else -1 for bound in (exposure.low, exposure.high))
+    return Finding(*linked.name(cell), low, high, (why,))
+
+
+def _needs(states: _States, narrow: System) -> Needs:
+    """What must stay possible: of differences of persons that may be of few, and of hidden figures beside these."""
+    cells = states.cells
+    exact = ~states.earlier.noisy & ~states.later.noisy
+    least = np.minimum(states.earlier.minimum, states.later.minimum).astype(np.float64)
+    low, high = narrow.low[BOTH * cells :], narrow.high[BOTH * cells :]
+    nobody = (low == 0) & (high == 0)
+    at = np.flatnonzero(exact & states.earlier.persons & ~nobody & (low < least) & (high > -least))
+    needs = Needs(BOTH * cells + at, least[at], np.full(len(at), float(WIDTH)))
+    touched = _touched(narrow, BOTH * cells + np.flatnonzero(~nobody))
+    for state, own in enumerate((states.earlier, states.later)):
+        hidden = public_needs(own)
+        kept = exact[hidden.cell] & touched[hidden.cell + state * cells]
+        needs = needs.and_of(replace(hidden.take(kept), cell=hidden.cell[kept] + state * cells))
+    return needs
+
+
+def _touched(system: System, cells: Integers) -> Booleans:
+    """Unknown cells that relations join, over others that are unknown, to some of these."""
+    unknown = ~system.known
+    inner = sparse.csr_array(system.relations.matrix @ sparse.diags_array(unknown.astype(np.int64), dtype=np.int64))
+    inner.eliminate_zeros()
+    label = components(Relations(inner, system.relations.low, system.relations.high))
+    return np.asarray(unknown & np.isin(label, label[cells]))
+
+
+def _of_differences(linked: Linked, *, added: bool) -> Booleans:
+    """Relations that hold of differences as they do of figures.
+
+    Sums do. Where logs have only been added, so does it that a whole is at most the sum of its parts, as who is new in
+    it is new in one of them, and that persons are at most what they do, as who is new did something new. That a part is
+    at most its whole does not: who is new in it may have been in another one.
+    """
+    relations = linked.relations
+    holds = (relations.low == 0) & (relations.high == 0)
+    if not added:
+        return np.asarray(holds)
+    matrix = relations.matrix.tocoo()
+    row, column = matrix.coords
+    one_less = (np.bincount(row[matrix.data < 0], minlength=relations.rows) == 1) & (
+        np.bincount(row, weights=np.abs(matrix.data) == 1, minlength=relations.rows) == np.diff(relations.matrix.indptr)
+    )
+    more = np.bincount(row[matrix.data > 0], minlength=relations.rows)
+    smaller, larger = (np.full(relations.rows, -1, dtype=np.int64) for _ in range(2))
+    smaller[row[matrix.data < 0]] = column[matrix.data < 0]
+    larger[row[matrix.data > 0]] = column[matrix.data > 0]
+    counting = (more == 1) & (linked.counted[larger] == smaller)
+    return np.asarray(holds | (one_less & ((more > 1) | counting) & (relations.low == 0)))
+
+
+def _placed(relations: Relations, number: int) -> Relations:
+    """The same relations between the cells of a state, among those of all."""
+    shape = (relations.rows, relations.cells * (BOTH + 1))
+    matrix = relations.matrix
+    moved = sparse.csr_array((matrix.data, matrix.indices + number * relations.cells, matrix.indptr), shape=shape)
+    return Relations(moved, relations.low, relations.high)
