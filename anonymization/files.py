@@ -50,8 +50,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         OSError: it cannot be written.
     """
     with _part(path, SHARED) as (part, file):
-        file.write(_bytes(content))
-        _finish(file)
+        write_synced(file, content)
         part.replace(path)
 
 
@@ -62,8 +61,7 @@ def write_private_once(path: Path, content: str | bytes) -> None:
         OSError: it cannot be written.
     """
     with _part(path) as (part, file):
-        file.write(_bytes(content))
-        _finish(file)
+        write_synced(file, content)
         with contextlib.suppress(FileExistsError):
             os.link(part, path)
         sync(path.parent)
@@ -81,6 +79,16 @@ def private_stream(path: Path) -> Iterator[IO[bytes]]:
         _finish(file)
         part.replace(path)
         sync(path.parent)
+
+
+def write_synced(file: IO[bytes], content: str | bytes) -> None:
+    """Write to an open file and bring it to the disk at once: what follows may count on it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file.write(_bytes(content))
+    _finish(file)
 
 
 def sweep(path: Path) -> None:

@@ -39,7 +39,7 @@ def open_demo(home: Home) -> None:
         Refusal: the home is in real use.
     """
     marker = home.root / DEMO_OFFICERS
-    if initialize(home):
+    if initialize(home, demo=True):
         public = generate_officer_key(home.keys / f"{OFFICER}.key")
         enrol_in_demo(home, OFFICER, public_key=public)
     elif not marker.exists():
@@ -77,5 +77,5 @@ def release(setting: Setting, name: str, month: str, advance: Callable[[], None]
     advance()
     return publish(
         setting.home, setting.ledger, candidate.id,
-        officers=setting.officers, policy_digest=setting.policies.digest, demo=True,
+        officers=setting.officers, policy_digest=setting.policies.digest_of(name), demo=True,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.errors import InputError, IntegrityError
-from anonymization.files import canonical, private_folder, write_private
+from anonymization.files import canonical, private_folder, sync, write_private
 from anonymization.home import Home
 from anonymization.policy.protection import Method
 from anonymization.release.ledger.ledger import EntryKind, Ledger
@@ -33,6 +33,7 @@ class Request:
         inputs: source to the digests of the log files that its events came from.
         figures: counts that the officer may want: persons hidden, links in conflict, and the like.
         method, parameters, populations, outside: how whom it counts is protected (see `claims.claim`).
+        declared: the digest of what the release may depend on in the policy folder (`Policies.digest_of`).
         needs_sha256: the digest of `evidence/needs.jsonl`, if there is one.
         privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
@@ -59,6 +60,11 @@ class Request:
     outside: bool = True
     privacy: Mapping[str, str] = field(default_factory=dict)
     needs_sha256: str = ""
+    declared: str = ""
+
+    def built_under(self, digest: str) -> bool:
+        """Whether a policy folder's digest, or that of what the release may depend on in it, is the build's."""
+        return digest in {self.policy_digest, self.declared} - {""}
 
 
 @dataclass(frozen=True)
@@ -135,8 +141,24 @@ def store_candidate(home: Home, ledger: Ledger, stage: Path, known: Mapping[str,
             EntryKind.REQUEST, identity, {"request_sha256": _sha256(text), "digest": digest, "release": request.release}
         )
         folder = home.candidates / identity
+        if folder.exists():
+            discard_unknown(folder)
         stage.rename(folder)
+        sync(folder.parent)
     return Candidate(request, folder)
+
+
+def discard_unknown(folder: Path) -> None:
+    """Remove what a build has left that was killed before the ledger had its candidate.
+
+    Raises:
+        IntegrityError: it was gated once: a ledger knew it, and is not the one that is there.
+    """
+    if any((folder / "evidence" / name).exists() for name in ("verdict.json", "decision.json")):
+        raise IntegrityError(
+            f"candidates/{folder.name} was gated, and the ledger does not know it: put back the ledger that does"
+        )
+    discard(folder)
 
 
 def load_candidate(home: Home, ledger: Ledger, identity: str) -> Candidate:

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from anonymization.deidentify.events import event_schema
-from anonymization.deidentify.taken import Taken, known_files, touches
+from anonymization.deidentify.taken import Taken, known_files, require_whole, touches
 from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError, PolicyRefusal, Refusal
@@ -51,8 +51,9 @@ def find_inputs(home: Home, sources: Sequence[str], period: Period, *, judging: 
         judging: a log of links that is read beside, if it has events of the period (`Plan.judging`).
 
     Raises:
-        InputError: a source has no event in the period.
+        InputError: a source has no event in the period, or events are damaged.
     """
+    require_whole(home, sources)
     files: dict[str, tuple[Path, ...]] = {}
     taken: dict[str, tuple[Taken, ...]] = {}
     for source in (*sources, *([judging] if judging is not None else [])):

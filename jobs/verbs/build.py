@@ -46,10 +46,11 @@ def build(
     """Build a candidate.
 
     Raises:
-        Refusal: the policy does not allow it.
+        Refusal: the policy does not allow it, or the ledger does not know the policy folder.
         InputError: wrong names, or no events.
     """
     started = time.perf_counter()
+    setting.require_known_policies()
     plan, clauses = plan_release(setting.policies, name, period_text)
     method_of(plan.method).require(plan, plan.release.protection)
     claimed = claimed_by(setting, plan)
@@ -73,6 +74,7 @@ def build(
             "requester": plan.release.owner,
             "digest": digest,
             "policy_digest": setting.policies.digest,
+            "declared": setting.policies.digest_of(name),
             "engine": engine,
             "inputs": logs,
             "figures": _figures(protected) | {"links in conflict": conflicts},
