@@ -229,6 +229,8 @@ def accept(
 ) -> Known:
     """Record a policy folder, signed by an officer who is enrolled already, or sealed with the master key.
 
+    Nothing is to be recorded of a folder that the ledger knows.
+
     Args:
         home: the home.
         transaction: of its ledger.
@@ -243,6 +245,8 @@ def accept(
         DecisionRefusal: the officer is not enrolled, answers in Airflow, or has another key.
     """
     known = last_known(home, transaction)
+    if known.folder == folder:
+        return known
     time = at.isoformat(timespec="seconds")
     if officer is not None and key is not None:
         _check_officer(known.folder, officer, key)

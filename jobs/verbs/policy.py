@@ -57,6 +57,6 @@ def accept(officer: str | None, *, without_an_officer: bool) -> None:
                 at=datetime.now(UTC), officer=officer, key=key, overrule=without_an_officer,
             )  # fmt: skip
     officers = ", ".join(known.folder.officers) or "nobody"
-    click.echo(f"recorded as entry {known.entry.seq}; officers who may approve: {officers}")
+    click.echo(f"the ledger knows this folder by entry {known.entry.seq}; officers who may approve: {officers}")
     if known.overruled:
         click.echo("every later envelope tells that this home's policy was changed without an officer")

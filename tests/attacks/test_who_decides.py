@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from harness.houses import MEMBERS, OFFICER, PERIOD, RELEASE, House, deliver, officers
 
@@ -22,6 +23,7 @@ from anonymization.release.pinned import Folder, accept, known_policies
 from anonymization.release.publish import publish as publish_candidate
 from anonymization.release.setting import enrol_in_demo
 from anonymization.release.verify import verify
+from jobs.__main__ import main
 from jobs.verbs.build import build
 from jobs.verbs.erase import erase
 from jobs.verbs.intake import arrivals, run_intake
@@ -342,3 +344,32 @@ def test_a_key_that_a_folder_was_made_to_name_decides_nothing(house):
             house.home, house.ledger, candidate.id, officers={OFFICER: public_text(EVIL.public_key())},
             policy_digest=setting.policies.digest, demo=False,
         )  # fmt: skip
+
+
+def test_the_verbs(house, monkeypatch):
+    monkeypatch.setenv("NOREN_HOME", str(house.home.root))
+    monkeypatch.setenv("NOREN_POLICIES", str(house.policies))
+    monkeypatch.setenv("NOREN_OFFICER_KEY", str(house.key))
+
+    def noren(*words):
+        return CliRunner().invoke(main, list(words))
+
+    assert (
+        noren("policy", "accept").output
+        == "the ledger knows this folder by entry 2; officers who may approve: privacy-officer\n"
+    )
+    append(house.policies / "policy.yaml", "# changed\n")
+    append(house.policies / "links.yaml", "# changed\n")
+    shown = noren("policy", "show").output
+    assert "changed: policy.yaml (needs an officer's signature: noren policy accept)" in shown
+    assert "changed: links.yaml (recorded by the next build)" in shown
+    assert "has to sign (--officer): privacy-officer" in noren("policy", "accept").stderr
+    assert noren("policy", "accept", "--officer", OFFICER).exit_code == 0
+    shown = noren("policy", "show").output
+    assert "signed by privacy-officer" in shown
+    assert "changed" not in shown
+    assert "nothing to set back" in noren("clock", "--officer", OFFICER).stderr
+    append(house.policies / "policy.yaml", "# again\n")
+    result = noren("policy", "accept", "--without-an-officer")
+    assert "every later envelope tells that this home's policy was changed without an officer" in result.output
+    assert "WITHOUT AN OFFICER: changed with the master key at " in noren("policy", "show").output

@@ -135,9 +135,7 @@ def test_a_candidate_that_is_exchanged_while_it_is_published_is_not_signed(house
         if name == "copy":
             flip(table)
 
-    with pytest.raises(
-        IntegrityError, match=r"not what was approved: tables/audience\.csv is not what the manifest says"
-    ):
+    with pytest.raises(IntegrityError, match=r"not what was approved: tables/usage\.csv is not what the manifest says"):
         publish_it(house, approved, step=step)
     assert not first_version(house).exists()
     table.write_bytes(whole)
