@@ -12,7 +12,7 @@ from pathlib import Path
 
 from anonymization.deidentify.taken import copies_left, damaged_events, logs_held, wipe_copies
 from anonymization.errors import NorenError, Refusal
-from anonymization.files import private_folder, sync
+from anonymization.files import copy_folder, private_folder, sync
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.release.candidate import IDENTITY, discard_unknown
@@ -52,10 +52,7 @@ def mend_whole(setting: Setting) -> list[str]:
         copy = whole_copy(setting.home, publication)
         stage = setting.home.releases / "_tmp" / f"{publication.candidate}-package"
         shutil.rmtree(stage, ignore_errors=True)
-        private_folder(stage.parent)
-        shutil.copytree(copy, stage)
-        for path in (*sorted(stage.rglob("*")), stage):
-            sync(path)
+        copy_folder(copy, stage)
         if folder.exists():
             folder.rename(_aside(setting.home, f"{publication.candidate}-package"))
         stage.rename(folder)

@@ -23,7 +23,7 @@ from anonymization.errors import (
     Refusal,
     StaleCandidate,
 )
-from anonymization.files import PRIVATE, PRIVATE_FOLDER, private_folder, sync
+from anonymization.files import PRIVATE, PRIVATE_FOLDER, copy_folder, private_folder, sync
 from anonymization.home import Home
 from anonymization.keys import public_text, publisher_key
 from anonymization.release.budget import require_left, spend
@@ -37,6 +37,7 @@ from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger, Public
 from anonymization.release.manifest import check_manifest
 from anonymization.release.pinned import Known, last_known, made_by_demo
 
+DEMO = "DEMO: made by `noren demo` with people who do not exist"
 Step = Callable[[str], None]
 """Called before each step; tests make it fail."""
 
@@ -121,8 +122,13 @@ def _publish(
         step("adopt")
         decision = _told(signed, officers)
         if not _adopted(home, folder, publication, decision, transaction.heads()):
-            says = {"ledger_head": transaction.head(), "policy": known.told()}
-            stage = _stage(home, says, candidate, publication, decision, verdict, demo=demo, step=step)
+            says = {"ledger_head": transaction.head(), "policy": known.told(), "mark": DEMO if demo else ""}
+            stage = home.releases / "_tmp" / candidate.id
+            try:
+                _stage(home, stage, says, candidate, publication, decision, verdict, step=step)
+            except OSError:  # a full disk does not get fuller
+                shutil.rmtree(stage, ignore_errors=True)
+                raise
             step("rename")
             private_folder(folder.parent)
             stage.rename(folder)
@@ -226,19 +232,19 @@ def _another(
 
 def _stage(
     home: Home,
+    stage: Path,
     says: Mapping[str, Any],
     candidate: Candidate,
     publication: Publication,
     decision: Mapping[str, Any],
     verdict: Mapping[str, Any],
     *,
-    demo: bool,
     step: Step,
-) -> Path:
-    stage = home.releases / "_tmp" / candidate.id
+) -> None:
+    """Make all of a release ready in a folder of its own, which is renamed in one step."""
     shutil.rmtree(stage, ignore_errors=True)
     step("copy")
-    shutil.copytree(candidate.package, stage / "package")
+    copy_folder(candidate.package, stage / "package")
     step("check")
     _check_copy(stage / "package", publication.digest)
     (stage / "envelope").mkdir(mode=PRIVATE_FOLDER)
@@ -259,7 +265,6 @@ def _stage(
             "checks": _check_names(verdict),
         },
         "publisher_public_key": public_text(key.public_key()),
-        "mark": "DEMO: made by `noren demo` with people who do not exist" if demo else "",
     }
     step("envelope")
     envelope_sha256 = write_envelope(stage, envelope)
@@ -270,7 +275,6 @@ def _stage(
         path.chmod(PRIVATE_FOLDER if path.is_dir() else PRIVATE)
         sync(path)
     sync(stage)
-    return stage
 
 
 def _check_copy(package: Path, digest: str) -> None:

@@ -229,6 +229,24 @@ def test_on_a_full_disk_an_approval_stays_and_the_message_says_so(house, noren, 
     assert wrong() == {}
 
 
+def test_on_a_full_disk_what_was_copied_to_be_published_is_gone(house, noren, monkeypatch):
+    candidate = house.approved()
+    copied = []
+
+    def copyfile(source, target):
+        copied.append(target)
+        if len(copied) > 3:
+            raise FULL
+        target.write_bytes(source.read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr("anonymization.files.shutil.copyfile", copyfile)
+        result = noren("publish", candidate.id)
+    assert (result.exit_code, "no space is left on the disk" in result.stderr) == (2, True)
+    assert list(house.home.releases.rglob("*.csv")) == []
+    assert noren("publish", candidate.id).exit_code == 0
+
+
 def test_on_a_full_disk_nothing_is_withdrawn_by_half(house, noren, released, monkeypatch):
     folder = released(house)
     with monkeypatch.context() as patch:
