@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.markdown import Markdown
 
+from anonymization.policy.protection import Method
+from anonymization.release.inputs import plan_release
+from anonymization.tables.model import SafeTable
+from jobs.dossier import SAMPLE, _tables
 from jobs.inert import inert, visible
 
 TYPED = [
@@ -87,3 +93,36 @@ def test_what_is_not_seen_is_written_out(text, shown):
 
 def test_messages_keep_their_lines():
     assert visible("closed:\n  a\x07", lines=True) == "closed:\n  a\\u0007"
+
+
+def test_keywords_do_nothing_in_the_dossier(policies, monkeypatch):
+    plan, _ = plan_release(policies, "search-trends", "2026-10")
+    spec = plan.tables[0]
+    typed = TYPED[:SAMPLE]
+    frame = pd.DataFrame({d.name: typed if d.open else ["_T"] * SAMPLE for d in spec.dimensions})
+    for measure in spec.measures:
+        frame[measure.name] = pd.array(range(60, 60 + SAMPLE), dtype="Int64")
+        frame[f"{measure.name}_status"] = "F"
+    table = SafeTable(
+        spec.name, spec.title, spec.dimensions, spec.measures, frame, 50, withheld=True, method=Method.SUPPRESSION
+    )
+    monkeypatch.setattr("jobs.dossier.read_package", lambda _: SimpleNamespace(tables=(table,)))
+    text = "\n".join(_tables(SimpleNamespace(package=None)))
+    seen = Elements(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text))
+    assert {name for name, *_ in seen.names} <= {
+        "h2",
+        "h3",
+        "p",
+        "ul",
+        "li",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "code",
+    }
+    assert [name for name, *_ in seen.names].count("code") == SAMPLE
+    for one in typed:
+        assert visible(one).strip() in seen.text
