@@ -72,6 +72,10 @@ class IntegrityError(Refusal):
     """A digest, a signature or the ledger's chain does not hold."""
 
 
+class ClockRefusal(Refusal):
+    """This machine's clock is far ahead of the ledger's last entry."""
+
+
 class ProtectionError(Refusal):
     """Some cells cannot be protected, whatever is hidden.
 

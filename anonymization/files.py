@@ -12,6 +12,7 @@ import glob
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,8 +51,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         OSError: it cannot be written.
     """
     with _part(path, SHARED) as (part, file):
-        file.write(_bytes(content))
-        _finish(file)
+        write_synced(file, content)
         part.replace(path)
 
 
@@ -62,8 +62,7 @@ def write_private_once(path: Path, content: str | bytes) -> None:
         OSError: it cannot be written.
     """
     with _part(path) as (part, file):
-        file.write(_bytes(content))
-        _finish(file)
+        write_synced(file, content)
         with contextlib.suppress(FileExistsError):
             os.link(part, path)
         sync(path.parent)
@@ -81,6 +80,16 @@ def private_stream(path: Path) -> Iterator[IO[bytes]]:
         _finish(file)
         part.replace(path)
         sync(path.parent)
+
+
+def write_synced(file: IO[bytes], content: str | bytes) -> None:
+    """Write to an open file and bring it to the disk at once: what follows may count on it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file.write(_bytes(content))
+    _finish(file)
 
 
 def sweep(path: Path) -> None:
@@ -118,6 +127,29 @@ def private_folder(folder: Path) -> Path:
     for path in reversed(missing):
         path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     return folder
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder with its files to a new place, 0700 and 0600, all of it brought to the disk, or none of it.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    try:
+        private_folder(target)
+        for path in sorted(source.rglob("*")):
+            place = target / path.relative_to(source)
+            if path.is_dir():
+                private_folder(place)
+                continue
+            shutil.copyfile(path, place)
+            place.chmod(PRIVATE)
+            sync(place)
+        for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
+            sync(folder)
+    except OSError:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def files_of(path: Path, parts: int) -> tuple[Path, ...]:

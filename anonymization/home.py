@@ -23,6 +23,7 @@ FOLDERS = (
     "temporary",
 )
 WILDCARDS = "*?[]{}\\"
+LEDGER = "noren.db"
 
 
 @dataclass(frozen=True)
@@ -123,4 +124,15 @@ class Home:
     @property
     def database_url(self) -> str:
         """The ledger's database: `NOREN_DATABASE_URL`, else a SQLite file in the home."""
-        return os.environ.get("NOREN_DATABASE_URL", f"sqlite:///{self.root / 'noren.db'}")
+        return os.environ.get("NOREN_DATABASE_URL", f"sqlite:///{self.root / LEDGER}")
+
+    @property
+    def ledger_file(self) -> Path | None:
+        """The ledger's file; none where `NOREN_DATABASE_URL` names a database."""
+        return None if "NOREN_DATABASE_URL" in os.environ else self.root / LEDGER
+
+
+def policy_folder() -> Path:
+    """Return the policy folder: `NOREN_POLICIES`, else `policies/` of the checkout."""
+    named = os.environ.get("NOREN_POLICIES")
+    return Path(named) if named is not None else Path(__file__).parents[1] / "policies"

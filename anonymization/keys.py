@@ -22,12 +22,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from anonymization.errors import InputError, IntegrityError, Refusal
-from anonymization.files import PRIVATE_FOLDER, write_private_once
+from anonymization.files import PRIVATE_FOLDER, private_folder, write_private_once
 from anonymization.home import Home
 
 KEY_BYTES = 32
 BLOCK = 64
 """Block size of SHA-256, in bytes."""
+MADE = "periods-made"
+"""The folder of keys that says which periods ever had one; a backup has it, though not the keys themselves."""
 PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -66,6 +68,11 @@ class PeriodKeys:
         """Return the periods that have a key, in order."""
         return sorted(path.stem for path in self._folder.glob("*.json") if PERIOD.fullmatch(path.stem))
 
+    def missing(self) -> list[str]:
+        """Return the periods that had a key which is neither there nor destroyed, in order."""
+        made = sorted(path.name for path in self._folder.with_name(MADE).glob("*") if PERIOD.fullmatch(path.name))
+        return [p for p in made if not self._path(p).exists() and not self._path(p).with_suffix(".destroyed").exists()]
+
     def destroy(self, period: str) -> None:
         """Destroy a period's key for good; a tombstone keeps it from being made anew."""
         path = self._path(period)
@@ -86,10 +93,19 @@ class PeriodKeys:
         path = self._path(period)
         if path.with_suffix(".destroyed").exists():
             raise Refusal(f"the key of {period} was destroyed: its logs can no longer be taken in or released")
+        made = self._folder.with_name(MADE) / period
         if not path.exists():
+            if made.exists():
+                raise IntegrityError(
+                    f"the key of {period} is missing, and was made before: a new one would count everybody of that"
+                    f" month anew. Put keys/periods/{path.name} back; without it, nothing more of it can be taken in"
+                )
             wrapped = aes_key_wrap(self._master, secrets.token_bytes(KEY_BYTES))
             content = {"period": period, "wrapped": base64.b64encode(wrapped).decode()}
             write_private_once(path, (json.dumps(content) + "\n").encode())
+        if not made.exists():
+            private_folder(made.parent)
+            write_private_once(made, b"made\n")
         _check_private(path)
         try:
             wrapped = base64.b64decode(json.loads(path.read_text(encoding="ascii"))["wrapped"])
@@ -101,6 +117,12 @@ class PeriodKeys:
         if PERIOD.fullmatch(period) is None:
             raise InputError(f"a key period is a month YYYY-MM, not {period!r}")
         return self._folder / f"{period}.json"
+
+
+def master_seal(home: Home, text: str) -> str:
+    """Return what shows, to whoever holds the master key, that its holder said a text: HMAC-SHA-256 (RFC 2104)."""
+    key = HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=b"noren policy").derive(_master_key(home))
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def publisher_key(home: Home) -> Ed25519PrivateKey:

@@ -18,11 +18,10 @@ from functools import partial
 from pathlib import Path
 
 from anonymization.engine import memory_share
-from anonymization.home import Home
+from anonymization.home import Home, policy_folder
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.sources import Format, Source
 from anonymization.release.inputs import find_inputs, opened_events, plan_release
-from anonymization.release.setting import policy_folder
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.methods.suppression import suppressed
 from anonymization.tables.plan import Plan

@@ -19,9 +19,8 @@ from anonymization.disclosure.attack.attack import attack, insiders_attack
 from anonymization.disclosure.suppress.bounds import ground
 from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Problem
-from anonymization.home import Home
+from anonymization.home import Home, policy_folder
 from anonymization.policy.load import load_policies
-from anonymization.release.setting import policy_folder
 from anonymization.tables.model import CONFIDENTIAL
 from benchmarks import methods, together
 from benchmarks.linked import linked_cells, never_alone

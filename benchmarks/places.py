@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anonymization.home import Home
+from anonymization.home import Home, policy_folder
 from anonymization.policy.load import Policies, load_policies
 from anonymization.release.inputs import find_inputs, opened_events, plan_release
-from anonymization.release.setting import policy_folder
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.model import REST, TOTAL, SafeTable, Table

@@ -18,10 +18,9 @@ from unittest import mock
 
 from anonymization.deidentify import intake
 from anonymization.engine.duckdb import DuckDBEngine
-from anonymization.home import Home
+from anonymization.home import Home, policy_folder
 from anonymization.policy.load import Policies, load_policies
 from anonymization.release.inputs import find_inputs, opened_events, plan_release
-from anonymization.release.setting import policy_folder
 from anonymization.tables.counting import tabulate
 from anonymization.tables.methods.suppression import suppressed
 from jobs.synthetic.month import MONTH, generate

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
-from anonymization.home import Home
+from anonymization.home import Home, policy_folder
 from anonymization.policy.load import Policies, load_policies
 from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.package import read_package
-from anonymization.release.setting import Setting, policy_folder
+from anonymization.release.setting import Setting
 from anonymization.tables.model import TOTAL
 from benchmarks.measure import now, since
 from jobs.synthetic.month import generate

@@ -6,7 +6,8 @@ list is not as it should be; the others were recorded, it stays. Mend it and cle
 before a choice is stale: `publish` refuses it, and its release is built again.
 
 **`erase`**: logs, events and k-anonymous rows go after the time that the policy's house rule `erasure` says, and with a
-month's last event its key. *Failed*: logs were just being taken in, and nothing was erased: clear the task.
+month's last event its key. *Failed*, and nothing was erased: logs were just being taken in, so clear the task; or more
+than a month is over its time at once, after a pause or by a wrong clock: see the log; if right, `noren erase --yes N`.
 """
 
 from __future__ import annotations

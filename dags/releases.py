@@ -13,7 +13,7 @@ hours.
 
 What a step said is in the file of the home that the task's log names. **Backfill**: `airflow backfill create --dag-id
 release__NAME --from-date 2026-08-01 --to-date 2026-11-04 --max-active-runs 1`; one period by hand: start the DAG with
-`period`. **On Spark**: Airflow's variables `noren_engine` (`spark`) and `noren_master`.
+`period`. **On Spark**: Airflow's variables `noren_engine` (`spark`) and `noren_master`, one of `NOREN_SPARK_MASTERS`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
 """Runs a step of Noren as a process of its own; a task passes paths and digests on, and believes a verdict only.
 
 Airflow's variable `noren_engine` says what `intake` and `build` run on: `duckdb`, the default, or `spark`, by
-`spark-submit` to the master that `noren_master` names.
+`spark-submit` to the master that `noren_master` names: this machine, or one of those that the service's environment
+lists in `NOREN_SPARK_MASTERS`, with spaces between. Steps take raw logs and keys there: who may set a variable does not
+say where.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +33,9 @@ OWNER = "data-engineering"
 """Of what is no release's."""
 RETRIES = {"retries": 2, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=6)}
 """How a task that runs a step is tried again, and when it is ended."""
-LOCAL = "local[*]"
+LOCAL, OF_THIS_MACHINE = "local[*]", re.compile(r"local(\[(\d+|\*)\])?")
+MASTERS = "NOREN_SPARK_MASTERS"
+"""In the environment of Airflow's workers: masters beside this machine."""
 PATIENCE = 30
 """Seconds in which a step that is to end may write its verdict."""
 
@@ -111,11 +116,27 @@ def _submitted(verb: str, *words: str) -> tuple[list[str], dict[str, str]]:
     """A step by `spark-submit`, with the Python that Noren is installed in, and a Java that Spark can use."""
     from anonymization.engine.spark.java import java_home  # noqa: PLC0415 - only here
 
+    master = _master()
     script = Path(jobs.__path__[0]) / "__main__.py"
     beside = Path(sys.executable).parent / "spark-submit"  # where pip puts it
     submit = str(beside) if beside.exists() else "spark-submit"
     python = dict.fromkeys(("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"), sys.executable)
     java = {"JAVA_HOME": str(java_home(home() / "temporary" / "java"))}
-    return [submit, "--master", Variable.get("noren_master", default=LOCAL), str(script), verb, *words], {
-        **python, **os.environ, **java,
-    }  # fmt: skip
+    return [submit, "--master", master, str(script), verb, *words], {**python, **os.environ, **java}
+
+
+def _master() -> str:
+    """Spark's master, if the service's environment lets it be used.
+
+    Raises:
+        AirflowFailException: it does not.
+    """
+    master = str(Variable.get("noren_master", default=LOCAL))
+    allowed = os.environ.get(MASTERS, "").split()
+    if OF_THIS_MACHINE.fullmatch(master) is None and master not in allowed:
+        listed = ", ".join(allowed) or "none"
+        raise AirflowFailException(
+            f"Airflow's variable noren_master is {master!r}; allowed are local[N] and what the environment of Airflow's"
+            f" workers lists in {MASTERS}: {listed}"
+        )
+    return master

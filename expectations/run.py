@@ -1,25 +1,27 @@
 """Run a suite on a frame; the result holds outcomes only, never a value.
 
 A gate is closed unless a suite says open: a frame without the columns it should have, an expectation that
-raises, a suite without expectations or an unknown suite is a failure with a reason.
+raises, null where something is expected, a suite that cannot be read, is empty or lacks what it must hold is a failure
+with a reason.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from expectations.library import great_expectations
+from expectations.load import Suite
+from expectations.required import MAY_BE_NULL
 
-SUITES = Path(__file__).parent / "suites"
+NUMBER = "noren"
+"""What the meta of an expectation holds its number under: two of one type and column are two."""
 
 
 @dataclass(frozen=True)
@@ -53,36 +55,37 @@ class SuiteResult:
         }
 
 
-def load_suite(name: str) -> dict[str, Any]:
-    """Return a suite's JSON."""
-    content: dict[str, Any] = json.loads((SUITES / f"{name}.json").read_text(encoding="utf-8"))
-    return content
-
-
-def run_suite(name: str, frame: pd.DataFrame, parameters: Mapping[str, float] | None = None) -> SuiteResult:
+def run_suite(suite: Suite, frame: pd.DataFrame, parameters: Mapping[str, float] | None = None) -> SuiteResult:
     """Run a suite on a frame.
 
     Args:
-        name: of a file in `expectations/suites/`.
+        suite: what is expected.
         frame: what the library computed; nothing of it is in the result.
         parameters: values for the suite's `$PARAMETER`s.
     """
-    try:
-        declared = load_suite(name)["expectations"]
-    except (OSError, ValueError, KeyError):
-        return SuiteResult(name, success=False, rows=len(frame), checks=(), error="the suite cannot be read")
-    if not declared:
-        return SuiteResult(name, success=False, rows=len(frame), checks=(), error="the suite holds no expectation")
+    failed = SuiteResult(suite.title, success=False, rows=len(frame), checks=(), error=suite.error)
+    if suite.error:
+        return failed
     try:
         with _quiet():
-            outcomes = _validate(name, frame, dict(parameters or {}))
+            outcomes = _validate(suite, frame, dict(parameters or {}))
+        checks = tuple(
+            Check(
+                one["type"], str(one["kwargs"].get("column", "")), one["notes"],
+                success=outcome is True and not _null(suite.name, one["kwargs"], frame),
+            )
+            for one, outcome in zip(suite.expectations, outcomes, strict=True)
+        )  # fmt: skip
     except Exception as error:  # noqa: BLE001 - whatever it is, the gate stays closed and no value leaves
-        return SuiteResult(name, success=False, rows=len(frame), checks=(), error=f"it raised {type(error).__name__}")
-    checks = tuple(
-        Check(d["type"], str(d["kwargs"].get("column", "")), str(d["meta"]["notes"]), success=bool(outcome))
-        for d, outcome in zip(declared, outcomes, strict=True)
-    )
-    return SuiteResult(name, success=all(check.success for check in checks), rows=len(frame), checks=checks)
+        return replace(failed, error=f"it raised {type(error).__name__}")
+    return replace(failed, success=all(check.success for check in checks), checks=checks)
+
+
+def _null(suite: str, arguments: Mapping[str, Any], frame: pd.DataFrame) -> bool:
+    """Whether a column that an expectation looks at holds null or NaN, which Great Expectations passes over."""
+    named = [text for value in arguments.values() for text in (value if isinstance(value, list) else [value])]
+    looked_at = [column for column in frame.columns if column in named and (suite, column) not in MAY_BE_NULL]
+    return bool(frame[looked_at].isna().any(axis=None))
 
 
 @contextmanager
@@ -97,17 +100,17 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _validate(name: str, frame: pd.DataFrame, parameters: dict[str, float]) -> Sequence[bool]:
+def _validate(suite: Suite, frame: pd.DataFrame, parameters: dict[str, float]) -> Sequence[object]:
+    """The outcomes, in the order of the expectations: each result is told apart by its own number."""
     gx, definition = great_expectations()
-    suite = gx.ExpectationSuite(**load_suite(name))
+    expectations = [
+        {"type": one["type"], "kwargs": dict(one["kwargs"]), "meta": {NUMBER: number}}
+        for number, one in enumerate(suite.expectations)
+    ]
     batch = definition.get_batch(batch_parameters={"dataframe": frame})
-    result = batch.validate(suite, result_format="BOOLEAN_ONLY", expectation_parameters=parameters)
-    found = {_key(r.expectation_config.type, r.expectation_config.kwargs): r.success for r in result.results}
-    declared = load_suite(name)["expectations"]
-    if len(result.results) != len(declared):
+    asked = gx.ExpectationSuite(name=suite.title, expectations=expectations)
+    results = batch.validate(asked, result_format="BOOLEAN_ONLY", expectation_parameters=parameters).results
+    found = {result.expectation_config.meta[NUMBER]: result.success for result in results}
+    if sorted(found) != list(range(len(expectations))) or len(results) != len(expectations):
         raise ValueError("an expectation was not evaluated")
-    return [found[_key(d["type"], d["kwargs"])] for d in declared]
-
-
-def _key(kind: str, kwargs: Mapping[str, Any]) -> tuple[str, str]:
-    return kind, str(kwargs.get("column", ""))
+    return [found[number] for number in range(len(expectations))]

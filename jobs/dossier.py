@@ -18,10 +18,18 @@ from anonymization.tables.method import method_of
 from anonymization.tables.methods.unsafe_groups import told_groups
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text
 from anonymization.tables.plan import Plan
+from jobs.inert import inert
 
 SAMPLE = 12
 GROUPS = 3
 DOSSIER = "dossier.md"
+LEAVES = (
+    "",
+    "## What leaves of your decision",
+    "",
+    "Your name as an officer, your public key and signature, when you decided, and what the decision is bound to.",
+    "Your comment stays inside: a salted commitment to it leaves, of which nobody can tell the words.",
+)
 
 
 def review(setting: Setting, identity: str) -> str:
@@ -41,6 +49,7 @@ def review(setting: Setting, identity: str) -> str:
             *_utility(candidate),
             *_tables(candidate),
             *_inputs(setting, candidate, plan),
+            *LEAVES,
         ]
     )
     write_private(candidate.evidence / DOSSIER, text + "\n")
@@ -102,7 +111,7 @@ def _gate(setting: Setting, candidate: Candidate) -> list[str]:
     try:
         verdict, _ = require_open(setting.ledger, candidate)
     except GateRefusal as error:
-        return [*lines, f"**CLOSED.** {error}", ""]
+        return [*lines, f"**CLOSED.** {inert(str(error))}", ""]
     lines += [
         f"**Open**, checked at {verdict['checked_at']}.",
         "",
@@ -154,7 +163,9 @@ def _tables(candidate: Candidate) -> list[str]:
         largest = table.frame.sort_values(first.name, ascending=False, kind="stable", na_position="last").head(SAMPLE)
         shown = largest[[*table.keys, *(m.name for m in table.measures)]].astype(object)
         lines += ["| " + " | ".join(shown.columns) + " |", "|" + "---|" * len(shown.columns)]
-        lines += ["| " + " | ".join(_figure(value) for value in row) + " |" for row in shown.to_numpy()]
+        typed = [name in {d.name for d in table.dimensions if d.open} for name in shown.columns]
+        rows = ([_figure(value, typed=by) for value, by in zip(row, typed, strict=True)] for row in shown.to_numpy())
+        lines += [f"| {' | '.join(row)} |" for row in rows]
         lines.append("")
     return lines
 
@@ -166,7 +177,8 @@ def _groups(table: SafeTable) -> list[str]:
         for dimension in (d for d in table.dimensions if not d.by_day):  # when somebody was there is no class of theirs
             told = told_groups(table, measure, dimension)
             if len(told):
-                such = "; ".join(cell_text(table.keys, row) for row in told[table.keys].to_numpy()[:GROUPS])
+                cells = (cell_text(table.keys, row) for row in told[table.keys].to_numpy()[:GROUPS])
+                such = "; ".join(inert(cell) if any(d.open for d in table.dimensions) else cell for cell in cells)
                 lines.append(f"- {measure.title['en']} by {dimension.title['en']}: {len(told):,}, such as {such}")
     if not lines:
         return []
@@ -179,9 +191,12 @@ def _groups(table: SafeTable) -> list[str]:
     ]
 
 
-def _figure(value: object) -> str:
+def _figure(value: object, *, typed: bool) -> str:
+    """A figure or a code; one that outsiders may have typed does nothing in the page."""
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, str) and typed and value != TOTAL:
+        return inert(value)
     return str(value) if isinstance(value, str) else "confidential"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -17,12 +18,24 @@ from typing import Any
 import click
 
 from anonymization.errors import NorenError, Refusal
+from jobs.inert import visible
 
 WRONG_INPUT = 2
 FAULT = 3
 """Exit code of an error that nobody foresaw: not 1, which says that a check refused."""
 BY_SIGNAL = 128
 """A shell's exit code of a process that a signal ended is so much more than the signal's number."""
+MACHINE = {
+    errno.ENOSPC: "no space is left on the disk",
+    errno.EDQUOT: "the disk's quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "this account may not do that",
+    errno.EPERM: "this account may not do that",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+    errno.EIO: "the disk cannot be read or written",
+}
+"""What a machine can lack: no fault of the program, and no trace."""
 FLAG = "--verdict"
 FILE, TOLD = "noren.verdict", "noren.told"
 
@@ -88,7 +101,9 @@ def judged(ctx: click.Context) -> Iterator[None]:
             record.write(error.exit_code, ["wrong usage: standard error says what is allowed"])
             raise
         except NorenError as error:
-            click.echo(f"noren: {'refused: ' if isinstance(error, Refusal) else ''}{error}", err=True)
+            click.echo(
+                f"noren: {'refused: ' if isinstance(error, Refusal) else ''}{visible(str(error), lines=True)}", err=True
+            )
             sys.exit(record.write(error.exit_code, [str(error)]))
         except SystemExit as error:  # a verb that found something
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -100,10 +115,30 @@ def judged(ctx: click.Context) -> Iterator[None]:
             record.write(FAULT, ["standard output was closed"])
             raise
         except Exception as error:  # noqa: BLE001 - its message may hold anything: the trace alone has it
-            traceback.print_exc()
-            sys.exit(record.write(FAULT, [f"a fault of the program: {type(error).__name__}"]))
+            sys.exit(_unforeseen(record, error))
         if code := record.write(0):
             sys.exit(code)
+
+
+def _unforeseen(record: _Record, error: Exception) -> int:
+    """Tell of an error that nobody raised on purpose: what the machine lacks is a message, a fault of ours a trace."""
+    if said := _of_the_machine(error):
+        click.echo(f"noren: {said}", err=True)
+        return record.write(WRONG_INPUT, [said])
+    traceback.print_exception(error)
+    return record.write(FAULT, [f"a fault of the program: {type(error).__name__}"])
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """What a machine lacks, and what to do; null where an error is none of that kind."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: nothing was changed by this step; give it more, or --engine spark"
+    lacks = MACHINE.get(error.errno or 0) if isinstance(error, OSError) else None
+    if lacks is None:
+        return None
+    name = error.filename if isinstance(error, OSError) else None
+    where = f" ({Path(os.fsdecode(name)).name})" if isinstance(name, str | bytes) else ""
+    return f"{lacks}{where}: what was there is as it was; run the step again once that is mended"
 
 
 class _Record:

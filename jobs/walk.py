@@ -43,7 +43,7 @@ def open_demo(home: Home, expected: int | None = None) -> None:
         Refusal: the home is in real use.
     """
     marker = home.root / DEMO_OFFICERS
-    if initialize(home, expected=expected):
+    if initialize(home, demo=True, expected=expected):
         public = generate_officer_key(home.keys / f"{OFFICER}.key")
         enrol_in_demo(home, OFFICER, public_key=public)
     elif not marker.exists():
@@ -81,5 +81,5 @@ def release(setting: Setting, name: str, month: str, advance: Callable[[], None]
     advance()
     return publish(
         setting.home, setting.ledger, candidate.id,
-        officers=setting.officers, policy_digest=setting.policies.digest, demo=True,
+        officers=setting.officers, policy_digest=setting.policies.digest_of(name), demo=True,
     )  # fmt: skip

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +46,7 @@ from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import OFFICER, open_demo
 
-pytest_plugins = ["harness.costs", "harness.forms", "harness.groups", "harness.once"]
+pytest_plugins = ["harness.costs", "harness.forms", "harness.groups", "harness.houses", "harness.once"]
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 EVENTS, SEED = 150_000, 3
@@ -261,10 +261,26 @@ def publish_it():
     """Publishes a candidate that was approved."""
 
     def publish_it(setting, candidate, **more):
-        given = {"officers": setting.officers, "policy_digest": setting.policies.digest, "demo": True, **more}
+        digest = setting.policies.digest_of(candidate.request.release)
+        given = {"officers": setting.officers, "policy_digest": digest, "demo": True, **more}
         return publish(setting.home, setting.ledger, candidate.id, **given)
 
     return publish_it
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Sets this machine's clock, as the ledger reads it."""
+
+    def clock(time):
+        class Clock(datetime):
+            @classmethod
+            def now(cls, zone=None):
+                return datetime.fromisoformat(time).astimezone(zone)
+
+        monkeypatch.setattr("anonymization.release.ledger.ledger.datetime", Clock)
+
+    return clock
 
 
 @pytest.fixture

@@ -43,11 +43,11 @@ from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.readers import Raw, compare_names, doubled_names, open_raw, without_doubled
 from anonymization.deidentify.screening import Screened, screen
 from anonymization.deidentify.screening_parquet import screen_parquet
-from anonymization.deidentify.taken import NAME, Taken, known_intake, spoken
+from anonymization.deidentify.taken import NAME, Taken, delivered_before, known_intake, spoken
 from anonymization.deidentify.treatments import cleaned_from, unlisted
 from anonymization.engine.base import Engine
 from anonymization.errors import EngineError, SourceError
-from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, write_private
+from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, sync, write_private
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Spelling, Treatment
@@ -82,6 +82,7 @@ class IntakeContext:
         optouts: opted-out persons, as (namespace, id).
         spellings: how ids of each namespace are spelt.
         covering: namespaces of choices that cover the ids, too, that a log of links names beside one of theirs.
+        replacing: whether a file takes the place of another content that was delivered by its name on its day.
     """
 
     home: Home
@@ -98,6 +99,7 @@ class IntakeContext:
     covering: frozenset[str] = frozenset()
     paths: Cleaned = field(default_factory=lambda: Cleaned(addresses.path))
     hosts: Cleaned = field(default_factory=lambda: Cleaned(addresses.host))
+    replacing: bool = False
 
     @property
     def earliest(self) -> date:
@@ -124,6 +126,13 @@ def take_in(arrival: Arrival, around: IntakeContext) -> Taken:
     known = known_intake(around.home, arrival.source.source, digest)
     if known is not None:
         return replace(known, again=True)
+    former = delivered_before(around.home, arrival.source.source, arrival.arrived, arrival.path.name, digest)
+    if former and not around.replacing:
+        rows = ", ".join(f"{taken.read:,}" for _, taken in former)
+        raise SourceError(
+            f"{arrival.name} was taken in before with other content ({rows} rows): both would be counted. If that"
+            " was an upload by half, noren intake --replace; if both count, deliver this one by another name"
+        )
     workspace = private_folder(workspace_of(around.home, arrival.source.source))
     if arrival.source.format is Format.PARQUET:
         screened = screen_parquet(arrival.path, digest, arrival.source, workspace=workspace)
@@ -228,6 +237,8 @@ def _settle(
         number = engine.write_parquet("SELECT reason, line FROM judged WHERE reason IS NOT NULL", aside)
         for path in files_of(aside, number):
             path.chmod(PRIVATE)
+            sync(path)
+        sync(aside.parent)
     first, last, unknown, codes = _look_at_events(engine, source, files_of(part, parts), linked=linked)
     taken = Taken(
         source=source.source,
@@ -251,8 +262,18 @@ def _settle(
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         parts=parts,
     )
+    for path, other in delivered_before(around.home, source.source, arrival.arrived, arrival.path.name, taken.digest):
+        _forget(around.home, path, other)
     _commit(part, taken)
     return taken
+
+
+def _forget(home: Home, said: Path, taken: Taken) -> None:
+    """Remove what was taken in of a content that another takes the place of; what says so goes last."""
+    aside = home.quarantine / said.parent.relative_to(home.events)
+    for path in (*files_of(said.with_suffix(".parquet"), taken.parts), *aside.glob(f"{said.stem}*")):
+        path.unlink(missing_ok=True)
+    said.unlink()
 
 
 def _account(engine: Engine, source: Source) -> tuple[Counter[str], Counter[str], int, int, Counter[str]]:
@@ -303,10 +324,12 @@ def _look_at_events(
 
 
 def _commit(part: Path, taken: Taken) -> None:
-    """Make the events visible, then the metrics that say they are whole."""
+    """Make the events visible, then the metrics that say they are whole; each on the disk before the next."""
     for path in files_of(part, taken.parts):
         path.chmod(PRIVATE)
+        sync(path)
         path.replace(path.with_suffix(".parquet"))
+    sync(part.parent)
     metrics = part.with_suffix(".json")
     sweep(metrics)
     write_private(metrics, indented(asdict(taken)))

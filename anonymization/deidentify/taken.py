@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from anonymization.errors import SourceError
+from anonymization.errors import InputError, SourceError
 from anonymization.files import files_of, locked
 from anonymization.home import Home
 from anonymization.policy.periods import Period
@@ -27,6 +28,11 @@ WORDS = frozenset(
 """Words of file names that are nobody's; a source's own name is one too."""
 NUMBERED = re.compile(r"(part|file|export|hour|day|c)?[0-9]{1,5}|20[0-9]{2}[01][0-9][0-3][0-9]([T]?[0-9]{2,6}Z?)?")
 """Numbers of parts and rotations, and dates."""
+COPY = re.compile(r"[0-9a-f]{16}(\.\w+)*")
+"""The name of a cleaned copy of a raw log, in `temporary/`."""
+MARK = b"PAR1"
+"""Parquet's mark, at a file's beginning and at its end."""
+REPAIR = ", after `noren doctor --repair` has set aside what is damaged"
 ARRIVED = re.compile(r"arrived=(\d{4}-\d{2}-\d{2})")
 
 
@@ -102,17 +108,90 @@ class IntakeRun:
 
 
 def known_intake(home: Home, source: str, digest: str) -> Taken | None:
-    """Return what became of a content that was taken in before, under whatever name and day."""
+    """Return what became of a content that was taken in before, under whatever name and day.
+
+    What is damaged was not taken in: the same file is, once more, and its events take their places.
+    """
     for path in home.events.glob(f"source={source}/arrived=*/{digest[:NAME]}.json"):
-        return Taken(**json.loads(path.read_text(encoding="utf-8")))
+        if (taken := _read(path)) is not None and not _damaged(path, taken):
+            return taken
     return None
 
 
+def delivered_before(home: Home, source: str, arrived: date, name: str, digest: str) -> list[tuple[Path, Taken]]:
+    """Return what became of other contents that were delivered on a day by the same name: half an upload, for one."""
+    found = []
+    for path in sorted(home.events.glob(f"source={source}/arrived={arrived}/*.json")):
+        taken = _read(path)
+        if taken is not None and taken.file == name and taken.digest != digest:
+            found.append((path, taken))
+    return found
+
+
 def known_files(home: Home, source: str | None = None) -> Iterator[tuple[tuple[Path, ...], Taken]]:
-    """Yield the events of every file taken in, and what became of it."""
+    """Yield the events of every file taken in, and what became of it.
+
+    Raises:
+        InputError: the file that says what became of it is damaged.
+    """
     for path in sorted(home.events.glob(f"source={source or '*'}/arrived=*/*.json")):
-        taken = Taken(**json.loads(path.read_text(encoding="utf-8")))
+        if (taken := _read(path)) is None:
+            raise InputError(f"{_named(home, path)} is damaged: take its log in again by `noren intake`{REPAIR}")
         yield files_of(path.with_suffix(".parquet"), taken.parts), taken
+
+
+def damaged_events(home: Home, source: str | None = None) -> Iterator[tuple[Path, str]]:
+    """Yield the files of events, or beside them, that are not as an intake leaves them, and what is wrong."""
+    for folder in sorted(home.events.glob(f"source={source or '*'}/arrived=*")):
+        whole = set()
+        for path in sorted(folder.glob("*.json")):
+            if (taken := _read(path)) is None:
+                yield path, "it cannot be read"
+                continue
+            whole |= set(files_of(path.with_suffix(".parquet"), taken.parts))
+            yield from ((one, "it is no whole Parquet file") for one in _damaged(path, taken))
+        for path in sorted(folder.glob("*.parquet")):
+            if path not in whole:
+                yield path, "it was not taken in whole: nothing says what became of its log"
+
+
+def require_whole(home: Home, sources: Sequence[str]) -> None:
+    """Check that the events of sources are as the intake left them: a day that is missing is not left out silently.
+
+    Raises:
+        InputError: which file is not, and what mends it.
+    """
+    for source in sources:
+        for path, fault in damaged_events(home, source):
+            raise InputError(f"{_named(home, path)}: {fault}; take its log in again by `noren intake`{REPAIR}")
+
+
+def _read(path: Path) -> Taken | None:
+    """What the intake said of a file; null if that is damaged."""
+    try:
+        return Taken(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, SourceError):
+        return None
+
+
+def _damaged(path: Path, taken: Taken) -> list[Path]:
+    """The files of events that are no whole Parquet files: they begin and end with its mark."""
+    found = []
+    for one in files_of(path.with_suffix(".parquet"), taken.parts):
+        try:
+            with one.open("rb") as file:
+                head, length = file.read(len(MARK)), file.seek(0, 2)
+                file.seek(max(0, length - len(MARK)))
+                whole = length > 2 * len(MARK) and head == file.read() == MARK
+        except OSError:
+            whole = False
+        if not whole:
+            found.append(one)
+    return found
+
+
+def _named(home: Home, path: Path) -> str:
+    return path.relative_to(home.root).as_posix()
 
 
 def touches(taken: Taken, period: Period) -> bool:
@@ -139,6 +218,23 @@ def day_of(folder: Path) -> date | None:
         return None if found is None else date.fromisoformat(found[1])
     except ValueError:
         return None
+
+
+def wipe_copies(home: Home, *, held: bool = False) -> list[str]:
+    """Remove the cleaned copies of raw logs that intakes left which were killed; return their names.
+
+    Nothing is removed while logs are being taken in, unless the caller holds them alone.
+    """
+    with contextlib.nullcontext(True) if held else logs_held(home, alone=True, patience=0) as alone:  # noqa: FBT003
+        found = copies_left(home) if alone else []
+        for path in found:
+            path.unlink(missing_ok=True)
+        return [path.name for path in found]
+
+
+def copies_left(home: Home) -> list[Path]:
+    """Return the cleaned copies of raw logs in `temporary/`; those of no living intake if nobody holds the logs."""
+    return sorted(path for path in home.temporary.glob("*") if path.is_file() and COPY.fullmatch(path.name))
 
 
 def logs_held(home: Home, *, alone: bool = False, patience: float | None = None) -> AbstractContextManager[bool]:

@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from anonymization.errors import DeclarationError, InputError
+from anonymization.files import canonical
 from anonymization.hierarchies.file import MISSING, read_rows
 from anonymization.policy.crosscheck import (
     check_choices,
@@ -44,6 +45,7 @@ class Policies:
         spellings: how ids of each namespace are spelt.
         codelists: by name: code to its labels in English and Japanese, in file order.
         digest: SHA-256 over the path and content of every file of the folder.
+        files: by path: SHA-256 of its content.
         release_errors: releases whose declaration is wrong, with what is wrong; the others stay usable.
     """
 
@@ -58,6 +60,7 @@ class Policies:
     hierarchies: Mapping[str, Hierarchy]
     codelists: Mapping[str, Codelist]
     digest: str
+    files: Mapping[str, str]
     release_errors: Mapping[str, str]
     microdata: Mapping[str, Microdata]
 
@@ -72,6 +75,10 @@ class Policies:
         """The time zone of schedules: the one that most sources declare, the first by name among equals."""
         named = Counter(source.zone for source in self.sources.values())
         return min(named, key=lambda one: (-named[one], one))
+
+    def digest_of(self, release: str) -> str:
+        """Return the SHA-256 over all that a release may depend on: every file but those of other releases and rows."""
+        return digest_of(self.files, release)
 
     def rows(self, name: str) -> Microdata:
         """Return a declaration of k-anonymous rows.
@@ -273,6 +280,7 @@ def load_policies(folder: Path) -> Policies:
         hierarchies=hierarchies,
         codelists=codelists,
         digest=folder_digest(folder),
+        files=file_digests(folder),
         release_errors=errors,
         microdata=microdata,
     )
@@ -340,11 +348,31 @@ def _microdata(
 def folder_digest(folder: Path) -> str:
     """Return the SHA-256 over the relative path and content of every file of the folder, in order."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+    for path in _files(folder):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of the folder, by its relative path."""
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in _files(folder)}
+
+
+def digest_of(files: Mapping[str, str], release: str) -> str:
+    """Return the SHA-256 over the digests of all files that a release may depend on; see `Policies.digest_of`."""
+    own = f"releases/{release}.yaml"
+    concerned = {
+        path: digest
+        for path, digest in files.items()
+        if path == own or not path.startswith(("releases/", "microdata/"))
+    }
+    return hashlib.sha256(canonical(concerned).encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
 
 
 def _hierarchy(reader: _Reader, path: str) -> Hierarchy:

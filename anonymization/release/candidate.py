@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.errors import InputError, IntegrityError
-from anonymization.files import canonical, private_folder, write_private
+from anonymization.files import canonical, private_folder, sync, write_private
 from anonymization.home import Home
 from anonymization.policy.protection import Method
 from anonymization.release.ledger.ledger import EntryKind, Ledger
@@ -37,6 +37,7 @@ class Request:
         method, parameters, populations, outside: how whom it counts is protected (see `claims.claim`).
         utility: what of each measure is published (see `tables.utility`): inside only.
         expected_persons: how many the home expected in a period, by which the levels were chosen, if it did.
+        declared: the digest of what the release may depend on in the policy folder (`Policies.digest_of`).
         needs_sha256: the digest of `evidence/needs.jsonl`, if there is one.
         choices: which opt-outs were kept (`Inputs.considered`), and how many rows and persons they left out, as it may
             be told (`LeftOut.told`); `state` is equal where the same persons were left out.
@@ -69,6 +70,7 @@ class Request:
     states: Mapping[str, int] = field(default_factory=dict)
     expected_persons: int | None = None
     utility: list[Mapping[str, Any]] = field(default_factory=list)
+    declared: str = ""
 
     @property
     def levels(self) -> str:
@@ -76,6 +78,10 @@ class Request:
         if self.expected_persons is None:
             return "every code stands, since the home expects no number of persons (noren init --expect)"
         return f"those for {self.expected_persons:,} persons expected"
+
+    def built_under(self, digest: str) -> bool:
+        """Whether a policy folder's digest, or that of what the release may depend on in it, is the build's."""
+        return digest in {self.policy_digest, self.declared} - {""}
 
 
 @dataclass(frozen=True)
@@ -156,8 +162,24 @@ def store_candidate(home: Home, ledger: Ledger, stage: Path, known: Mapping[str,
         recorded = {"request_sha256": _sha256(text), "digest": digest, "release": request.release}
         transaction.append(EntryKind.REQUEST, identity, recorded | {"expected_persons": request.expected_persons})
         folder = home.candidates / identity
+        if folder.exists():
+            discard_unknown(folder)
         stage.rename(folder)
+        sync(folder.parent)
     return Candidate(request, folder)
+
+
+def discard_unknown(folder: Path) -> None:
+    """Remove what a build has left that was killed before the ledger had its candidate.
+
+    Raises:
+        IntegrityError: it was gated once: a ledger knew it, and is not the one that is there.
+    """
+    if any((folder / "evidence" / name).exists() for name in ("verdict.json", "decision.json")):
+        raise IntegrityError(
+            f"candidates/{folder.name} was gated, and the ledger does not know it: put back the ledger that does"
+        )
+    discard(folder)
 
 
 def load_candidate(home: Home, ledger: Ledger, identity: str) -> Candidate:

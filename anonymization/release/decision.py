@@ -18,14 +18,18 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from anonymization.errors import DecisionRefusal
-from anonymization.files import canonical, write_private
+from anonymization.files import canonical, private_stream, write_synced
 from anonymization.keys import public_text, sign, signature_holds
 from anonymization.release.candidate import Candidate
-from anonymization.release.gate.verdict import require_open, verdict_digest
+from anonymization.release.gate.verdict import require_open, told_verdict, verdict_digest
 from anonymization.release.ledger.ledger import EntryKind, Ledger, Transaction
 
 FILE = "decision.json"
 VALID = timedelta(hours=72)
+INSIDE = ("reason", "salt")
+"""Fields that never leave."""
+IF_ANY = ("suites_digest", "answered_in")
+"""Fields that are left out where they are empty."""
 
 
 class Outcome(StrEnum):
@@ -40,6 +44,9 @@ class Decision:
     """A decision and what it binds.
 
     Attributes:
+        reason: the officer's words, which stay inside; what is signed, and leaves, is a commitment to them.
+        salt: without it nobody can try which words were committed to.
+        suites_digest: of the suites that the gate ran (`expectations/load.py`); empty where it has not run.
         answered_in: where an officer who does not sign has answered, such as `airflow:DAG/RUN/TASK`; else empty.
     """
 
@@ -55,15 +62,23 @@ class Decision:
     decided_at: str
     expires_at: str
     nonce: str
+    salt: str
+    suites_digest: str = ""
     answered_in: str = ""
 
     def text(self) -> str:
         """Return what is signed."""
-        return canonical(self.as_dict())
+        return canonical(self.told())
+
+    def told(self) -> dict[str, Any]:
+        """Return what is signed, and what leaves: all but the officer's words; there is a salted commitment to them."""
+        committed = hashlib.sha256(canonical([self.salt, self.reason]).encode()).hexdigest()
+        inside = self.as_dict()
+        return {name: value for name, value in inside.items() if name not in INSIDE} | {"reason_sha256": committed}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {name: value for name, value in asdict(self).items() if name != "answered_in" or value}
+        """Return all of it as plain data, for the evidence inside."""
+        return {name: value for name, value in asdict(self).items() if name not in IF_ANY or value}
 
 
 @dataclass(frozen=True)
@@ -184,11 +199,11 @@ def witness(
 
 
 def _recorded(ledger: Ledger, candidate: Candidate, given: Given, key: Ed25519PrivateKey) -> SignedDecision:
-    """Bind what was said to the candidate as it is, sign it, write it and record it."""
+    """Bind what was said to the candidate as it is, sign and record it; what stood in its file stays until then."""
     if given.outcome is Outcome.APPROVED:
         require_open(ledger, candidate)
-    verdict = verdict_digest(candidate) if (candidate.evidence / "verdict.json").exists() else ""
-    with ledger.transaction() as transaction:
+    verdict, suites = told_verdict(candidate)
+    with private_stream(candidate.evidence / FILE) as file, ledger.transaction() as transaction:
         decision = Decision(
             candidate=candidate.id,
             request=candidate.request.number,
@@ -202,15 +217,22 @@ def _recorded(ledger: Ledger, candidate: Candidate, given: Given, key: Ed25519Pr
             decided_at=given.at.isoformat(timespec="seconds"),
             expires_at=(given.at + VALID).isoformat(timespec="seconds"),
             nonce=given.nonce,
+            salt=secrets.token_hex(32),
+            suites_digest=suites,
             answered_in=given.answered_in,
         )
         signed = SignedDecision(decision, sign(key, decision.text().encode()))
         content = {"decision": decision.as_dict(), "signature": signed.signature}
-        write_private(candidate.evidence / FILE, canonical(content) + "\n")
+        write_synced(file, canonical(content) + "\n")
         transaction.append(
             EntryKind.DECISION,
             candidate.id,
-            {"decision_sha256": signed.digest, "outcome": given.outcome.value, "officer": given.officer},
+            {
+                "decision_sha256": signed.digest,
+                "outcome": given.outcome.value,
+                "officer": given.officer,
+                "public_key": public_text(key.public_key()),
+            },
         )
     return signed
 
@@ -247,7 +269,7 @@ def check_approval(
         raise DecisionRefusal("the decision was replaced by a later one")
     if decision.outcome is not Outcome.APPROVED:
         raise DecisionRefusal(f"{decision.officer!r} rejected it: {decision.reason}")
-    if datetime.fromisoformat(decision.expires_at) < datetime.now(UTC):
+    if datetime.fromisoformat(decision.expires_at) < datetime.fromisoformat(transaction.now()):
         raise DecisionRefusal(f"the decision expired at {decision.expires_at}")
     if transaction.decision_used(signed.digest):
         raise DecisionRefusal("the decision was used before; a decision is good for one publication")

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from anonymization.errors import InputError, IntegrityError
 from anonymization.release.candidate import load_candidate, read_standing
+from anonymization.release.delivered import require_known, whole_copy
 from anonymization.release.issues import issue_of
-from anonymization.release.ledger.ledger import Entry, EntryKind
+from anonymization.release.ledger.ledger import Entry, EntryKind, Publication
 from anonymization.release.package import read_package
 from anonymization.release.publish import shares_persons
 from anonymization.release.setting import Setting
@@ -31,9 +32,11 @@ def earlier_issues(
         counted: the sources of its measures.
 
     Raises:
-        IntegrityError: a published package is not what its manifest says, or its evidence is not what was built.
+        IntegrityError: the ledger does not know what is out; a published package is damaged, and so is its candidate's;
+            or its evidence is not what was built.
     """
     with setting.ledger.transaction() as transaction:
+        require_known(setting.home, transaction)
         entries = transaction.entries(kind=EntryKind.PUBLICATION)
     sharing = (entry for entry in entries if shares_persons(sources, first_day, past_day, entry.payload))
     every = (about(_issue(setting, entry), counted) for entry in sharing)
@@ -41,8 +44,8 @@ def earlier_issues(
 
 
 def _issue(setting: Setting, entry: Entry) -> Issue:
-    name, period, version = (entry.payload[key] for key in ("release", "period", "version"))
-    package = read_package(setting.home.releases / name / period / f"v{version}" / "package")
+    name, period, version, digest = (entry.payload[key] for key in ("release", "period", "version", "digest"))
+    package = read_package(whole_copy(setting.home, Publication(entry.subject, name, period, version, digest)))
     told = f"{name} {period} v{version}"
     try:
         candidate = load_candidate(setting.home, setting.ledger, entry.subject)

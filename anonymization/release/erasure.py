@@ -20,9 +20,17 @@ def due(after_months: int, today: date) -> date:
 
 
 def kept_from(ledger: Ledger) -> date | None:
-    """Return the first day of the earliest month that was not erased; None if none ever was."""
+    """Return the first day of the earliest month that was not erased; None if none ever was.
+
+    An erasure by a clock that an officer has corrected since (`noren clock`) does not count: its time had not come.
+    """
     with ledger.transaction() as transaction:
-        entries = transaction.entries(kind=EntryKind.ERASURE)
+        corrections = transaction.entries(kind=EntryKind.CLOCK)
+        entries = [
+            erasure
+            for erasure in transaction.entries(kind=EntryKind.ERASURE)
+            if not any(one.seq > erasure.seq and one.time < erasure.time for one in corrections)
+        ]
     return max((date.fromisoformat(entry.payload["kept_from"]) for entry in entries), default=None)
 
 

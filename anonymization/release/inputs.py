@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymization.deidentify.events import event_schema
-from anonymization.deidentify.taken import Taken, known_files, touches
+from anonymization.deidentify.taken import Taken, known_files, require_whole, touches
 from anonymization.engine import open_engine
 from anonymization.engine.base import Engine
 from anonymization.errors import InputError, IntegrityError, PolicyRefusal
@@ -189,8 +189,9 @@ def find_inputs(
         judging: a log of links that is read beside, if it has events of the period (`Plan.judging`).
 
     Raises:
-        InputError: a source has no event in the period.
+        InputError: a source has no event in the period, or events are damaged.
     """
+    require_whole(home, sources)
     found = {}
     for source in (*sources, *([judging] if judging is not None else [])):
         found[source] = files_of_period(home, source, period)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
+from anonymization.errors import InputError, PolicyRefusal
 from anonymization.files import write_private
-from anonymization.home import Home
+from anonymization.home import Home, policy_folder
 from anonymization.keys import public_text, publisher_key
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.model import Officer, Officers
 from anonymization.release.erasure import kept_from
 from anonymization.release.ledger.ledger import EntryKind, Ledger
+from anonymization.release.pinned import Folder, Known, made_by_demo, require_known
 
 DEMO_OFFICERS = "demo-officers.json"
 """In a demo's home only: officers who do not stand in the policy folder."""
@@ -32,8 +32,32 @@ class Setting:
 
     @property
     def demo(self) -> bool:
-        """Whether the home was made by `noren demo`."""
-        return (self.home.root / DEMO_OFFICERS).exists()
+        """Whether the home was made by `noren demo`: the ledger says so, and nothing can make a demo's of another."""
+        if not (self.home.root / DEMO_OFFICERS).exists():
+            return False
+        with self.ledger.transaction() as transaction:
+            return made_by_demo(transaction)
+
+    def policy_digests(self) -> Folder:
+        """Return the digests of the policy folder, which is still the one that was read.
+
+        Raises:
+            PolicyRefusal: it is being changed.
+        """
+        folder = Folder.of(self.policies.folder)
+        if folder.digest != self.policies.digest:
+            raise PolicyRefusal("the policy folder is being changed: try again")
+        return folder
+
+    def require_known_policies(self) -> Known:
+        """Check that the ledger knows this policy folder; see `pinned.require_known`.
+
+        Raises:
+            PolicyRefusal: it does not.
+        """
+        demo, folder = self.demo, self.policy_digests()
+        with self.ledger.transaction() as transaction:
+            return require_known(self.home, transaction, folder, demo=demo)
 
     @property
     def kept_from(self) -> date | None:
@@ -77,9 +101,15 @@ class Setting:
     def _enrolled(self) -> Mapping[str, Officer]:
         if not self.demo:
             return self.policies.officers
-        content = json.loads((self.home.root / DEMO_OFFICERS).read_text(encoding="utf-8"))
+        content = demo_officers(self.home)
         demo = Officers.model_validate({"officers": {name: {"title": "Demo", **one} for name, one in content.items()}})
         return {**self.policies.officers, **demo.officers}
+
+
+def demo_officers(home: Home) -> dict[str, dict[str, str]]:
+    """Return who may decide in a demo's home beside the policy folder's officers; nobody in any other."""
+    path = home.root / DEMO_OFFICERS
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def enrol_in_demo(home: Home, name: str, **how: str) -> None:
@@ -91,22 +121,28 @@ def enrol_in_demo(home: Home, name: str, **how: str) -> None:
         how: `public_key` or `airflow_user`, as in `officers.yaml`.
     """
     path = home.root / DEMO_OFFICERS
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    write_private(path, json.dumps(known | {name: how}) + "\n")
-
-
-def policy_folder() -> Path:
-    """Return the policy folder: `NOREN_POLICIES`, else `policies/` of the checkout."""
-    named = os.environ.get("NOREN_POLICIES")
-    return Path(named) if named is not None else Path(__file__).parents[2] / "policies"
+    write_private(path, json.dumps(demo_officers(home) | {name: how}) + "\n")
 
 
 @contextmanager
 def opened(home: Home | None = None) -> Iterator[Setting]:
     """Open a home that `noren init` has made."""
     place = (home or Home.from_environment()).require()
+    require_ledger(place)
     ledger = Ledger.of(place)
     try:
         yield Setting(place, load_policies(policy_folder()), ledger)
     finally:
         ledger.close()
+
+
+def require_ledger(home: Home) -> None:
+    """Check that a ledger in a file is there: one that is lost is not silently made new.
+
+    Raises:
+        InputError: it is not.
+    """
+    if home.ledger_file is not None and not home.ledger_file.exists():
+        raise InputError(
+            f"no ledger at {home.ledger_file}: put it back from a backup; a new home is made by `noren init`"
+        )

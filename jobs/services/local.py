@@ -25,9 +25,9 @@ import requests
 
 from anonymization.errors import InputError
 from anonymization.files import locked, private_folder, write_private
-from anonymization.home import Home
+from anonymization.home import Home, policy_folder
 from anonymization.policy.load import load_policies
-from anonymization.release.setting import DEMO_OFFICERS, enrol_in_demo, policy_folder
+from anonymization.release.setting import DEMO_OFFICERS, enrol_in_demo
 from jobs.airflow import PASSWORD_FILE, URL, USER
 from jobs.services.databases import AIRFLOW, NOREN
 from jobs.services.postgres import Postgres

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from anonymization.files import private_folder
-from anonymization.release.setting import policy_folder
+from anonymization.home import policy_folder
 from jobs.airflow import dag_id
 from jobs.services.secret import kept_secret
 

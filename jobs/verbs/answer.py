@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from anonymization.errors import NorenError
+from anonymization.errors import ClockRefusal, NorenError
 from anonymization.keys import publisher_key
 from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import SignedDecision, witness
@@ -39,6 +39,8 @@ def record_answer(setting: Setting, identity: str, place: Place) -> SignedDecisi
         given = AirflowAnswers(setting, Airflow.from_environment()).given(candidate, place)
         key = publisher_key(setting.home)
         return witness(setting.ledger, candidate, given, officers=setting.officers, key=key)
+    except ClockRefusal:  # nothing can be recorded either
+        raise
     except NorenError as error:
         with setting.ledger.transaction() as transaction:  # whoever tried: the ledger has the attempt
             transaction.append(EntryKind.REFUSED, candidate.id, {"refusal": type(error).__name__})

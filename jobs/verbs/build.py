@@ -54,10 +54,11 @@ def build(
     """Build a candidate.
 
     Raises:
-        Refusal: the policy does not allow it.
+        Refusal: the policy does not allow it, or the ledger does not know the policy folder.
         InputError: wrong names, or no events.
     """
     started = time.perf_counter()
+    setting.require_known_policies()
     expected = setting.expected_in(name, period_text)
     plan, clauses = plan_release(setting.policies, name, period_text, expected=expected)
     method_of(plan.method).require(plan, plan.release.protection)
@@ -92,6 +93,7 @@ def build(
             "requester": plan.release.owner,
             "digest": digest,
             "policy_digest": setting.policies.digest,
+            "declared": setting.policies.digest_of(name),
             "engine": engine,
             "inputs": logs,
             "figures": _figures(protected) | told,

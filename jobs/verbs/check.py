@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from anonymization.errors import DeclarationError, PolicyRefusal, Refusal
+from anonymization.home import policy_folder
 from anonymization.policy.allowed import check_microdata, check_release
 from anonymization.policy.decide import Clause
 from anonymization.policy.load import Policies, load_policies
-from anonymization.release.setting import policy_folder
 
 
 @click.command("check", help=__doc__)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from anonymization.deidentify.taken import Taken, day_of, known_files, logs_held, touches
+from anonymization.deidentify.taken import Taken, day_of, known_files, logs_held, touches, wipe_copies
 from anonymization.errors import Refusal
 from anonymization.home import Home
 from anonymization.keys import PeriodKeys
@@ -32,9 +32,12 @@ COMMIT = "*.json"
 
 @click.command("erase", help=__doc__)
 @click.option("--rehearse", "rehearsed", is_flag=True, help="Only say what would be erased.")
-def command(*, rehearsed: bool) -> None:
+@click.option(
+    "--yes", "months", type=int, default=1, show_default=True, metavar="N", help="Erase up to N months at once."
+)
+def command(*, rehearsed: bool, months: int) -> None:
     with opened() as setting:
-        done = erase(setting, datetime.now(UTC).date(), rehearsed=rehearsed)
+        done = erase(setting, datetime.now(UTC).date(), rehearsed=rehearsed, months=months)
     tell(kept_from=done.first and done.first.isoformat(), files=dict(done.files), keys=list(done.keys))
     if done.first is None:
         click.echo("the policy names no time after which logs are erased (house_rules.erasure): all of it stays")
@@ -66,30 +69,36 @@ class Erased:
     entry: int | None = None
 
 
-def erase(setting: Setting, today: date, *, rehearsed: bool = False) -> Erased:
+def erase(setting: Setting, today: date, *, rehearsed: bool = False, months: int = 1) -> Erased:
     """Erase what is over its time; a run that was ended at any moment is taken up by the next one.
 
     Args:
         setting: the home, its policies and its ledger.
         today: the day on which it is done.
         rehearsed: only say what would be erased.
+        months: how many may go at once; every month one comes over its time.
 
     Raises:
-        Refusal: logs are being taken in; nothing was erased.
+        Refusal: logs are being taken in, or the ledger does not know the policy folder; nothing was erased.
     """
     rule = setting.policies.policy.house_rules.erasure
     if rule is None:
         return Erased(None, {})
+    if not rehearsed:
+        setting.require_known_policies()
     first = due(rule.after_months, today)
     with logs_held(setting.home, alone=True, patience=PATIENCE) as held:
         if not held:
             raise Refusal("logs are being taken in: nothing was erased; erase again when that has ended")
+        if not rehearsed:
+            wipe_copies(setting.home, held=True)
         folders = dict(_folders(setting.home, first))
         files = {zone: sum(_count(folder) for folder in found) for zone, found in folders.items() if found}
         keys, awaited = _keys(setting.home, first)
         erased = Erased(first, files, keys, awaited)
         if rehearsed or not (files or keys):
             return erased
+        _require_few(folders, keys, months, erased)
         entry = record_erasure(setting.ledger, first, {"files": files, "keys": list(keys)})
         for folder in [folder for found in folders.values() for folder in found]:
             _remove(folder)
@@ -97,6 +106,30 @@ def erase(setting: Setting, today: date, *, rehearsed: bool = False) -> Erased:
         for month in keys:
             periods.destroy(month)
         return replace(erased, entry=entry)
+
+
+def _require_few(folders: Mapping[str, Sequence[Path]], keys: Sequence[str], most: int, erased: Erased) -> None:
+    """Refuse to erase more months at once than was said: a wrong clock or rule would take all of them, for ever.
+
+    Raises:
+        Refusal: what would be erased, and the word that it takes.
+    """
+    every = [folder for found in folders.values() for folder in found]
+    over = sorted({_month(folder) for folder in every}) or list(keys)
+    if len(over) > most:
+        files = ", ".join(f"{number:,} in {zone}/" for zone, number in erased.files.items()) or "none"
+        raise Refusal(
+            f"nothing was erased: {len(over)} months are over their time at once, {over[0]} to {over[-1]} (files:"
+            f" {files}; keys: {', '.join(keys) or 'none'}). If that is right: noren erase --yes {len(over)}"
+        )
+
+
+def _month(folder: Path) -> str:
+    """The month that a folder is of: of its day of arrival, or of the period of its rows."""
+    if (day := day_of(folder)) is not None:
+        return f"{day:%Y-%m}"
+    period = period_named(folder.name.removeprefix(".").partition(".")[0])
+    return f"{period.first_date:%Y-%m}" if period else ""
 
 
 def _folders(home: Home, first: date) -> Iterator[tuple[str, Sequence[Path]]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from anonymization.engine.portable import render
+from anonymization.home import policy_folder
 from anonymization.policy.load import load_policies
 from anonymization.release.inputs import plan_release
-from anonymization.release.setting import policy_folder
 from anonymization.tables.counting.tabulate import statements
 from jobs.options import engine_option
 

@@ -11,6 +11,7 @@ from anonymization.deidentify.frames import intake_frames
 from anonymization.errors import Refusal
 from anonymization.files import indented, write_private
 from anonymization.release.candidate import Candidate, load_candidate, read_standing
+from anonymization.release.delivered import require_known
 from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.earlier import earlier_issues
 from anonymization.release.gate.against_draw import against_draw
@@ -29,6 +30,7 @@ from anonymization.tables.method import method_of
 from anonymization.tables.plan import Plan
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
+from jobs.own_suites import own_suites
 from jobs.stage import tell
 
 FINDINGS = "findings.json"
@@ -72,9 +74,12 @@ def gate(setting: Setting, identity: str) -> GateResult:
     """
     candidate = load_candidate(setting.home, setting.ledger, identity)
     read_standing(candidate)  # a release whose needs are lost would stop every one after it
+    suites = own_suites(setting.policies)
     results: tuple[SuiteResult, ...] = ()
     attacked = Attacked()
     try:
+        with setting.ledger.transaction() as transaction:
+            require_known(setting.home, transaction)
         plan, inputs = plan_again(setting, candidate)
         package = read_package(candidate.package)
         recounted = count_again(setting, plan, inputs, package)
@@ -86,7 +91,8 @@ def gate(setting: Setting, identity: str) -> GateResult:
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
         frames = _frames(setting, candidate, plan, package, recounted, attacked)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
-        results = (*check_intake(*intake_frames(taken, setting.policies)), *check_candidate(frames))
+        intake = check_intake(*intake_frames(taken, setting.policies), suites)
+        results = (*intake, *check_candidate(frames, suites))
         closed = [*attacked.unsettled, *reasons(results)]
     except Refusal as error:
         closed = [*attacked.unsettled, str(error)]
@@ -95,8 +101,9 @@ def gate(setting: Setting, identity: str) -> GateResult:
     content = [asdict(finding) for finding in attacked.findings]
     write_private(candidate.evidence / FINDINGS, indented(content, as_given=True))
     record_verdict(
-        setting.ledger, candidate, opened=opened, suites=[result.as_dict() for result in results], reasons=closed
-    )
+        setting.ledger, candidate, opened=opened, suites=[result.as_dict() for result in results], reasons=closed,
+        suites_digest=suites.digest,
+    )  # fmt: skip
     wipe_proof(candidate)
     return GateResult(opened, results, tuple(closed))
 

@@ -16,7 +16,7 @@ from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.frames import intake_frames
 from anonymization.deidentify.intake import Arrival, IntakeContext, take_in, workspace_of
 from anonymization.deidentify.keywords import Keywords
-from anonymization.deidentify.taken import IntakeRun, Taken, day_of, logs_held, totals
+from anonymization.deidentify.taken import IntakeRun, Taken, day_of, logs_held, totals, wipe_copies
 from anonymization.engine import memory_share, open_engine
 from anonymization.engine.base import wiped
 from anonymization.errors import InputError, Refusal, SourceError
@@ -30,6 +30,7 @@ from anonymization.release.setting import opened
 from expectations.gate import check_days, check_domains, check_intake, reasons
 from jobs.console import OUT, bar, print_intake
 from jobs.options import engine_option, master_option
+from jobs.own_suites import own_suites
 from jobs.stage import tell
 
 UNREAD = (".", "_")
@@ -42,8 +43,10 @@ WRITTEN = "_SUCCESS"
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Only what arrived on this day.")
 @engine_option
 @master_option
-def command(source: str | None, day: datetime | None, engine: str, master: str | None) -> None:
+@click.option("--replace", "replacing", is_flag=True, help="A file takes the place of its name and day.")
+def command(source: str | None, day: datetime | None, engine: str, master: str | None, *, replacing: bool) -> None:
     only: date | None = day.date() if day is not None else None
+    wipe_copies(Home.from_environment().require())
     # held before it is read which files there are, and from when on logs are kept
     with opened() as setting, logs_held(setting.home), bar(OUT) as progress:
         tell(policy_digest=setting.policies.digest)
@@ -51,7 +54,7 @@ def command(source: str | None, day: datetime | None, engine: str, master: str |
         step = progress.add_task("Taking logs in", total=len(files))
         run = run_intake(
             setting.home, setting.policies, files, optouts=optouts(setting.home), kept_from=setting.kept_from,
-            progress=lambda _: progress.advance(step), engine=engine, master=master,
+            progress=lambda _: progress.advance(step), engine=engine, master=master, replacing=replacing,
         )  # fmt: skip
     print_intake(OUT, run)
     if not files:
@@ -105,7 +108,7 @@ def _parts(path: Path) -> list[Path]:
     return [path]
 
 
-def run_intake(
+def run_intake(  # noqa: PLR0913 - what the verb is told, each by its name
     home: Home,
     policies: Policies,
     files: Sequence[Arrival],
@@ -115,6 +118,7 @@ def run_intake(
     progress: Callable[[Taken], None] | None = None,
     engine: str = "duckdb",
     master: str | None = None,
+    replacing: bool = False,
 ) -> IntakeRun:
     """Take the files in; a file that fails leaves nothing behind and stops no other.
 
@@ -129,6 +133,7 @@ def run_intake(
     shared = _Shared(
         home, policies, PeriodKeys(home), optouts, kept_from, DeviceFamilies(), Keywords(), progress,
         memory=memory_share(side_by_side), threads=max(1, cores // side_by_side), engine=engine, master=master,
+        replacing=replacing,
     )  # fmt: skip
     own = {name: [arrival for arrival in files if arrival.source.source == name] for name in sources}
     with logs_held(home), ThreadPoolExecutor(max_workers=side_by_side) as workers:
@@ -157,6 +162,7 @@ class _Shared:
     threads: int
     engine: str
     master: str | None
+    replacing: bool
 
 
 def _alone(home: Home, source: str) -> AbstractContextManager[bool]:
@@ -200,6 +206,7 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             devices=shared.devices,
             keywords=shared.keywords,
             spellings=policies.spellings,
+            replacing=shared.replacing,
         )
         for arrival in files:
             try:
@@ -224,19 +231,20 @@ def _write_metrics(home: Home, run: IntakeRun) -> None:
 def intake_reasons(taken: Sequence[Taken], policies: Policies) -> list[str]:
     """Return what the intake's checks find, each with its source, and its day of arrival where it is about a day."""
     days, domains = intake_frames(taken, policies)
-    everything = reasons(check_intake(days, domains))
+    suites = own_suites(policies)
+    everything = reasons(check_intake(days, domains, suites))
     if not everything:
         return []
     by_day = [
         f"{source}, arrived {arrived}: {reason}"
         for source, of_source in days.groupby("source")
-        if reasons([check_days(of_source)])  # a check of every day of every source would take seconds
+        if reasons(check_days(of_source, suites))  # a check of every day of every source would take seconds
         for arrived, of_day in of_source.groupby("arrived")
-        for reason in reasons([check_days(of_day)])
+        for reason in reasons(check_days(of_day, suites))
     ]
     by_source = [
         f"{source}: {reason}"
         for source, codes in domains.groupby("source")
-        for reason in reasons([check_domains(codes)])
+        for reason in reasons(check_domains(codes, suites))
     ]
     return by_day + by_source or everything

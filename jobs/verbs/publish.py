@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from anonymization.errors import DecisionRefusal
+from anonymization.errors import AlreadyOut, DecisionRefusal
 from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import DecisionSource, SignedFile
 from anonymization.release.publish import Published
@@ -35,11 +35,16 @@ def publish(setting: Setting, identity: str) -> tuple[Published, str]:
         Refusal: the gate is closed, the decision does not hold, the candidate is stale, or its content is out.
         InputError: its officer answers in Airflow, which cannot be asked.
     """
-    done = publish_candidate(
-        setting.home, setting.ledger, identity,
-        officers=setting.officers, policy_digest=setting.policies.digest, demo=setting.demo,
-        source=decision_source(setting, identity),
-    )  # fmt: skip
+    try:
+        release = load_candidate(setting.home, setting.ledger, identity).request.release
+        done = publish_candidate(
+            setting.home, setting.ledger, identity,
+            officers=setting.officers, policy_digest=setting.policies.digest_of(release), demo=setting.demo,
+            source=decision_source(setting, identity),
+        )  # fmt: skip
+    except AlreadyOut:  # whoever published it may have been killed before the mart
+        load_mart(setting)
+        raise
     return done, load_mart(setting)
 
 

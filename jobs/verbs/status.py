@@ -8,6 +8,7 @@ import click
 
 from anonymization.deidentify.taken import known_files
 from anonymization.release.ledger.ledger import EntryKind
+from anonymization.release.pinned import known_policies
 from anonymization.release.setting import opened
 
 STAGES = {
@@ -43,5 +44,9 @@ def stages() -> Iterator[str]:
             )
             outcome = f", {last.payload['outcome']}" if "outcome" in last.payload else ""
             yield f"{name}: {STAGES[last.kind]}{detail}{outcome}"
+        with setting.ledger.transaction() as transaction:
+            known = known_policies(setting.home, transaction)
+        if known is None or known.folder.digest != setting.policies.digest:
+            yield "the policy folder is not the one that the ledger knows: see `noren policy show`"
         for name, error in setting.policies.release_errors.items():
             yield f"release {name} cannot be built: {error}"

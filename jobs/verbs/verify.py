@@ -18,7 +18,7 @@ def command(directory: Path) -> None:
     at_hand = home if (home.keys / "publisher.key").exists() else None
     result = verify(directory, at_hand)
     for check in result.checks:
-        click.echo(f"holds: {check}")
+        click.echo(check if check.startswith("NOTE") else f"holds: {check}")
     if result.envelope["mark"]:
         click.echo(result.envelope["mark"])
     click.echo("verified" + ("; this version was WITHDRAWN" if result.withdrawn else ""))

@@ -163,6 +163,7 @@ def test_an_older_ledger_is_brought_up_and_keeps_its_entries(tmp_path):
     assert initialize(home) is False
     ledger = Ledger.of(home)
     with ledger.transaction() as transaction:
-        assert transaction.head() == entry.hash
+        first, policy = transaction.entries()
+        assert (first.hash, policy.kind, policy.previous) == (entry.hash, EntryKind.POLICY, entry.hash)
         assert transaction.spent() == []
     ledger.close()

@@ -231,7 +231,7 @@ def test_logs_taken_in_after_the_build_close_the_gate(setting):
     assert "taken in since the build" in result.reasons[0]
 
 
-STEPS = ["adopt", "copy", "envelope", "signature", "sync", "rename", "ledger", "commit"]
+STEPS = ["adopt", "copy", "check", "envelope", "signature", "sync", "rename", "ledger", "commit"]
 
 
 @pytest.mark.parametrize("at", STEPS)
@@ -319,7 +319,7 @@ def test_withdrawal(setting, approved, publish_it):
     assert verify(done.folder, setting.home).withdrawn
     with pytest.raises(Refusal, match="withdrawn before"):
         withdraw(setting.home, setting.ledger, "monthly-audience", 1, "again", contact="x")
-    with pytest.raises(Refusal, match="v7 names 0"):
+    with pytest.raises(Refusal, match="v7 is not published; there are: monthly-audience 2026-10 v1"):
         withdraw(setting.home, setting.ledger, "monthly-audience", 7, "x", contact="x")
 
 

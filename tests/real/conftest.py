@@ -35,7 +35,7 @@ def take_real(policies, tmp_path_factory):
         named = rules / "releases" / f"{release['release']}.yaml"
         named.write_text(yaml.safe_dump(release, allow_unicode=True), encoding="utf-8")
         home = Home(folder / "home")
-        initialize(home)
+        initialize(home, policies=rules)
         landing = home.landing / f"source={source}" / f"arrived={arrived}"
         landing.mkdir(parents=True)
         shutil.copy(path, landing)

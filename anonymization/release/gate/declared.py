@@ -55,5 +55,6 @@ def policy(setting: Setting, candidate: Candidate, plan: Plan) -> pd.DataFrame:
         permitted = True
     except PolicyRefusal:
         permitted = False
-    row = (permitted, one_key_period(plan.period), request.policy_digest == policies.digest)
+    unchanged = request.built_under(policies.digest_of(request.release)) or request.built_under(policies.digest)
+    row = (permitted, one_key_period(plan.period), unchanged)
     return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged"])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from anonymization.errors import GateRefusal
-from anonymization.files import canonical, write_private
+from anonymization.files import canonical, private_stream, write_synced
 from anonymization.release.candidate import Candidate
 from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger, now
 
@@ -16,10 +16,10 @@ FILE = "verdict.json"
 
 
 def record_verdict(
-    ledger: Ledger, candidate: Candidate, *, opened: bool, suites: list[Any], reasons: list[str]
+    ledger: Ledger, candidate: Candidate, *, opened: bool, suites: list[Any], reasons: list[str], suites_digest: str
 ) -> None:
-    """Write `evidence/verdict.json` and record its digest in the ledger."""
-    with ledger.transaction() as transaction:
+    """Write `evidence/verdict.json` and record its digest in the ledger: the file takes its place once that has it."""
+    with private_stream(candidate.evidence / FILE) as file, ledger.transaction() as transaction:
         content = {
             "candidate": candidate.id,
             "package_digest": candidate.request.digest,
@@ -29,13 +29,19 @@ def record_verdict(
             "open": opened,
             "reasons": reasons,
             "suites": suites,
+            "suites_digest": suites_digest,
         }
         text = canonical(content)
-        write_private(candidate.evidence / FILE, text + "\n")
+        write_synced(file, text + "\n")
         transaction.append(
             EntryKind.GATE,
             candidate.id,
-            {"verdict_sha256": _sha256(text), "open": opened, "digest": candidate.request.digest},
+            {
+                "verdict_sha256": _sha256(text),
+                "open": opened,
+                "digest": candidate.request.digest,
+                "suites_digest": suites_digest,
+            },
         )
 
 
@@ -57,6 +63,8 @@ def require_open(ledger: Ledger, candidate: Candidate) -> tuple[Mapping[str, Any
         raise GateRefusal(f"candidate {candidate.id}: evidence/{FILE} is not the verdict that the gate recorded")
     if content.get("package_digest") != candidate.request.digest:
         raise GateRefusal(f"candidate {candidate.id}: the verdict is another package's")
+    if not content.get("suites_digest"):
+        raise GateRefusal(f"candidate {candidate.id}: the verdict does not say by which suites; gate it again")
     if content.get("open") is not True:
         raise GateRefusal(f"candidate {candidate.id}: the gate is closed: {'; '.join(content.get('reasons', []))}")
     return content, entries[-1]
@@ -65,6 +73,15 @@ def require_open(ledger: Ledger, candidate: Candidate) -> tuple[Mapping[str, Any
 def verdict_digest(candidate: Candidate) -> str:
     """Return the SHA-256 of the verdict."""
     return _sha256((candidate.evidence / FILE).read_text(encoding="utf-8").rstrip("\n"))
+
+
+def told_verdict(candidate: Candidate) -> tuple[str, str]:
+    """Return the digests of the verdict and of the suites that it was made by; empty where there is no verdict."""
+    try:
+        text = (candidate.evidence / FILE).read_text(encoding="utf-8").rstrip("\n")
+        return _sha256(text), str(json.loads(text).get("suites_digest", ""))
+    except (OSError, ValueError, AttributeError):
+        return "", ""
 
 
 def _sha256(text: str) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -19,12 +20,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from anonymization.errors import IntegrityError, NorenError
+from anonymization.errors import ClockRefusal, IntegrityError, NorenError
 from anonymization.files import canonical
 from anonymization.home import Home
 
 GENESIS = "0" * 64
 HEAD_REVISION = "0003"
+AHEAD = timedelta(days=35)
+"""A clock may be so far ahead of the last entry; some verb runs every month, in most homes every day."""
+CONFIRMED = "NOREN_CLOCK"
+"""In the environment: the day that a clock far ahead shows, said by a person."""
 PATIENCE = 30
 """Seconds that a transaction waits for another one."""
 
@@ -34,6 +39,7 @@ class EntryKind(StrEnum):
 
     INITIALIZED = "initialized"
     EXPECTED = "expected"
+    POLICY = "policy"
     REQUEST = "request"
     GATE = "gate"
     DECISION = "decision"
@@ -43,6 +49,7 @@ class EntryKind(StrEnum):
     ERASURE = "erasure"
     REFUSED = "refused"
     STATE = "state"
+    CLOCK = "clock"
 
 
 _META = sa.MetaData()
@@ -112,6 +119,20 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def require_plausible(time: str, last: str) -> None:
+    """Refuse a clock that is far ahead of the ledger's last entry: one that is wrong would let everything expire.
+
+    Raises:
+        ClockRefusal: it is, and `NOREN_CLOCK` does not name its day.
+    """
+    ahead = datetime.fromisoformat(time) - datetime.fromisoformat(last)
+    if ahead > AHEAD and os.environ.get(CONFIRMED) != time[:10]:
+        raise ClockRefusal(
+            f"this machine's clock says {time[:10]}, {ahead.days} days after the ledger's last entry: nothing was done."
+            f" If the clock is right, say so for one command: {CONFIRMED}={time[:10]}"
+        )
+
+
 def entry_hash(previous: str, seq: int, time: str, kind: str, subject: str, payload: str) -> str:
     """Return the hash of an entry: SHA-256 over the previous hash and its own content."""
     return hashlib.sha256(canonical([previous, seq, time, kind, subject, payload]).encode()).hexdigest()
@@ -124,19 +145,35 @@ class Transaction:
         self._connection = connection
 
     def append(self, kind: EntryKind, subject: str, payload: Mapping[str, Any]) -> Entry:
-        """Append an entry to the chain."""
+        """Append an entry to the chain; its time is the clock's, or the last entry's where that is later.
+
+        Raises:
+            ClockRefusal: the clock is far ahead of the last entry, and nobody has said that it is right.
+        """
         last = self._connection.execute(sa.select(ENTRIES).order_by(ENTRIES.c.seq.desc()).limit(1)).first()
         seq, previous = (last.seq + 1, last.hash) if last is not None else (1, GENESIS)
-        time, text = now(), canonical(payload)
+        text, time = canonical(payload), now()
+        if last is not None and kind is not EntryKind.CLOCK:  # which sets the time back to the clock's
+            require_plausible(time, last.time)
+            time = max(time, last.time)
         digest = entry_hash(previous, seq, time, kind.value, subject, text)
         values = (seq, time, kind.value, subject, text, previous, digest)
         self._connection.execute(sa.insert(ENTRIES).values(values))
         return Entry(seq, time, kind, subject, payload, previous, digest)
 
+    def now(self) -> str:
+        """Return the time as the ledger has it: the clock's, or the last entry's where that is later."""
+        last = self._connection.execute(sa.select(ENTRIES.c.time).order_by(ENTRIES.c.seq.desc()).limit(1)).scalar()
+        return max(now(), last or "")
+
     def head(self) -> str:
         """Return the hash of the last entry."""
         last = self._connection.execute(sa.select(ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1)).scalar()
         return last or GENESIS
+
+    def heads(self) -> set[str]:
+        """Return the hash of every entry: what the head was after each."""
+        return set(self._connection.execute(sa.select(ENTRIES.c.hash)).scalars()) | {GENESIS}
 
     def entries(self, *, after: int = 0, kind: EntryKind | None = None, subject: str | None = None) -> list[Entry]:
         """Return entries in order."""

@@ -63,7 +63,7 @@ def _replacing(path: Path) -> Iterator[_DuckDB]:
         new.unlink(missing_ok=True)
         if path.exists():
             shutil.copyfile(path, new)
-        connection = duckdb.connect(str(new))
+        connection = _connected(new)
         try:
             new.chmod(PRIVATE)
             yield _DuckDB(connection)
@@ -73,3 +73,12 @@ def _replacing(path: Path) -> Iterator[_DuckDB]:
         finally:
             connection.close()
             new.unlink(missing_ok=True)
+
+
+def _connected(new: Path) -> duckdb.DuckDBPyConnection:
+    """Open a copy of the mart; one that is damaged is begun anew: it holds what is out, and nothing else."""
+    try:
+        return duckdb.connect(str(new))
+    except duckdb.Error:
+        new.unlink(missing_ok=True)
+        return duckdb.connect(str(new))

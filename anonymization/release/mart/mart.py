@@ -22,10 +22,11 @@ import pyarrow as pa
 from anonymization.errors import IntegrityError
 from anonymization.home import Home
 from anonymization.quoting import quoted
+from anonymization.release.delivered import whole_copy
 from anonymization.release.ledger.ledger import Ledger, Publication
 from anonymization.release.mart.database import SCHEMA, MartDatabase, open_mart
 from anonymization.release.mart.state import loaded, published
-from anonymization.release.package import codelist_rows, read_package
+from anonymization.release.package import Package, codelist_rows, read_package
 from anonymization.tables.model import SafeTable
 
 PUBLICATIONS = {"release": "text", "period": "text", "version": "bigint", "digest": "text", "candidate": "text"}
@@ -40,18 +41,30 @@ ONE_VERSION = "release = ? AND period = ? AND version = ?"
 def sync(home: Home, ledger: Ledger) -> tuple[list[Publication], list[Publication]]:
     """Make the mart equal to what the ledger says is out, all of it or nothing; return what came and what went.
 
+    A version that is damaged, and its candidate too, is left out by its name, and stops no other.
+
     Raises:
-        IntegrityError: a published package is not what the ledger says.
+        IntegrityError: versions are left out; all else was done.
         NorenError: the mart's database cannot be reached, or does not do it.
     """
+    damaged = []
     with open_mart(home) as database:
         _prepare(database)
         out, there = published(ledger), loaded(database)
         new, gone = [p for p in out if p not in there], [p for p in there if p not in out]
         for publication in gone:
             _remove(database, publication)
-        for publication in new:
-            _load(database, home, publication)
+        for publication in list(new):
+            try:
+                folder = whole_copy(home, publication)
+                package = read_package(folder)
+            except IntegrityError as error:
+                damaged.append(str(error))
+                new.remove(publication)
+                continue
+            _load(database, publication, package, folder)
+    if damaged:
+        raise IntegrityError(f"not loaded, though all else is: {'; '.join(damaged)}")
     return new, gone
 
 
@@ -68,12 +81,8 @@ def _prepare(database: MartDatabase) -> None:
     _describe(database, "TABLE", "codelists", "Codes of every dimension, with parent, level and labels")
 
 
-def _load(database: MartDatabase, home: Home, publication: Publication) -> None:
+def _load(database: MartDatabase, publication: Publication, package: Package, folder: Path) -> None:
     p = publication
-    folder = home.releases / p.release / p.period / f"v{p.version}" / "package"
-    package = read_package(folder)
-    if package.digest != p.digest:
-        raise IntegrityError(f"{p.release} {p.period} v{p.version} is not the package that the ledger names")
     meanings = _meanings(folder)
     for table in package.tables:
         _load_table(database, publication, table, meanings)

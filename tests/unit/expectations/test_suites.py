@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pandas as pd
 import pytest
 
 from anonymization.deidentify.frames import intake_frames
-from expectations.gate import INTAKE_LIMITS, check_intake, reasons
+from expectations.gate import INTAKE_LIMITS, CandidateFrames, check_candidate, check_intake, reasons
 from expectations.library import great_expectations
-from expectations.run import SUITES, _quiet, load_suite, run_suite
+from expectations.load import FOLDER, load_suites
+from expectations.required import REQUIRED
+from expectations.run import _quiet, run_suite
 from jobs.verbs.intake import intake_reasons
 
 CANARY = "canary-7f3a"
@@ -64,13 +67,17 @@ IDENTIFIERS = [
 ]  # fmt: skip
 
 
-def outcome(suite, **changes):
-    frame = pd.DataFrame({**GOOD[suite], **changes})
-    return run_suite(suite, frame, INTAKE_LIMITS if suite == "intake_days" else None)
+SHIPPED = load_suites().shipped
+
+
+def outcome(name, suite=None, **changes):
+    frame = pd.DataFrame({**GOOD[name], **changes})
+    return run_suite(suite or SHIPPED[name], frame, INTAKE_LIMITS if name == "intake_days" else None)
 
 
 def test_every_suite_is_tested():
-    assert {path.stem for path in SUITES.glob("*.json")} == set(GOOD)
+    assert {path.stem for path in FOLDER.glob("*.json")} == set(GOOD) == set(REQUIRED)
+    assert {f"candidate_{field.name}" for field in fields(CandidateFrames)} == {n for n in GOOD if n[:6] != "intake"}
 
 
 @pytest.mark.parametrize("suite", GOOD)
@@ -101,21 +108,202 @@ def test_identifiers_are_recognized(text, capfd, caplog):
     ("suite", "frame", "error"),
     [
         pytest.param("candidate_margins", pd.DataFrame({"other": [1]}), "", id="a column is missing"),
-        pytest.param("no_such_suite", pd.DataFrame(), "cannot be read", id="no such suite"),
         pytest.param(
             "candidate_cells", pd.DataFrame({k: [] for k in GOOD["candidate_cells"]}), "", id="nothing to check"
         ),
     ],
 )
 def test_what_cannot_be_checked_is_closed(suite, frame, error):
-    result = run_suite(suite, frame)
+    result = run_suite(SHIPPED[suite], frame)
     assert not result.success
     assert error in result.error
 
 
-def test_an_empty_suite_is_closed(monkeypatch):
-    monkeypatch.setattr("expectations.run.load_suite", lambda name: {"name": name, "expectations": []})
-    assert not run_suite("candidate_audit", pd.DataFrame({"cell": []})).success
+# What an edit of a suite's file could do.
+
+
+def kept(suite):
+    return suite["expectations"]
+
+
+def without_the_last(suite):
+    kept(suite).pop()
+
+
+def mostly(suite):
+    kept(suite)[-1]["kwargs"]["mostly"] = 0.5
+
+
+def on_some_rows(suite):
+    kept(suite)[-1]["kwargs"] |= {"row_condition": "False", "condition_parser": "pandas"}
+
+
+def of_another_type(suite):
+    kept(suite)[-1]["type"] = "expect_column_to_exist"
+
+
+def without_a_pattern(suite):
+    kept(suite)[-1]["kwargs"]["regex_list"].pop()
+
+
+def one_for_true(suite):
+    kept(suite)[-1]["kwargs"]["value_set"] = [1]
+
+
+def false_as_well(suite):
+    kept(suite)[-1]["kwargs"]["value_set"] = [True, False]
+
+
+def a_wider_limit(suite):
+    kept(suite)[-1]["kwargs"]["max_value"] = 1000
+
+
+def nothing_at_all(suite):
+    kept(suite).clear()
+
+
+def no_expectations(suite):
+    del suite["expectations"]
+
+
+def without_its_meaning(suite):
+    kept(suite)[-1]["meta"] = {}
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Edits a shipped suite, and loads the edited ones."""
+
+    def edited(name, edit):
+        shutil.copytree(FOLDER, tmp_path / "suites", dirs_exist_ok=True)
+        path = tmp_path / "suites" / f"{name}.json"
+        content = json.loads(path.read_text())
+        edit(content)
+        path.write_text(json.dumps(content))
+        return load_suites(folder=tmp_path / "suites")
+
+    return edited
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "error"),
+    [
+        ("candidate_policy", without_the_last, "the suite lacks what it must hold: expect_column_values_to_be_in_set of 'policy_unchanged'"),
+        ("candidate_cells", mostly, "lacks what it must hold"),
+        ("candidate_cells", on_some_rows, "lacks what it must hold"),
+        ("candidate_cells", of_another_type, "lacks what it must hold"),
+        ("candidate_cells", one_for_true, "lacks what it must hold"),
+        ("candidate_cells", false_as_well, "lacks what it must hold"),
+        ("candidate_identifiers", without_a_pattern, "lacks what it must hold"),
+        ("intake_days", a_wider_limit, "lacks what it must hold"),
+        ("candidate_audit", nothing_at_all, "holds no expectation"),
+        ("candidate_audit", no_expectations, "cannot be read"),
+        ("candidate_audit", without_its_meaning, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_an_edit_that_weakens_a_suite_closes_the_gate(edited, name, edit, error):
+    suites = edited(name, edit)
+    result = outcome(name, suites.shipped[name])
+    assert not result.success
+    assert error in result.error
+    assert suites.digest != load_suites().digest
+
+
+def test_a_suite_whose_file_is_gone_closes_the_gate(tmp_path):
+    result = outcome("candidate_audit", load_suites(folder=tmp_path).shipped["candidate_audit"])
+    assert not result.success
+    assert "cannot be read" in result.error
+
+
+def test_a_second_expectation_of_a_type_and_column_masks_no_other(edited):
+    """As whoever adds a pattern of an own kind writes it: the result of the last one was taken for both."""
+    more = {"type": "expect_column_values_to_not_match_regex_list", "kwargs": {"column": "text", "regex_list": ["^X-"]}}
+    suites = edited("candidate_identifiers", lambda suite: kept(suite).append(more | {"meta": {"notes": "no own id"}}))
+    for text, meaning in (("taro@example.com", "no text looks like"), ("X-1", "no own id")):
+        failed = [
+            c
+            for c in outcome("candidate_identifiers", suites.shipped["candidate_identifiers"], text=["a", text]).checks
+            if not c.success
+        ]
+        assert [meaning in check.meaning for check in failed] == [True]
+    assert outcome("candidate_identifiers", suites.shipped["candidate_identifiers"]).success
+
+
+def expected_columns(name):
+    return sorted({arguments["column"] for _, arguments in REQUIRED[name] if "column" in arguments})
+
+
+@pytest.mark.parametrize("null", [None, float("nan"), pd.NA])
+@pytest.mark.parametrize(("name", "column"), [(name, column) for name in GOOD for column in expected_columns(name)])
+def test_null_does_not_pass(name, column, null):
+    values = [*GOOD[name][column][:-1], null]
+    assert outcome(name, **{column: values}).success == (column == "volume_ratio")
+
+
+def test_what_is_not_true_has_not_passed(monkeypatch):
+    for said in (None, 1, "true", False):
+        monkeypatch.setattr("expectations.run._validate", lambda suite, *_, said=said: [said] * len(suite.expectations))
+        assert not outcome("candidate_margins").success
+    monkeypatch.setattr("expectations.run._validate", lambda suite, *_: [True] * len(suite.expectations))
+    assert outcome("candidate_margins").success
+
+
+# A user's own suites.
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Loads the suites with a user's own beside them."""
+
+    def own(name, *expectations):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"expectations": expectations}))
+        return load_suites(tmp_path)
+
+    return own
+
+
+def expectation(kind, notes, **kwargs):
+    return {"type": kind, "kwargs": kwargs, "meta": {"notes": notes}}
+
+
+def candidate_results(suites, **changes):
+    frames = {
+        name.removeprefix("candidate_"): pd.DataFrame(GOOD[name] | changes.get(name, {}))
+        for name in GOOD
+        if name[:6] != "intake"
+    }
+    return check_candidate(CandidateFrames(**frames), suites)
+
+
+def test_a_users_own_suite_closes_the_gate_further(own):
+    few = expectation("expect_table_row_count_to_be_between", "at most one text", max_value=1)
+    suites = own("candidate_identifiers", few)
+    found = reasons(candidate_results(suites))
+    assert found == ["own candidate_identifiers: not so: at most one text"]
+    assert suites.digest != load_suites().digest
+
+
+def test_a_users_own_suite_opens_nothing(own):
+    anything = expectation("expect_table_row_count_to_be_between", "anything", min_value=0)
+    suites = own("candidate_audit", anything)
+    (found,) = reasons(candidate_results(suites, candidate_audit={"cell": ["x"]}))
+    assert found.startswith("candidate_audit: not so: ")
+    assert reasons(candidate_results(suites)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expectations", "error"),
+    [
+        ("candidate_cell", [expectation("expect_table_row_count_to_equal", "x", value=0)], "no frame has this name; there are: candidate_audit"),
+        ("candidate_audit", [], "holds no expectation"),
+        ("candidate_audit", [{"type": "x"}], "cannot be read"),
+        ("candidate_audit", [expectation("expect_no_such_thing", "x")], "it raised"),
+    ],
+)  # fmt: skip
+def test_a_users_own_suite_that_cannot_be_run_closes_the_gate(own, name, expectations, error):
+    (found,) = reasons(candidate_results(own(name, *expectations)))
+    assert found.startswith(f"own {name}: ")
+    assert error in found
 
 
 def test_an_expectation_that_raises_closes(monkeypatch):
@@ -123,7 +311,7 @@ def test_an_expectation_that_raises_closes(monkeypatch):
         raise ValueError(CANARY)
 
     monkeypatch.setattr("expectations.run._validate", broken)
-    result = run_suite("candidate_audit", pd.DataFrame({"cell": []}))
+    result = run_suite(SHIPPED["candidate_audit"], pd.DataFrame({"cell": []}))
     assert not result.success
     assert result.error == "it raised ValueError"
 
@@ -132,7 +320,7 @@ def test_an_expectation_that_raises_closes(monkeypatch):
 def test_suites_round_trip(suite):
     with _quiet():  # importing it warns, and warnings are errors here
         gx, _ = great_expectations()
-    declared = load_suite(suite)
+    declared = json.loads((FOLDER / f"{suite}.json").read_text())
     read = gx.ExpectationSuite(**declared).to_json_dict()
     assert [e["type"] for e in read["expectations"]] == [e["type"] for e in declared["expectations"]]
     assert [e["kwargs"] for e in read["expectations"]] == [e["kwargs"] for e in declared["expectations"]]
@@ -170,7 +358,7 @@ def test_one_of_a_days_few_stragglers_is_no_sign(world, policies):
 
 
 def test_generated_logs_pass_the_intake_suites(world, policies):
-    assert reasons(check_intake(*intake_frames(world.run.taken, policies))) == []
+    assert reasons(check_intake(*intake_frames(world.run.taken, policies), load_suites())) == []
 
 
 def test_importing_the_package_does_not_import_great_expectations():
@@ -181,9 +369,10 @@ def test_importing_the_package_does_not_import_great_expectations():
 LIGHTLY = """
 import sys
 import pandas as pd
+from expectations.load import load_suites
 from expectations.run import run_suite
 
-assert run_suite("candidate_levels", pd.DataFrame({"within_limit": [True]})).success
+assert run_suite(load_suites().shipped["candidate_levels"], pd.DataFrame({"within_limit": [True]})).success
 loaded = {"altair.vegalite", "pyspark", "scipy.stats._stats_py"} & set(sys.modules)
 assert not loaded, loaded
 assert type(sys.meta_path[0]).__module__ != "expectations.library"

@@ -17,13 +17,14 @@ import pytest
 
 import jobs.verbs.erase
 from anonymization.deidentify.taken import known_files, logs_held
-from anonymization.errors import Refusal
+from anonymization.errors import ClockRefusal, Refusal
 from anonymization.keys import PeriodKeys
 from anonymization.release.erasure import due, kept_from, record_erasure
 from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.setting import Setting
 from jobs.verbs.build import build
-from jobs.verbs.erase import Erased, erase
+from jobs.verbs.erase import Erased
+from jobs.verbs.erase import erase as erase_months
 from jobs.verbs.intake import arrivals, run_intake
 from jobs.verbs.microdata import write_microdata
 from jobs.verbs.status import stages
@@ -32,6 +33,11 @@ TODAY = date(2026, 11, 27)
 FIRST = date(2025, 10, 1)
 """With the shipped policy's 13 months, what is kept on that day begins here."""
 CANARY = "canary-5b1e"
+
+
+def erase(setting, today, **how):
+    """Erase what is over its time, however many months of it there are."""
+    return erase_months(setting, today, **({"months": 12} | how))
 
 
 def click(day, person):
@@ -105,6 +111,31 @@ def test_what_is_over_its_time_is_gone_and_the_rest_is_as_it_was(old):
     assert after == kept | {"keys/periods/2025-08.destroyed": b"destroyed\n"}
     assert erasures(old) == [{"kept_from": "2025-10-01", "files": done.files, "keys": ["2025-08"]}]
     assert CANARY not in json.dumps(erasures(old))
+
+
+def test_more_than_a_month_takes_a_word(old):
+    before = everything(old.home)
+    said = (
+        r"2 months are over their time at once, 2025-08 to 2025-09 \(files: 2 in landing/, 1 in quarantine/, 4 in events/,"
+        r" 4 in microdata/; keys: 2025-08\)\. If that is right: noren erase --yes 2"
+    )
+    with pytest.raises(Refusal, match=said):
+        erase_months(old, TODAY)
+    assert everything(old.home) == before
+    assert erasures(old) == []
+    assert erase_months(old, TODAY, rehearsed=True).files["landing"] == 2
+    assert erase_months(old, TODAY, months=2).keys == ("2025-08",)
+    assert erase_months(old, date(2026, 12, 1)).keys == ("2025-09", "2025-10"), "a month as every month"
+
+
+def test_a_clock_far_ahead_erases_nothing(old, clock):
+    before = everything(old.home)
+    clock("2038-01-19T03:14:07+00:00")
+    with pytest.raises(
+        ClockRefusal, match=r"clock says 2038-01-19, \d+ days after the ledger's last entry: nothing was done"
+    ):
+        erase(old, date(2038, 1, 19), months=99)
+    assert everything(old.home) == before
 
 
 def test_the_status_says_so(old, monkeypatch):
@@ -302,6 +333,6 @@ def test_the_verb(old):
     assert re.fullmatch(r"kept from \d{4}-\d{2}-01; files would be erased: \d in landing/, 1 in quarantine/, .*", kept)
     assert keys.startswith("keys would be destroyed: 2025-08")
     assert everything(old.home).keys() >= {"keys/periods/2025-08.json"}
-    said = noren()
+    said = noren("--yes", "12")
     assert said[:2] == [kept.replace("would be ", ""), keys.replace("would be ", "")]
     assert noren()[0].endswith("; files erased: none")

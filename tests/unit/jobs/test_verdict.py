@@ -66,6 +66,9 @@ def ending(monkeypatch, noren):
     return ending
 
 
+DISK_FULL = "no space is left on the disk: what was there is as it was; run the step again once that is mended"
+
+
 @pytest.mark.parametrize(
     ("do", "outcome", "code", "reasons", "result"),
     [
@@ -75,7 +78,8 @@ def ending(monkeypatch, noren):
         pytest.param(raising(Refusal("no")), "refused", 1, ["no"], {}, id="refused"),
         pytest.param(raising(EngineError("no Java")), "failed", 2, ["no Java"], {}, id="wrong input"),
         pytest.param(raising(ValueError(SECRET)), "failed", 3, ["a fault of the program: ValueError"], {}, id="a bug"),
-        pytest.param(raising(OSError(28, SECRET)), "failed", 3, ["a fault of the program: OSError"], {}, id="disk full"),
+        pytest.param(raising(OSError(28, SECRET)), "failed", 2, [DISK_FULL], {}, id="disk full"),
+        pytest.param(raising(OSError(39, SECRET)), "failed", 3, ["a fault of the program: OSError"], {}, id="a bug about files"),
         pytest.param(raising(KeyboardInterrupt()), "failed", 130, ["interrupted"], {}, id="interrupted"),
         pytest.param(raising(click.UsageError(SECRET)), "failed", 2, ["wrong usage: standard error says what is allowed"], {}, id="wrong usage"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import psycopg
 import psycopg.sql
 import pytest
 
-from anonymization.errors import InputError, IntegrityError, NorenError
+from anonymization.errors import InputError, IntegrityError, NorenError, Refusal
 from anonymization.home import Home
 from anonymization.policy.protection import Method
 from anonymization.release.inputs import plan_release
@@ -22,6 +23,7 @@ from anonymization.release.mart import mart
 from anonymization.release.mart.database import ROLE, mart_place, open_mart
 from anonymization.release.package_writing import write_package
 from anonymization.release.setting import Setting
+from anonymization.release.withdraw import withdraw
 from anonymization.tables.model import SafeTable
 from jobs.mart import load_mart
 from jobs.verbs.doctor import check_mart
@@ -178,16 +180,59 @@ def test_code_lists_give_labels(place):
     assert found == [("All", "全体")]
 
 
-def test_a_changed_package_is_not_loaded_and_nothing_changes(place):
+def test_a_changed_package_is_not_loaded_and_stops_no_other(place):
     out(place, 1, [120])
     mart.sync(place.home, place.ledger)
     out(place, 1, [50], period="2026-11")
     out(place, 2, [130])
     path = place.home.releases / NAME / PERIOD / "v2" / "package" / "NOTICE.md"
     path.write_text("other")
-    with pytest.raises(IntegrityError, match=r"NOTICE\.md is not what the manifest says"):
-        mart.sync(place.home, place.ledger)
+    said = rf"though all else is: {NAME} 2026-10 v2 is damaged \(NOTICE\.md is not what the manifest says\)"
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match=said):
+            mart.sync(place.home, place.ledger)
+    assert rows(place) == [("2026-10", 1, 120, "F"), ("2026-11", 1, 50, "F")]
+    with pytest.raises(NorenError, match=r"1 version\(s\) are not as the ledger says"):
+        check_mart(place)
+
+
+def test_of_a_damaged_version_the_mart_takes_its_candidate(place):
+    version = out(place, 1, [120])
+    package = place.home.releases / NAME / PERIOD / "v1" / "package"
+    shutil.copytree(package, place.home.candidates / version.candidate / "package")
+    (package / "NOTICE.md").write_text("other")
+    assert mart.sync(place.home, place.ledger) == ([version], [])
     assert rows(place) == [("2026-10", 1, 120, "F")]
+
+
+def test_a_withdrawal_names_its_period_where_several_have_the_version(place):
+    for month in range(1, 7):  # of which every second has a second version
+        for version in range(1, 2 + month % 2):
+            out(place, version, [10 * month + version], period=f"2025-{month:02d}")
+    for folder in place.home.releases.glob("*/*/v*"):
+        (folder / "envelope").mkdir()
+    mart.sync(place.home, place.ledger)
+
+    def withdrawn(version, **period):
+        return withdraw(place.home, place.ledger, NAME, version, "a mistake", contact="x@y.example", **period)
+
+    with pytest.raises(InputError, match="published for several periods; say which by --period: 2025-01, 2025-02, "):
+        withdrawn(1)
+    with pytest.raises(IntegrityError, match=rf"{NAME} 2026-01 v1 is not published; there are: {NAME} 2025-01 v1, "):
+        withdrawn(1, period="2026-01")
+    told = withdrawn(1, period="2025-03").read_text()
+    assert f"{NAME}, 2025-03, version 1 was withdrawn" in told
+    with pytest.raises(Refusal, match=f"{NAME} 2025-03 v1 was withdrawn before"):
+        withdrawn(1, period="2025-03")
+    withdrawn(2, period="2025-05")
+    _, gone = mart.sync(place.home, place.ledger)
+    assert [(p.period, p.version) for p in gone] == [("2025-03", 1), ("2025-05", 2)]
+    left = {(period, version) for period, version, _, _ in rows(place)}
+    assert len(left) == 7
+    assert not left & {("2025-03", 1), ("2025-05", 2)}
+    newest = rows(place, "__latest")
+    assert ("2025-03", 2, 32, "F") in newest
+    assert ("2025-05", 1, 51, "F") in newest
 
 
 def test_another_package_than_the_ledger_names_is_not_loaded(place):
