@@ -69,9 +69,10 @@ def _json_lines(engine: Engine, source: Source, screened: Screened, _: str, name
     engine.read_lines(name, screened.readable)
     fields = ", ".join(f"'{c}'" for c in used(source))
     columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {i}), '') AS \"raw_{c}\"" for i, c in enumerate(used(source), 1))
+    # an AND might look at every line; where no number stands, nothing but the id is looked at
     fractions = "".join(
-        f" WHEN regexp_matches(LIST_ITEM(fields, {i}), '^-?[0-9]+[.eE]')"
-        f' AND NOT regexp_matches(line, \'"{c}"[ \t]*:[ \t]*"\') THEN {literal(f"{c}: {AS_A_NUMBER}")}'
+        f" WHEN CASE WHEN regexp_matches(LIST_ITEM(fields, {i}), '^-?[0-9]+[.eE]')"
+        f' THEN NOT regexp_matches(line, \'"{c}"[ \t]*:[ \t]*"\') ELSE FALSE END THEN {literal(f"{c}: {AS_A_NUMBER}")}'
         for i, c in enumerate(used(source), 1)
         if source.columns[c].treatment is Treatment.PSEUDONYM
     )
