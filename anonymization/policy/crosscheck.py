@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from anonymization.hierarchies.pinned import faults
+from anonymization.hierarchies.cut import faults
 from anonymization.policy.decide import Clause
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import PolicyDocument, Recipient

@@ -15,7 +15,6 @@ import yaml
 from pydantic import ValidationError
 
 from anonymization.errors import DeclarationError, InputError
-from anonymization.files import canonical
 from anonymization.hierarchies.file import MISSING, read_rows
 from anonymization.policy.crosscheck import (
     check_choices,
@@ -25,6 +24,7 @@ from anonymization.policy.crosscheck import (
     check_source,
 )
 from anonymization.policy.declared import Declared
+from anonymization.policy.digests import digest_of, file_digests, folder_digest
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import Link, Links, Officer, Officers, PolicyDocument, Recipient, Recipients
 from anonymization.policy.releases import Release
@@ -343,36 +343,6 @@ def _microdata(
         reader.errors += [f"{path}: {fault}" for fault in faults]
         found[declared.microdata] = declared
     return found
-
-
-def folder_digest(folder: Path) -> str:
-    """Return the SHA-256 over the relative path and content of every file of the folder, in order."""
-    digest = hashlib.sha256()
-    for path in _files(folder):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def file_digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of the folder, by its relative path."""
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in _files(folder)}
-
-
-def digest_of(files: Mapping[str, str], release: str) -> str:
-    """Return the SHA-256 over the digests of all files that a release may depend on; see `Policies.digest_of`."""
-    own = f"releases/{release}.yaml"
-    concerned = {
-        path: digest
-        for path, digest in files.items()
-        if path == own or not path.startswith(("releases/", "microdata/"))
-    }
-    return hashlib.sha256(canonical(concerned).encode()).hexdigest()
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
 
 
 def _hierarchy(reader: _Reader, path: str) -> Hierarchy:

@@ -24,6 +24,7 @@ from anonymization.errors import DecisionRefusal, IntegrityError, PolicyRefusal
 from anonymization.files import canonical
 from anonymization.home import Home
 from anonymization.keys import master_seal, public_text, sign, signature_holds
+from anonymization.policy.digests import digest_of, file_digests, folder_digest
 from anonymization.release.ledger.ledger import Entry, EntryKind, Transaction
 
 SUBJECT = "policies"
@@ -62,7 +63,7 @@ class Folder:
         Raises:
             DeclarationError: there is none, or its officers cannot be read.
         """
-        from anonymization.policy.load import file_digests, folder_digest, parse  # noqa: PLC0415 - see `noren init`
+        from anonymization.policy.load import parse  # noqa: PLC0415 - see `noren init`
         from anonymization.policy.model import Officers  # noqa: PLC0415
 
         enrolled = parse(folder, "officers.yaml", Officers).officers
@@ -76,8 +77,6 @@ class Folder:
 
     def digest_of(self, release: str) -> str:
         """Return the digest of what a release may depend on; see `Policies.digest_of`."""
-        from anonymization.policy.load import digest_of  # noqa: PLC0415 - see `noren init`
-
         return digest_of(self.files, release)
 
     @property

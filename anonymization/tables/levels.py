@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from anonymization.hierarchies.pinned import OTHER, standing
+from anonymization.hierarchies.cut import OTHER, standing
 from anonymization.tables.model import Table
 
 Integers = npt.NDArray[np.int64]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from anonymization.errors import InputError
-from anonymization.hierarchies.pinned import standing
+from anonymization.hierarchies.cut import standing
 from anonymization.policy.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
 from anonymization.policy.crosscheck import BY_DAY, BY_WEEK, DAY, DAY_TYPE, WEEK
 from anonymization.policy.load import Policies

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymization.deidentify.events import event_schema
-from anonymization.hierarchies.pinned import faults
+from anonymization.hierarchies.cut import faults
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
 from anonymization.tables.counting.recount import recount

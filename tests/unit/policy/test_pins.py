@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from anonymization.errors import DeclarationError
-from anonymization.hierarchies.pinned import faults, standing
+from anonymization.hierarchies.cut import faults, standing
 from anonymization.policy.load import load_policies
 from anonymization.policy.periods import parse_period
 from anonymization.tables.plan import resolve

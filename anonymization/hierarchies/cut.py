@@ -1,4 +1,4 @@
-"""Pinned codes: where in its hierarchy each value of a dimension is published.
+"""A cut through a hierarchy: under which code each value of a dimension is published, by the codes that are pinned.
 
 The codes that stand by themselves are closed upwards: with a code every code above it stands. They cut a hierarchy
 where it is dense enough: Tokyo by itself, the other prefectures of Kanto as the rest of Kanto, all of Shikoku as one.
