@@ -18,6 +18,7 @@ from anonymization.tables.method import method_of
 from anonymization.tables.methods.unsafe_groups import told_groups
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text
 from anonymization.tables.plan import Plan
+from anonymization.tables.utility import noted
 from jobs.inert import inert
 
 SAMPLE = 12
@@ -128,7 +129,8 @@ def _gate(setting: Setting, candidate: Candidate) -> list[str]:
 
 def _utility(candidate: Candidate) -> list[str]:
     """How much of what was counted is left to read."""
-    if not candidate.utility:
+    kept = noted(candidate.request.utility)
+    if not kept:
         return []
     lines = [
         "## What is kept",
@@ -138,10 +140,10 @@ def _utility(candidate: Candidate) -> list[str]:
         "| measure | headlines published | cells published | figures in published finest cells | of every level |",
         "|---|---:|---:|---:|---:|",
     ]
-    for one in candidate.utility:
+    for one in kept:
         counts = (f"{published:,} of {every:,}" for published, every in (one.headlines, one.cells))
         lines.append(f"| {one.measure} | {' | '.join(counts)} | {one.share:.1%} | {one.share_of_all:.1%} |")
-    hidden = [f"{one.measure} ({one.headlines[1] - one.headlines[0]})" for one in candidate.utility if one.lost]
+    hidden = [f"{one.measure} ({one.headlines[1] - one.headlines[0]})" for one in kept if one.lost]
     if hidden:
         lines += ["", f"**Headlines are hidden**: {', '.join(hidden)}. `noren plan` proposes levels that keep them."]
     return [*lines, ""]

@@ -19,7 +19,6 @@ from anonymization.policy.protection import Method
 from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.manifest import check_manifest
 from anonymization.tables.audit.standing import Standing, as_text, from_text
-from anonymization.tables.utility import Utility
 
 NEEDS = "needs.jsonl"
 IDENTITY = re.compile(r"[1-9]\d*-[0-9a-f]{16}")
@@ -95,11 +94,6 @@ class Candidate:
     def id(self) -> str:
         """`<request>-<digest>`."""
         return self.request.candidate
-
-    @property
-    def utility(self) -> list[Utility]:
-        """What of each measure is published; nothing of what was built before this was noted."""
-        return [Utility(**one) for one in self.request.utility]
 
     @property
     def package(self) -> Path:

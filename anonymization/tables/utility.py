@@ -5,7 +5,9 @@ Over event dimensions the share of persons in published cells tells a hidden sum
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +56,11 @@ class Utility:
             f"headlines {self.headlines[0]:,} of {self.headlines[1]:,}, cells {self.cells[0]:,} of {self.cells[1]:,},"
             f" {self.share:.1%} of the finest cells' figures, {self.share_of_all:.1%} of every level's"
         )
+
+
+def noted(rows: Sequence[Mapping[str, Any]]) -> list[Utility]:
+    """Return what a request has noted; nothing of what was built before this was noted."""
+    return [Utility(**row) for row in rows]
 
 
 def utility(true: Table, safe: SafeTable, measure: Measure) -> Utility:

@@ -22,7 +22,7 @@ from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.method import Protected, method_of
 from anonymization.tables.model import CONFIDENTIAL, Table
 from anonymization.tables.plan import Plan
-from anonymization.tables.utility import utilities
+from anonymization.tables.utility import noted, utilities
 from jobs.options import engine_option, master_option, period_option
 from jobs.stage import tell
 
@@ -41,7 +41,7 @@ def command(release: str, period: str, engine: str, master: str | None) -> None:
     for name, figure in built.figures.items():
         click.echo(f"{name}: {figure:,}")
     click.echo(f"levels: {built.levels}")
-    for one in candidate.utility:
+    for one in noted(built.utility):
         click.echo(f"{one.table}.{one.measure}: {one}")
     click.echo(f"left out by choice: {told_of_choices(built.choices)}")
     click.echo(f"built on {engine} in {built.seconds} s; digest {built.digest}")

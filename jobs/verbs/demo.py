@@ -20,6 +20,7 @@ from anonymization.release.left_out import told_of_choices
 from anonymization.release.publish import Published
 from anonymization.release.setting import Setting, opened
 from anonymization.release.verify import verify
+from anonymization.tables.utility import noted
 from jobs.console import OUT, bar, print_intake
 from jobs.mart import load_mart
 from jobs.options import events_option
@@ -113,7 +114,7 @@ def _say(console: Console, setting: Setting, name: str, outcome: Published | str
     checked = ", ".join(check.partition(":")[0] for check in verify(outcome.folder, setting.home).checks)
     console.print(f"[bold]{title}[/] {published.period} v{published.version}, digest {published.digest[:16]}")
     console.print(f"  verified: {checked}", highlight=False)
-    for one in built.utility:
+    for one in noted(built.request.utility):
         console.print(f"  {one.measure}: {one}", highlight=False)
     console.print(f"  left out by choice: {told_of_choices(built.request.choices)}", highlight=False)
     console.print(f"  {_relative(outcome.folder)}", highlight=False, soft_wrap=True)
