@@ -49,7 +49,7 @@ from anonymization.engine.base import Engine
 from anonymization.errors import EngineError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, sync, write_private
 from anonymization.home import Home
-from anonymization.keys import PeriodKeys
+from anonymization.keys import PeriodKeys, master_seal
 from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Spelling, Treatment
 
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
@@ -68,6 +68,10 @@ class Arrival:
     def name(self) -> str:
         """Its name, as it may be told."""
         return spoken(self.path.name, self.source.source, self.number)
+
+    def named(self, home: Home) -> str:
+        """Return what is equal for files of one name on one day, to a home alone: a name may be a person's."""
+        return master_seal(home, f"log {self.source.source} {self.arrived} {self.path.name}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def take_in(arrival: Arrival, around: IntakeContext) -> Taken:
     known = known_intake(around.home, arrival.source.source, digest)
     if known is not None:
         return replace(known, again=True)
-    former = delivered_before(around.home, arrival.source.source, arrival.arrived, arrival.path.name, digest)
+    former = delivered_before(around.home, arrival.source.source, arrival.arrived, arrival.named(around.home), digest)
     if former and not around.replacing:
         rows = ", ".join(f"{taken.read:,}" for _, taken in former)
         raise SourceError(
@@ -261,8 +265,9 @@ def _settle(
         seconds=round(time.perf_counter() - started, 3),
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         parts=parts,
+        named=arrival.named(around.home),
     )
-    for path, other in delivered_before(around.home, source.source, arrival.arrived, arrival.path.name, taken.digest):
+    for path, other in delivered_before(around.home, source.source, arrival.arrived, taken.named, taken.digest):
         _forget(around.home, path, other)
     _commit(part, taken)
     return taken

@@ -43,6 +43,7 @@ class Taken:
     Attributes:
         again: the content was taken in before, and nothing was done.
         file: its name, as it may be told (see `spoken`).
+        named: what is equal for files that were delivered by one name on one day, and tells nobody else the name.
         undeclared: how many of its columns the source does not declare; their names may be a person's value.
         unknown: event columns in which rows say `unknown`, with their number.
         codes: distinct codes seen in each coded column.
@@ -74,6 +75,7 @@ class Taken:
     unlisted: dict[str, int] = field(default_factory=dict)
     again: bool = False
     parts: int = 1
+    named: str = ""
 
     def __post_init__(self) -> None:
         """Refuse to exist unless every row is accounted for."""
@@ -118,12 +120,12 @@ def known_intake(home: Home, source: str, digest: str) -> Taken | None:
     return None
 
 
-def delivered_before(home: Home, source: str, arrived: date, name: str, digest: str) -> list[tuple[Path, Taken]]:
+def delivered_before(home: Home, source: str, arrived: date, named: str, digest: str) -> list[tuple[Path, Taken]]:
     """Return what became of other contents that were delivered on a day by the same name: half an upload, for one."""
     found = []
     for path in sorted(home.events.glob(f"source={source}/arrived={arrived}/*.json")):
         taken = _read(path)
-        if taken is not None and taken.file == name and taken.digest != digest:
+        if taken is not None and taken.named == named and taken.digest != digest:
             found.append((path, taken))
     return found
 

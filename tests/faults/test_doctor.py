@@ -315,9 +315,10 @@ def test_an_upload_by_half_is_counted_once(house, noren):
     deliver(house.home, [*MEMBERS[:20], "new"], name="half")
     result = noren("intake")
     assert result.exit_code == 2
-    assert "half.parquet was taken in before with other content (20 rows): both would be counted" in result.output
+    told = "*.parquet (file 2 of its folder, by name)"
+    assert f"{told} was taken in before with other content (20 rows): both would be counted" in result.output
     assert noren("intake", "--replace").exit_code == 0
     accepted = {t.file: t.accepted for _, t in known_files(house.home, "service_usage")}
-    assert accepted == {"first.parquet": 42, "half.parquet": 21}
+    assert accepted == {"*.parquet (file 1 of its folder, by name)": 42, told: 21}
     assert wrong() == {}
     assert noren("intake", "--replace").exit_code == 0, "known by now"

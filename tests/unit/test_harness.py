@@ -16,7 +16,7 @@ LONG = {
     "engines": ("unit/deidentify/test_formats.py", "test_a_byte_order_mark_is_no_content[spark-TSV]"),
     "faults": ("dags/test_runs.py", "test_a_release_is_not_published[nobody answers in time"),
     "fuzz": ("property/test_places_property.py", "test_the_decision_is_that_of_a_naive_merging"),
-    "attacks": ("attacks/test_non_interference.py", "test_with_or_without_an_opted_out_person"),
+    "attacks": ("attacks/test_non_interference.py", "test_with_or_without_those_who_opted_out_the_packages_are_equal"),
 }
 
 

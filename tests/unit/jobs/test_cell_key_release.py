@@ -83,12 +83,16 @@ def test_equal_persons_are_an_equal_figure_in_another_table_and_in_another_run(n
     content = {"title": {"en": "By age band", "ja": "年代別"}, "dimensions": ["age_band"]}
     people = {"users": {"kind": "persons", "source": "links", "title": {"en": "Users", "ja": "利用者数"}}}
     other = declared(
-        "monthly-audience", "by-age-band", protection=CELL_KEY, tables={"ages": content | {"measures": people}}
+        "monthly-audience",
+        "by-age-band",
+        protection=CELL_KEY,
+        tables={"ages": content | {"measures": people}},
+        pins={},
     )
-    cube, ages = frames(noisy, NAME), frames(other, "by-age-band")
+    cube, ages = frames(other, NAME), frames(other, "by-age-band")
     margin = cube.xs(TOTAL, level="region").xs(TOTAL, level="service")
     assert margin["users"].equals(ages["users"].reindex(margin.index))
-    assert frames(noisy, NAME).equals(cube)
+    assert frames(other, NAME).equals(cube)
 
 
 def plant(monkeypatch, change):
