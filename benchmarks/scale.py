@@ -7,6 +7,7 @@ and of all below it; what an empty session takes is told apart and not in the ot
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -153,7 +154,8 @@ def by_hand(home: Home, policies: Policies, name: str) -> Told:
         opened.fetch("SELECT 1 AS n")
         spark = SparkSession.builder.getOrCreate()
         before = used()
-        frame = BY_HAND[name](spark, inputs.files, plan.period.first, plan.period.past)
+        files = {source: list(itertools.chain(*paths)) for source, paths in inputs.files.items()}
+        frame = BY_HAND[name](spark, files, plan.period.first, plan.period.past)
         cost = between(before, used())
         written = shuffled()
     keys = [dimension.name for dimension in plan.tables[0].dimensions]
