@@ -84,7 +84,7 @@ def smaller(policies, folder):
         for table in content["tables"].values():
             table["dimensions"] = kept
         content["protection"] = {k: v for k, v in content["protection"].items() if k != "suppression_limit"}
-        content["protection"] |= {"minimum_count": 3}
+        content |= {"protection": content["protection"] | {"minimum_count": 3}, "pins": {}}
         path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
     return load_policies(folder)
 
@@ -187,7 +187,7 @@ def busiest(home, policies):
 def with_logs(folder, policies, form, *, sources):
     """A home with the logs of some days, and the month's key."""
     home = Home(folder)
-    initialize(home)
+    initialize(home, policies=policies.folder)
     generate(home, form.events, SEED)
     for arrived in home.landing.glob("source=*/arrived=*"):
         name = arrived.parent.name.removeprefix("source=")

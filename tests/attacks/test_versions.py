@@ -142,7 +142,7 @@ def began(once):
 
     def make(folder, name):
         policies = shutil.copytree(POLICIES, folder / "policies")
-        based = yaml.safe_load((policies / "releases" / "service-usage.yaml").read_text())
+        based = yaml.safe_load((policies / "releases" / "service-usage.yaml").read_text()) | {"pins": {}}
         for other, changes in BY.items():
             content = based | {"release": other, "tables": TABLES} | changes
             (policies / "releases" / f"{other}.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
