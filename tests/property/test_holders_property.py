@@ -130,6 +130,13 @@ def check_changes(engine, policies, before, after, days, *, declared):
 @examples(25)
 @example(before=(ONE_MEMBER, LINKED), late=(ONE_MEMBER[:1], LINKED[:1]), gone=0, days=1, declared=False)
 @example(before=(ONE_MEMBER, []), late=([], LINKED), gone=0, days=1, declared=True)
+@example(  # a sign-in named somebody who was not seen yet; now two members have it
+    before=([], [(1, FIRST, "search", 102)]),
+    late=([(1, FIRST, "search", "Chrome")], [(1, FIRST, "search", 101)]),
+    gone=0,
+    days=2,
+    declared=False,
+)
 @given(
     before=st.tuples(clicks, links),
     late=st.tuples(clicks, links),

@@ -91,10 +91,12 @@ def _rows(
 
 
 def _holders(n: int) -> str:
-    """Whose each id is: as it is now or, if it is nobody's now, as it was."""
+    """Whose each id is: as it is now or, if it is nobody's now, as it was where it was seen."""
     before, after = (f"{state}_{n}_holders" for state in STATES)
-    gone = f"SELECT b.person AS person, b.holder AS holder FROM {before} AS b ANTI JOIN {after} AS a"
-    return f"SELECT person, holder FROM {after} UNION ALL {gone} ON b.person = a.person"
+    seen = f"SELECT DISTINCT person FROM {STATES[0]}_{n}"
+    there = f"SELECT h.person AS person, h.holder AS holder FROM {before} AS h INNER JOIN ({seen}) AS s"
+    gone = f"SELECT b.person AS person, b.holder AS holder FROM ({there} ON h.person = s.person) AS b"
+    return f"SELECT person, holder FROM {after} UNION ALL {gone} ANTI JOIN {after} AS a ON b.person = a.person"
 
 
 def _of_one(measure: Measure, state: int) -> str:
