@@ -19,6 +19,7 @@ from anonymization.policy.periods import Period, parse_period
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.candidate import Request, load_candidate
 from anonymization.release.changed import changers, counted_changes, next_version, rows_of_few
+from anonymization.release.delivered import whole_copy
 from anonymization.release.inputs import (
     Days,
     Inputs,
@@ -29,7 +30,7 @@ from anonymization.release.inputs import (
     read_of,
 )
 from anonymization.release.issues import issue_of
-from anonymization.release.ledger.ledger import Entry, EntryKind, Transaction
+from anonymization.release.ledger.ledger import Entry, EntryKind, Publication, Transaction
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.corrections import differences
@@ -157,8 +158,8 @@ def _reads(entry: Entry, source: str, month: Period) -> bool:
 
 def _out(setting: Setting, entry: Entry) -> _Out:
     name, period, version = (entry.payload[key] for key in ("release", "period", "version"))
+    folder = whole_copy(setting.home, Publication(entry.subject, name, period, version, entry.payload["digest"]))
     request = load_candidate(setting.home, setting.ledger, entry.subject).request
-    folder = setting.home.releases / name / period / f"v{version}" / "package"
     return _Out(f"{name} {period} v{version}", entry.seq, request, folder)
 
 

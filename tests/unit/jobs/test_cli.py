@@ -77,7 +77,7 @@ def test_init_intake_status_and_doctor(noren, tmp_path):
 def test_an_unknown_folder_in_landing_is_an_error(noren, tmp_path):
     noren("init")
     (tmp_path / "home" / "landing" / "source=other").mkdir()
-    assert "no such source" in noren("intake").stderr
+    assert "a folder of no declared source" in noren("intake").stderr
 
 
 def test_optouts(noren, tmp_path):
