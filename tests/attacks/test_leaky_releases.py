@@ -243,9 +243,9 @@ ONCE_MORE = ("every secondary total", "clicks of hidden persons", "page views of
 
 
 def at_levels_that_hide(setting, name):
-    """Every code of the smaller releases, which hide hardly anything at the levels for as many persons as there are."""
+    """Finer levels of the smaller releases, which hide hardly anything at those for as many persons as there are."""
     if name != "monthly-audience":
-        initialize(setting.home, expected=10**6)
+        initialize(setting.home, expected=25_000 if name == "web-audience" else 10**6)
 
 
 def with_codes_of_rows(table):
