@@ -143,7 +143,7 @@ def _utility(candidate: Candidate) -> list[str]:
     for one in kept:
         counts = (f"{published:,} of {every:,}" for published, every in (one.headlines, one.cells))
         lines.append(f"| {one.measure} | {' | '.join(counts)} | {one.share:.1%} | {one.share_of_all:.1%} |")
-    hidden = [f"{one.measure} ({one.headlines[1] - one.headlines[0]})" for one in kept if one.lost]
+    hidden = [f"{one.measure} ({one.lost})" for one in kept if one.lost]
     if hidden:
         lines += ["", f"**Headlines are hidden**: {', '.join(hidden)}. `noren plan` proposes levels that keep them."]
     return [*lines, ""]

@@ -39,7 +39,7 @@ def check_known(setting: Setting) -> None:
 
 def check_whole(setting: Setting) -> None:
     """Check that every published package is what the ledger names."""
-    found = [f"{p.release} {p.period} v{p.version}: {fault}" for p, fault in _damaged(setting)]
+    found = [f"{publication}: {fault}" for publication, fault in _damaged(setting)]
     if found:
         raise NorenError(f"{'; '.join(found)}. Its candidate's copy is used meanwhile, if that is whole")
 
@@ -57,7 +57,7 @@ def mend_whole(setting: Setting) -> list[str]:
             folder.rename(_aside(setting.home, f"{publication.candidate}-package"))
         stage.rename(folder)
         sync(folder.parent)
-        done.append(f"{publication.release} {publication.period} v{publication.version} put back from its candidate")
+        done.append(f"{publication} put back from its candidate")
     return done
 
 

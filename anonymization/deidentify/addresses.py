@@ -8,7 +8,6 @@ other, for want of a well-kept dictionary: what keeps a rare one inside is the t
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
@@ -16,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 import pyarrow as pa
 
 from anonymization.deidentify.distinct import Distinct
-from anonymization.deidentify.ids import UNWRITTEN
+from anonymization.deidentify.ids import written
 from anonymization.deidentify.keywords import personal_data
 
 GONE = "*"
@@ -79,8 +78,7 @@ def _decoded(raw: str) -> str | None:
             raw = unquote_to_bytes(raw).decode()
         except UnicodeDecodeError:
             return None
-    text = unicodedata.normalize("NFKC", raw)
-    return "".join(c if unicodedata.category(c) not in UNWRITTEN else " " * c.isspace() for c in text)
+    return written(raw)
 
 
 class Cleaned:

@@ -66,14 +66,18 @@ def spelt(raw: str, spelling: Spelling) -> Spelt:
 
     Addresses are written by RFC 5952, those of IPv4 within IPv6 (`::ffff:0:0/96`) as IPv4. What is spelt stays so.
     """
-    text = unicodedata.normalize("NFKC", raw[: LIMIT + 1])
-    text = "".join(c if unicodedata.category(c) not in UNWRITTEN else " " * c.isspace() for c in text)
-    text = unicodedata.normalize("NFKC", text).strip()
+    text = unicodedata.normalize("NFKC", written(raw[: LIMIT + 1])).strip()
     if len(raw) > LIMIT or len(text) > LIMIT:
         return Spelt(None, TOO_LONG)
     if not text or text.casefold() in PLACEHOLDERS:
         return Spelt(None)
     return _address(text) if spelling.form is IdForm.ADDRESS else _named(text, spelling)
+
+
+def written(raw: str) -> str:
+    """Return a text in NFKC, without what is not written; blanks of any kind stay blanks."""
+    text = unicodedata.normalize("NFKC", raw)
+    return "".join(c if unicodedata.category(c) not in UNWRITTEN else " " * c.isspace() for c in text)
 
 
 def _named(text: str, spelling: Spelling) -> Spelt:
@@ -116,7 +120,7 @@ def plain(raw: str, spelling: Spelling) -> str:
 
 
 class Spellings:
-    """The ids of one column that are to be looked at, each once a run however many files hold it."""
+    """The ids of one column that are to be looked at, each distinct one once."""
 
     schema = pa.schema([("raw", pa.string()), ("person", pa.string()), ("fault", pa.string())])
 

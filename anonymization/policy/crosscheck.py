@@ -10,13 +10,7 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import PolicyDocument, Recipient
 from anonymization.policy.protection import DifferentialPrivacy
-from anonymization.policy.releases import (
-    DimensionSpec,
-    MeasureKind,
-    PeriodKind,
-    Release,
-    established_days,
-)
+from anonymization.policy.releases import DimensionSpec, MeasureKind, PeriodKind, Release, established_days
 from anonymization.policy.sources import Source, Treatment
 
 MESH = "mesh"

@@ -78,9 +78,9 @@ class Request:
             return "every code stands, since the home expects no number of persons (noren init --expect)"
         return f"those for {self.expected_persons:,} persons expected"
 
-    def built_under(self, digest: str) -> bool:
-        """Whether a policy folder's digest, or that of what the release may depend on in it, is the build's."""
-        return digest in {self.policy_digest, self.declared} - {""}
+    def built_under(self, *digests: str) -> bool:
+        """Whether one of these is the build's: of a policy folder, or of what the release may depend on in it."""
+        return not {self.policy_digest, self.declared}.isdisjoint({*digests} - {""})
 
 
 @dataclass(frozen=True)

@@ -61,15 +61,14 @@ def whole_copy(home: Home, publication: Publication) -> Path:
     Raises:
         IntegrityError: what is wrong with the published one, where the candidate's is lost or damaged as well.
     """
-    p = publication
-    published, candidate = version_folder(home, p) / "package", home.candidates / p.candidate / "package"
-    if (fault := _fault(published, p.digest)) is None:
-        return published
-    if _fault(candidate, p.digest) is None:
+    candidate = home.candidates / publication.candidate / "package"
+    if (fault := damage(home, publication)) is None:
+        return version_folder(home, publication) / "package"
+    if _fault(candidate, publication.digest) is None:
         return candidate
     raise IntegrityError(
-        f"{p.release} {p.period} v{p.version} is damaged ({fault}), and so is its candidate: put its package/ back from"
-        f" any copy of digest {p.digest[:16]}, a backup's or its recipient's"
+        f"{publication} is damaged ({fault}), and so is its candidate: put its package/ back from"
+        f" any copy of digest {publication.digest[:16]}, a backup's or its recipient's"
     )
 
 

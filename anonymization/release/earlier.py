@@ -44,9 +44,8 @@ def earlier_issues(
 
 
 def _issue(setting: Setting, entry: Entry) -> Issue:
-    name, period, version, digest = (entry.payload[key] for key in ("release", "period", "version", "digest"))
-    package = read_package(whole_copy(setting.home, Publication(entry.subject, name, period, version, digest)))
-    told = f"{name} {period} v{version}"
+    publication = Publication.of(entry)
+    package, told = read_package(whole_copy(setting.home, publication)), str(publication)
     try:
         candidate = load_candidate(setting.home, setting.ledger, entry.subject)
         standing, request = read_standing(candidate), candidate.request

@@ -107,7 +107,7 @@ def _publish(
         earlier = [p for p in transaction.publications() if (p.release, p.period) == (request.release, request.period)]
         for publication in earlier:
             if publication.digest == request.digest:
-                raise AlreadyOut(f"this content is out already, as {_name(publication)}")
+                raise AlreadyOut(f"this content is out already, as {publication}")
         check_approval(transaction, candidate, signed, officers)
         known = last_known(home, transaction)
         _check_known(known, candidate, signed, officers, demo=made_by_demo(transaction))
@@ -149,16 +149,12 @@ def _publish(
     return Published(publication, folder)
 
 
-def _name(publication: Publication) -> str:
-    return f"{publication.release} {publication.period} v{publication.version}"
-
-
 def _check_known(
     known: Known, candidate: Candidate, signed: SignedDecision, officers: Mapping[str, str], *, demo: bool
 ) -> None:
     """Refuse what was built or decided under a policy folder that was replaced since, wherever its copy lies."""
     request, name = candidate.request, signed.decision.officer
-    if not (request.built_under(known.folder.digest) or request.built_under(known.folder.digest_of(request.release))):
+    if not request.built_under(known.folder.digest, known.folder.digest_of(request.release)):
         raise StaleCandidate("the policy folder that the ledger knows changed since the build; build again")
     enrolled = known.folder.officers.get(name, {})
     if not demo and enrolled.get("public_key", officers[name] if "airflow_user" in enrolled else "") != officers[name]:
@@ -313,5 +309,5 @@ def find_publication(transaction: Transaction, release: str, version: int, perio
     if found:
         periods = ", ".join(p.period for p in found)
         raise InputError(f"{release} v{version} was published for several periods; say which by --period: {periods}")
-    known = ", ".join(map(_name, of_release)) or "none"
+    known = ", ".join(map(str, of_release)) or "none"
     raise IntegrityError(f"{release}{f' {period}' if period else ''} v{version} is not published; there are: {known}")

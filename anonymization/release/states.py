@@ -157,10 +157,10 @@ def _reads(entry: Entry, source: str, month: Period) -> bool:
 
 
 def _out(setting: Setting, entry: Entry) -> _Out:
-    name, period, version = (entry.payload[key] for key in ("release", "period", "version"))
-    folder = whole_copy(setting.home, Publication(entry.subject, name, period, version, entry.payload["digest"]))
+    publication = Publication.of(entry)
+    folder = whole_copy(setting.home, publication)
     request = load_candidate(setting.home, setting.ledger, entry.subject).request
-    return _Out(f"{name} {period} v{version}", entry.seq, request, folder)
+    return _Out(str(publication), entry.seq, request, folder)
 
 
 def _decided(

@@ -12,13 +12,7 @@ from anonymization.policy.crosscheck import BY_DAY, BY_WEEK, DAY, DAY_TYPE, WEEK
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import Method, Zeros
-from anonymization.policy.releases import (
-    Attribute,
-    DimensionKind,
-    DimensionSpec,
-    Release,
-    established_days,
-)
+from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, established_days
 from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
 

@@ -126,10 +126,11 @@ def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) ->
 
 def _waiting(engine: Engine, setting: Setting, plan: Plan, inputs: Inputs) -> int:
     """Persons whose late events wait, up to the next multiple of N: how few they are is nobody's affair."""
+    if not any(inputs.left.values()):
+        return 0
     period, least, persons = plan.period, max(plan.minimum_count, 2), 0
     late = waiting(setting, inputs, period)
-    relations = open_inputs(engine, setting.policies, late, "waiting") if any(late.files.values()) else {}
-    for rows in relations.values():
+    for rows in open_inputs(engine, setting.policies, late, "waiting").values():
         days = f"day BETWEEN {period.first} AND {period.past - 1}"
         sql = f"SELECT count(DISTINCT p) AS n FROM {rows} WHERE {days}"
         persons += int(engine.fetch(sql).column("n")[0].as_py())

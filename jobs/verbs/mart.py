@@ -16,5 +16,5 @@ def command() -> None:
         place = mart_place(setting.home)
     for word, versions in (("loaded", new), ("removed", gone)):
         for p in versions:
-            click.echo(f"{word}: {p.release} {p.period} v{p.version}")
+            click.echo(f"{word}: {p}")
     click.echo(f"the mart holds what is out: {place}")

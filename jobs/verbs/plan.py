@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import click
 
@@ -158,18 +158,18 @@ def plan(
         if all(ladder.fixed for ladder in ladders.values()):
             raise InputError(f"release {name!r} has no dimension of which codes could be given up")
         cells = [counted(table, ladders) for table in true]
-        found: dict[tuple[tuple[str, tuple[str, ...]], ...], str] = {}
-        declared = whole.release.pinned(expected)
-        found[_key(declared)] = "as declared"
+        found = {"as declared": _standing(whole.release, expected, ladders)}
         for limit in LIMITS:
             pins = proposed(cells, ladders, whole.minimum_count, limit)
-            found.setdefault(
-                _key(_short(listed(pins, ladders), whole.release)), f"at most {limit:.0%} in cells of too few"
+            if pins not in found.values():
+                found[f"at most {limit:.0%} in cells of too few"] = pins
+        trials = tuple(
+            _tried(
+                setting, whole, (at, events), label, _declared(whole.release, pins, ladders),
+                float(kept(cells, ladders, pins, whole.minimum_count).bits.min()),
             )
-        trials = tuple(_tried(setting, whole, (at, events), label, dict(pins)) for pins, label in found.items())
-    stands = [_stand(trial.pins, ladders, whole.release) for trial in trials]
-    bits = [float(kept(cells, ladders, pins, whole.minimum_count).bits.min()) for pins in stands]
-    trials = tuple(replace(trial, bits=one) for trial, one in zip(trials, bits, strict=True))
+            for label, pins in found.items()
+        )  # fmt: skip
     able = [trial for trial in trials if trial.left]
     if not able:
         raise Refusal(f"release {name!r} cannot be protected at any levels that were tried")
@@ -177,10 +177,6 @@ def plan(
     best = max(good, key=lambda t: t.bits) if good else max(able, key=lambda t: (t.whole, t.share))
     size = expected if expected is not None else _rounded_down(true)
     return Planned(name, whole.period.name, size, trials, best)
-
-
-def _key(pins: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple(sorted((name, tuple(codes)) for name, codes in pins.items()))
 
 
 def _ladders(setting: Setting, plan: Plan, tables: Sequence[Table], keep: Sequence[str]) -> dict[str, Ladder]:
@@ -202,15 +198,34 @@ def _ladders(setting: Setting, plan: Plan, tables: Sequence[Table], keep: Sequen
     return found
 
 
-def _short(pins: Mapping[str, tuple[str, ...]], release: Release) -> dict[str, tuple[str, ...]]:
+def _standing(release: Release, expected: int | None, ladders: Mapping[str, Ladder]) -> Pins:
+    """Every code that stands by the release's own pins, by dimension."""
+    pins, found = release.pinned(expected), {}
+    for name, ladder in ladders.items():
+        if name not in pins:
+            found[name] = ladder.codes
+        elif release.dimensions[name].column == DAY:
+            found[name] = ladder.codes - set(ladder.chains)
+        else:
+            found[name] = ladder.unknown | set(pins[name])
+    return found
+
+
+def _declared(release: Release, pins: Pins, ladders: Mapping[str, Ladder]) -> dict[str, tuple[str, ...]]:
     """Pins as a release declares them: weeks by their name."""
-    return {name: BY_WEEK if release.dimensions[name].column == DAY else codes for name, codes in pins.items()}
+    by_name = listed(pins, ladders)
+    return {name: BY_WEEK if release.dimensions[name].column == DAY else codes for name, codes in by_name.items()}
 
 
 def _tried(
-    setting: Setting, whole: Plan, at: tuple[Engine, Mapping[str, str]], label: str, pins: dict[str, tuple[str, ...]]
+    setting: Setting,
+    whole: Plan,
+    at: tuple[Engine, Mapping[str, str]],
+    label: str,
+    pins: dict[str, tuple[str, ...]],
+    bits: float,
 ) -> Trial:
-    """Build and protect at some pins; how much information is left is not yet told."""
+    """Build and protect at some pins, and note what is left."""
     release = whole.release.model_copy(update={"pins": {0: pins}})
     plan = resolve(setting.policies, release, whole.period, expected=0)
     true = tabulate(at[0], plan, at[1])
@@ -221,20 +236,7 @@ def _tried(
         safe = protected_tables(setting, plan, {}, lambda: true).tables
         left = tuple(one for one in utilities(true, safe) if one.measure in counting)
     codes = {d.name: len(set(d.parents) - d.inner) for table in true for d in table.dimensions}
-    return Trial(label, pins, codes, 0.0, left, time.process_time() - began)
-
-
-def _stand(pins: Mapping[str, tuple[str, ...]], ladders: Mapping[str, Ladder], release: Release) -> Pins:
-    """Every code that stands, by dimension."""
-    found = {}
-    for name, ladder in ladders.items():
-        if name not in pins:
-            found[name] = ladder.codes
-        elif release.dimensions[name].column == DAY:
-            found[name] = ladder.codes - set(ladder.chains)
-        else:
-            found[name] = ladder.unknown | set(pins[name])
-    return found
+    return Trial(label, pins, codes, bits, left, time.process_time() - began)
 
 
 def _rounded_down(tables: Sequence[Table]) -> int:

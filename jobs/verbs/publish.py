@@ -23,7 +23,7 @@ def command(candidate: str) -> None:
     p = done.publication
     tell(candidate=candidate, digest=p.digest, release=p.release, period=p.period, version=p.version)
     tell(folder=done.folder, mart=mart_line)
-    click.echo(f"published {p.release} {p.period} v{p.version}")
+    click.echo(f"published {p}")
     click.echo(mart_line, err=mart_line.startswith("WARNING"))
     click.echo(done.folder)
 

@@ -6,13 +6,12 @@ import itertools
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
+from harness.events import registered
 from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
 from anonymization.tables.counting.largest import largest_of_unions
 from anonymization.tables.counting.recount import recount
@@ -32,14 +31,6 @@ views = st.lists(
 )  # fmt: skip
 homes = st.dictionaries(persons, st.sampled_from(["13", "14", "27"]))
 pages = st.lists(st.tuples(persons, st.sampled_from(["direct", "search"]), st.integers(0, 50)), max_size=25)
-
-
-def registered(engine, policies, source, rows, columns):
-    schema = event_schema(policies.sources[source], linked=source == "links")
-    frame = pd.DataFrame(rows, columns=columns).assign(day=DAY).reindex(columns=schema.names)
-    arrays = [pa.array([None if pd.isna(v) else v for v in frame[f.name]], f.type) for f in schema]
-    engine.register(f"given_{source}", pa.table(arrays, schema=schema))
-    return f"given_{source}"
 
 
 def plan_of(policies, name):
@@ -75,8 +66,10 @@ def check(engine, plan, events, measure, expected, *, again=True):
 def check_displays(engine, policies, given_views, given_homes, *, again=True):
     plan = plan_of(policies, "media-and-ads")
     events = {
-        "displays": registered(engine, policies, "displays", given_views, ["p", "action", "device", "partner"]),
-        "links": registered(engine, policies, "links", [], ["p", "service", "linked_p"]),
+        "displays": registered(
+            engine, policies, "displays", given_views, ["p", "action", "device", "partner"], day=DAY
+        ),
+        "links": registered(engine, policies, "links", [], ["p", "service", "linked_p"], day=DAY),
         "subscribers": registered(engine, policies, "subscribers", list(given_homes.items()), ["p", "prefecture"]),
     }
     cells = {}
@@ -108,7 +101,7 @@ def test_largest_sums_of_a_column(duckdb_engine, policies, given_pages):
     plan = plan_of(policies, "web-audience")
     rows = [(who, access, "Chrome", seconds) for who, access, seconds in given_pages]
     columns = ["p", "access_source", "browser", "seconds_on_page"]
-    events = {"analytics": registered(duckdb_engine, policies, "analytics", rows, columns)}
+    events = {"analytics": registered(duckdb_engine, policies, "analytics", rows, columns, day=DAY)}
     cells = {}
     for who, access, seconds in given_pages:
         for cell in itertools.product([access, TOTAL], ["Chrome", TOTAL], ["2026-10-01", TOTAL]):

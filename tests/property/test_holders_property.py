@@ -7,10 +7,11 @@ from collections import defaultdict
 from datetime import date
 
 import pytest
+from harness.events import registered
 from harness.forms import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
-from property.test_tables_property import FIRST, SERVICES, day, inside, links, registered
+from property.test_tables_property import FIRST, SERVICES, day, inside, links
 
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release

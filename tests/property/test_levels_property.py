@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-import pandas as pd
-import pyarrow as pa
+from harness.events import registered
 from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.deidentify.events import event_schema
 from anonymization.hierarchies.cut import faults
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
@@ -47,14 +45,6 @@ def declared(policies, region_pins, device_pins):
     return resolve(policies, release, parse_period(release.period, "2026-10"), expected=0)
 
 
-def registered(engine, policies, source, rows, columns):
-    schema = event_schema(policies.sources[source], linked=source == "links")
-    frame = pd.DataFrame(rows, columns=columns).assign(day=DAY).reindex(columns=schema.names)
-    arrays = [pa.array([None if pd.isna(v) else v for v in frame[f.name]], f.type) for f in schema]
-    engine.register(f"given_{source}", pa.table(arrays, schema=schema))
-    return f"given_{source}"
-
-
 def path(value, above, pins):
     """The codes that a value counts under, finest first, by the rule as the docs say it."""
     chain = [value, above[value]] if value in above else [value, f"{value}_region"]
@@ -86,12 +76,16 @@ def naive(given_displays, given_members, given_links, region_pins, device_pins):
     return {cell: len(people) for cell, people in cells.items()}
 
 
-def counts(engine, policies, plan, rows, people, pairs):
-    events = {
-        "displays": registered(engine, policies, "displays", rows, ["p", "device", "partner"]),
-        "subscribers": registered(engine, policies, "subscribers", people, ["p", "prefecture"]),
-        "links": registered(engine, policies, "links", pairs, ["p", "linked_p"]),
+def events_of(engine, policies, rows, people=(), pairs=()):
+    return {
+        "displays": registered(engine, policies, "displays", rows, ["p", "device", "partner"], day=DAY),
+        "subscribers": registered(engine, policies, "subscribers", people, ["p", "prefecture"], day=DAY),
+        "links": registered(engine, policies, "links", pairs, ["p", "linked_p"], day=DAY),
     }
+
+
+def counts(engine, policies, plan, rows, people, pairs):
+    events = events_of(engine, policies, rows, people, pairs)
     (table,) = tabulate(engine, plan, events)
     assert not table.frame.duplicated(table.keys).any()
     made = {tuple(row[:2]): row[2] for row in table.frame[[*table.keys, "viewers"]].to_numpy() if row[2]}
@@ -121,16 +115,13 @@ def test_pinned_tables_on_both_engines(engine, policies):
 def test_proposed_pins_are_a_cut_and_keep_the_limit(duckdb_engine, policies, rows, limit):
     plan = declared(policies, REGION_PINS[0], DEVICE_PINS[0])
     whole = resolve(policies, plan.release, plan.period)
-    events = {
-        "displays": registered(duckdb_engine, policies, "displays", rows, ["p", "device", "partner"]),
-        "subscribers": registered(duckdb_engine, policies, "subscribers", [], ["p", "prefecture"]),
-        "links": registered(duckdb_engine, policies, "links", [], ["p", "linked_p"]),
-    }
     ladders = {
         name: Ladder({v: (v, *up) for v, up in policies.hierarchies[name].items()}, frozenset(unknown))
         for name, unknown in (("device", ()), ("region", ("unknown", "unknown_region")))
     }
-    cells = [counted(table, ladders) for table in tabulate(duckdb_engine, whole, events)]
+    cells = [
+        counted(table, ladders) for table in tabulate(duckdb_engine, whole, events_of(duckdb_engine, policies, rows))
+    ]
     pins = proposed(cells, ladders, 3, limit)
     chosen = listed(pins, ladders)
     for name, codes in chosen.items():

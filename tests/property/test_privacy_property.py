@@ -7,13 +7,12 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
+from harness.events import registered
 from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import MeasureKind
@@ -74,19 +73,15 @@ def plan_of(policies, name, **protection):
     return resolve(policies, type(release).model_validate(content), parse_period(release.period, "2026-10"))
 
 
-def registered(engine, policies, name, rows):
+def events_of(engine, policies, name, rows):
     source, _, columns, _, _ = CASES[name]
-    schema = event_schema(policies.sources[source], linked=False)
-    frame = pd.DataFrame(rows, columns=columns).reindex(columns=schema.names)
-    arrays = [pa.array([None if pd.isna(v) else v for v in frame[f.name]], f.type) for f in schema]
-    engine.register(f"given_{source}", pa.table(arrays, schema=schema))
-    return {source: f"given_{source}"}
+    return {source: registered(engine, policies, source, rows, columns)}
 
 
 def check_bounds(engine, policies, name, rows, bound):
     plan = plan_of(policies, name, **bound)
     (table,) = plan.tables
-    events = registered(engine, policies, name, rows)
+    events = events_of(engine, policies, name, rows)
     facts = facts_statement(plan, "facts", table.dimensions, list(table.measures), events)
     kept = engine.fetch(facts.sql).to_pandas()
     per_person = kept.groupby("p").size()
@@ -99,7 +94,7 @@ def check_bounds(engine, policies, name, rows, bound):
 
 def counted(engine, policies, name, rows, bound):
     plan = plan_of(policies, name, **bound)
-    (table,) = tabulate(engine, plan, registered(engine, policies, name, rows))
+    (table,) = tabulate(engine, plan, events_of(engine, policies, name, rows))
     return plan, table
 
 

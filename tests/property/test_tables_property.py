@@ -6,13 +6,12 @@ import itertools
 from dataclasses import replace
 
 import pandas as pd
-import pyarrow as pa
 import pytest
+from harness.events import registered
 from harness.forms import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.audit import audit, margins
@@ -41,14 +40,6 @@ subscribers = st.lists(
 positions = st.lists(
     st.tuples(person, day, st.integers(0, 3), st.sampled_from([533935992, 533935991, 533936001])), max_size=25
 )
-
-
-def registered(engine, policies, source, rows, columns):
-    schema = event_schema(policies.sources[source], linked=source == "links")
-    frame = pd.DataFrame(rows, columns=columns).reindex(columns=schema.names)
-    arrays = [pa.array([None if pd.isna(v) else v for v in frame[f.name]], f.type) for f in schema]
-    engine.register(f"given_{source}", pa.table(arrays, schema=schema))
-    return f"given_{source}"
 
 
 def plan_of(policies, name):

@@ -55,6 +55,6 @@ def policy(setting: Setting, candidate: Candidate, plan: Plan) -> pd.DataFrame:
         permitted = True
     except PolicyRefusal:
         permitted = False
-    unchanged = request.built_under(policies.digest_of(request.release)) or request.built_under(policies.digest)
+    unchanged = request.built_under(policies.digest, policies.digest_of(request.release))
     row = (permitted, one_key_period(plan.period), unchanged)
     return pd.DataFrame([row], columns=["permitted", "one_key_period", "policy_unchanged"])

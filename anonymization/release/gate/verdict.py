@@ -51,11 +51,10 @@ def require_open(ledger: Ledger, candidate: Candidate) -> tuple[Mapping[str, Any
     Raises:
         GateRefusal: there is no verdict, it was changed by hand, it is another package's, or it says closed.
     """
-    path = candidate.evidence / FILE
     with ledger.transaction() as transaction:
         entries = transaction.entries(kind=EntryKind.GATE, subject=candidate.id)
     try:
-        text = path.read_text(encoding="utf-8").rstrip("\n")
+        text = _text(candidate)
         content = json.loads(text)
     except (OSError, ValueError):
         raise GateRefusal(f"candidate {candidate.id}: no verdict; run `noren gate {candidate.id}`") from None
@@ -72,16 +71,20 @@ def require_open(ledger: Ledger, candidate: Candidate) -> tuple[Mapping[str, Any
 
 def verdict_digest(candidate: Candidate) -> str:
     """Return the SHA-256 of the verdict."""
-    return _sha256((candidate.evidence / FILE).read_text(encoding="utf-8").rstrip("\n"))
+    return _sha256(_text(candidate))
 
 
 def told_verdict(candidate: Candidate) -> tuple[str, str]:
     """Return the digests of the verdict and of the suites that it was made by; empty where there is no verdict."""
     try:
-        text = (candidate.evidence / FILE).read_text(encoding="utf-8").rstrip("\n")
+        text = _text(candidate)
         return _sha256(text), str(json.loads(text).get("suites_digest", ""))
     except (OSError, ValueError, AttributeError):
         return "", ""
+
+
+def _text(candidate: Candidate) -> str:
+    return (candidate.evidence / FILE).read_text(encoding="utf-8").rstrip("\n")
 
 
 def _sha256(text: str) -> str:

@@ -96,6 +96,15 @@ class Publication:
     version: int
     digest: str
 
+    @classmethod
+    def of(cls, entry: Entry) -> Publication:
+        """Return what the entry of a publication says of it."""
+        return cls(entry.subject, *(entry.payload[name] for name in ("release", "period", "version", "digest")))
+
+    def __str__(self) -> str:
+        """What it is called: `monthly-audience 2026-10 v1`."""
+        return f"{self.release} {self.period} v{self.version}"
+
 
 @dataclass(frozen=True)
 class Spending:

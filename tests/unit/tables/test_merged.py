@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pandas as pd
-import pyarrow as pa
 import pytest
+from harness.events import registered
 
-from anonymization.deidentify.events import event_schema
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import Release
 from anonymization.release.package import codelist_rows, read_package
@@ -39,11 +37,8 @@ def merged(engine, policies, dimensions, rows, least):
     """The table that a release makes of rows of persons, devices and partners."""
     declared = release(policies, dimensions)
     plan = replace(resolve(policies, declared, parse_period(declared.period, "2026-10")), minimum_count=least)
-    schema = event_schema(policies.sources["displays"], linked=False)
-    frame = pd.DataFrame(rows, columns=["p", "device", "partner"]).assign(day=DAY).reindex(columns=schema.names)
-    arrays = [pa.array([None if pd.isna(v) else v for v in frame[f.name]], f.type) for f in schema]
-    engine.register("given_displays", pa.table(arrays, schema=schema))
-    (table,) = tabulate(engine, plan, {"displays": "given_displays"})
+    given = registered(engine, policies, "displays", rows, ["p", "device", "partner"], day=DAY)
+    (table,) = tabulate(engine, plan, {"displays": given})
     (safe,) = withhold([table], least)
     return plan, safe
 
