@@ -248,6 +248,9 @@ class Release(Declared):
             raise ValueError("`merge` is for persons and person-days: totals of what is merged follow by subtraction")
         if any(self.dimensions[d].open for d in table.dimensions):
             raise ValueError("`merge` is for dimensions with known codes, none of them `open`")
+        for pinned in sorted({dimension for pins in self.pins.values() for dimension in pins}):
+            if len(self.dimensions[pinned].levels) > 1:  # what is merged is counted level by level
+                raise ValueError(f"`merge` does not go with `pins` of {pinned!r}, which has several levels")
         return self
 
     @model_validator(mode="after")

@@ -135,6 +135,10 @@ REFUSED = {
     "a table without it": ({"tables": {"a": table(dimensions=["partner"])}}, "for one table by 'device'"),
     "two populations": ({"tables": {"a": table(CLICKERS)}}, "of one population"),
     "totals": ({"tables": {"a": table(TOTALS)}}, "follow by subtraction"),
+    "pins of several levels": (
+        {"pins": {0: {"device": ["other_mobile"]}}},
+        "`pins` of 'device', which has several levels",
+    ),
 }
 
 
