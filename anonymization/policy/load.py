@@ -36,7 +36,7 @@ Codelist = Mapping[str, tuple[str, str]]
 HEADER = ["code", "label_en", "label_ja"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Policies:
     """Everything that the policy folder declares.
 
@@ -63,6 +63,9 @@ class Policies:
     files: Mapping[str, str]
     release_errors: Mapping[str, str]
     microdata: Mapping[str, Microdata]
+
+    def __repr__(self) -> str:
+        return f"Policies({str(self.folder)!r}, {self.digest[:8]})"
 
     @property
     def namespaces(self) -> dict[str, Spelling]:

@@ -70,7 +70,9 @@ def check_displays(engine, policies, given_views, given_homes, *, again=True):
             engine, policies, "displays", given_views, ["p", "action", "device", "partner"], day=DAY
         ),
         "links": registered(engine, policies, "links", [], ["p", "service", "linked_p"], day=DAY),
-        "subscribers": registered(engine, policies, "subscribers", list(given_homes.items()), ["p", "prefecture"]),
+        "subscribers": registered(
+            engine, policies, "subscribers", list(given_homes.items()), ["p", "prefecture"], day=DAY
+        ),
     }
     cells = {}
     for who, _, device, partner in given_views:
