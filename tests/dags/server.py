@@ -1,6 +1,7 @@
 """Has Airflow imported, and runs each script that it is asked for in a process forked from itself; see conftest.py.
 
-Importing Airflow takes longer than most of what the tests ask of it. DAGs are imported by the forked process alone.
+Importing Airflow and making its database takes longer than most of what the tests ask of it. DAGs are imported by the
+forked process alone.
 """
 
 from __future__ import annotations
@@ -15,14 +16,23 @@ from pathlib import Path
 
 def main() -> None:
     """Read a question a line, and answer each with the exit code of its process."""
+    import airflow.api_fastapi.execution_api.app
+    import airflow.api_fastapi.execution_api.routes
     import airflow.dag_processing.dagbag
     import airflow.models.asset
     import airflow.models.hitl
     import airflow.models.trigger
     import airflow.models.xcom
+    import airflow.providers.fab.auth_manager.models.db
     import airflow.providers.standard.operators.hitl
     import airflow.sdk
-    import airflow.utils.db  # noqa: F401
+    import airflow.utils.db
+    import alembic.context  # noqa: F401
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+    airflow.utils.db.initdb()
+    airflow.settings.engine.dispose()  # a connection is no other process's
 
     for line in sys.stdin:
         asked = json.loads(line)

@@ -20,22 +20,43 @@ LONG = {
 }
 
 
+EACH = "import sys, pytest\nfor run in sys.argv[1:]: print(f'ended with {pytest.main(run.split()):d}')"
+"""Runs pytest for each of several lists of words: what all of them import is imported once."""
+AFTER_EACH = re.compile(r"^ended with (\d+)$", re.MULTILINE)
+
+
+def python(*words):
+    """What a Python has said that knows these tests, and loads no plugin that nobody asks for."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    own |= {"PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(
+        [sys.executable, *words], env=own, cwd=TESTS.parent, check=False, capture_output=True, text=True, timeout=120
+    )
+
+
 def ran(folder, *words):
     """How a run of pytest ended, and what it said; its cache and its files are in a folder."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-o", f"cache_dir={folder}/cache", "--basetemp", folder / "files", *words],
-        env=own | {"PYTHONPATH": str(TESTS)}, cwd=TESTS.parent, check=False, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    ended = python("-m", "pytest", "-o", f"cache_dir={folder}/cache", "--basetemp", folder / "files", *words)
     return ended.returncode, ended.stdout + ended.stderr
 
 
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory):
+    """By long form how the collecting of its file ended, and what it found; of the short form by its empty name."""
+    cache = f"cache_dir={tmp_path_factory.mktemp('collected')}"
+    runs = {kind: f"{TESTS / file} --long {kind}" for kind, (file, _) in LONG.items()}
+    runs |= {"": f"{TESTS / LONG['faults'][0]}"}
+    ended = python("-c", EACH, *(f"{run} --collect-only -qv -o addopts= -o {cache}" for run in runs.values()))
+    said = AFTER_EACH.split(ended.stdout)
+    assert len(said) == 2 * len(runs) + 1, ended.stdout + ended.stderr
+    return dict(zip(runs, zip(map(int, said[1::2]), said[0::2], strict=False), strict=True))
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_long_form_is_found(kind, tmp_path):
-    file, name = LONG[kind]
-    code, said = ran(tmp_path, TESTS / file, "--collect-only", "-qv", "-o", "addopts=", "--long", kind)
+def test_a_long_form_is_found(collected, kind):
+    code, said = collected[kind]
     assert code == 0, said
-    assert name in said
+    assert LONG[kind][1] in said
 
 
 def test_its_runs_count_up(tmp_path):
@@ -67,14 +88,15 @@ def test_seeded(number):
 def test_the_number_of_a_run_is_the_seed_of_properties(tmp_path):
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["harness.forms"]\n')
     (tmp_path / "test_seeded.py").write_text(SEEDED)
-    code, said = ran(tmp_path, tmp_path, "--rootdir", tmp_path, "--long", "fuzz", "--run", "7")
+    code, said = ran(
+        tmp_path, tmp_path, "-p", "_hypothesis_pytestplugin", "--rootdir", tmp_path, "--long", "fuzz", "--run", "7"
+    )
     assert code == 0, said
 
 
-def test_in_short_what_is_long_alone_is_told_to_be_left_out(tmp_path):
-    file, name = LONG["faults"]
-    code, said = ran(tmp_path, TESTS / file, "--collect-only", "-q")
-    assert (code, name in said) == (0, False)
+def test_in_short_what_is_long_alone_is_told_to_be_left_out(collected):
+    code, said = collected[""]
+    assert (code, LONG["faults"][1] in said) == (0, False), said
     assert re.search(r"\d+ deselected", said)
 
 
@@ -96,7 +118,7 @@ def test_changes(once):
 def test_a_test_that_changes_what_all_share_fails_the_run(more, code, tmp_path):
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["harness.once"]\n')
     (tmp_path / "test_shared.py").write_text(SHARED + more)
-    ended, said = ran(tmp_path, tmp_path, "--rootdir", tmp_path, "-p", "no:randomly")
+    ended, said = ran(tmp_path, tmp_path, "--rootdir", tmp_path)
     assert ended == code, said
     assert ("kept.txt" in said) == bool(code)
     assert "failed" not in said
