@@ -58,6 +58,9 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "once_on_spark: DuckDB takes every case; Spark, where each costs seconds, in short one"
     )
+    config.addinivalue_line(
+        "markers", "later_on_spark: DuckDB takes it in short, Spark in long alone: others touch its kind on Spark"
+    )
     Chosen.kind = config.getoption("long")
     settings.register_profile("by form", deadline=None, max_examples=_by_form(settings.default.max_examples))
     settings.load_profile("by form")
@@ -78,12 +81,16 @@ def _next(config):
 
 
 def _cases_again_on_spark(items):
-    """Of tables of which Spark takes one case in short, all cases on Spark but the first by name."""
-    tables = {}
+    """What Spark takes in long alone; of tables of which it takes one case in short, all but the first by name."""
+    tables, later = {}, set()
     for item in items:
-        if item.get_closest_marker("once_on_spark") and item.callspec.params["engine"] == "spark":
+        if getattr(item, "callspec", None) is None or item.callspec.params.get("engine") != "spark":
+            continue
+        if item.get_closest_marker("later_on_spark"):
+            later.add(item.nodeid)
+        elif item.get_closest_marker("once_on_spark"):
             tables.setdefault((item.path, item.originalname), []).append(item.nodeid)
-    return {case for cases in tables.values() for case in sorted(cases)[1:]}
+    return later | {case for cases in tables.values() for case in sorted(cases)[1:]}
 
 
 def pytest_report_header():

@@ -74,27 +74,28 @@ def test_a_row_of_each_format_becomes_an_event(intake, source, content, extensio
     check_event(intake.take(source, content, f"a.{extension}"), intake.events, source, expected)
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "Parquet"])
 def test_a_packed_row_of_each_format_becomes_an_event(intake, name):
     source, content, extension, expected = FORMATS[name]
     check_event(intake.take(source, gzip.compress(content), f"a.{extension}.gz"), intake.events, source, expected)
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize("name", [n for n in FORMATS if n not in ("Parquet", "combined log")])
 def test_a_byte_order_mark_is_no_content(intake, name):
     source, content, extension, _ = FORMATS[name]
     assert intake.take(source, b"\xef\xbb\xbf" + content, f"a.{extension}").accepted == 1
 
 
+@pytest.mark.later_on_spark
 def test_the_voice_itself_is_never_read(intake):
     (event,) = intake.events(intake.take("service_usage", usage(), "a.parquet"))
     assert not {"voice_data", "error_message"} & set(event)
     assert "SECRET" not in str(event)
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -113,6 +114,7 @@ def test_broken_tsv_rows_are_quarantined(intake, row, reason):
     assert (taken.accepted, taken.quarantined) == (1, {reason: 1})
 
 
+@pytest.mark.later_on_spark
 def test_codes_that_are_not_listed_are_counted_by_column(intake):
     codes = ("web", "Web", "web ", "ｗｅｂ", "ウェブ", "Organic Search", "", "other")
     rows = [SEARCH[1].replace("\tweb\t", f"\t{code}\t") for code in codes]
@@ -120,6 +122,7 @@ def test_codes_that_are_not_listed_are_counted_by_column(intake):
     assert (taken.accepted, taken.quarantined, taken.unlisted) == (7, {"category: missing": 1}, {"category": 5})
 
 
+@pytest.mark.later_on_spark
 def test_seconds_where_milliseconds_are_declared_are_quarantined(intake):
     taken = intake.take("displays", (json.dumps({**DISPLAY, "time": MOMENT}) + "\n").encode(), "a.jsonl")
     assert taken.accepted == 0
@@ -133,6 +136,7 @@ def declared(intake, source, **changes):
     return intake
 
 
+@pytest.mark.later_on_spark
 def test_shift_jis_is_read_where_it_is_declared(intake):
     taken = declared(intake, "subscribers", encoding="shift_jis").take("subscribers", CSV.encode("cp932"), "a.csv")
     (event,) = intake.events(taken)
@@ -199,7 +203,7 @@ def test_a_wall_clock_is_read_as_it_hung(intake, policies, zone, time, expected)
         assert (event["day"], event["hour"]) == expected
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize("secret", ["taro.yamada@example.com", "490154203237518", "4111111111111111"])
 def test_what_a_user_agent_carries_is_in_no_event(intake, secret):
     agent = f"Mozilla/5.0 (Linux; Android 14; SH-54D Build/{secret}; IMEI/{secret}) Chrome/120.0 {secret}"
@@ -209,7 +213,7 @@ def test_what_a_user_agent_carries_is_in_no_event(intake, secret):
     assert event["os"] == "Android"
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize(
     ("length", "reason"),
     [
@@ -234,12 +238,13 @@ def test_a_file_is_read_whatever_its_name(intake, name):
     assert intake.take("analytics", gzip.compress(content) if name.endswith("gz") else content, name).accepted == 1
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize("name", ["_a.parquet", "a[1].parquet", "a*.parquet"])
 def test_a_parquet_file_is_read_whatever_its_name(intake, name):
     assert intake.take("service_usage", usage(), name).accepted == 1
 
 
+@pytest.mark.later_on_spark
 def test_a_name_that_is_a_pattern_is_no_other_file(intake):
     """A browser's second download: its name as a pattern is the first one's."""
     for name, own in (("export1.tsv", "one"), ("export[1].tsv", "two")):

@@ -110,6 +110,7 @@ def test_one_person_in_a_log_is_one(intake):
     assert taken.by_case == 1
 
 
+@pytest.mark.later_on_spark
 def test_what_is_no_id_in_a_log_is_nobody(intake):
     none = (
         "true",
@@ -137,6 +138,7 @@ def test_what_is_no_id_in_a_log_is_nobody(intake):
     assert taken.quarantined == {f"cookie_id: {AS_A_NUMBER}": 6, f"cookie_id: {TOO_LONG}": 1}
 
 
+@pytest.mark.later_on_spark
 def test_the_next_id_counts_where_the_first_is_none(intake):
     row = {k: v for k, v in CLICK.items() if k not in ("url", "referrer")}
     ids = [

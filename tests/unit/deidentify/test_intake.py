@@ -49,6 +49,7 @@ def table(**columns):
     return sink.getvalue().to_pybytes()
 
 
+@pytest.mark.later_on_spark
 def test_a_click_becomes_an_event(intake):
     taken = intake.take("clicks", lines(CLICK), "a.jsonl")
     key = pseudonym(intake.around.keys, "2026-10", f"cookie\x1f{CANARY}")
@@ -60,13 +61,14 @@ def test_a_click_becomes_an_event(intake):
     ]  # fmt: skip
 
 
+@pytest.mark.later_on_spark
 def test_a_subscriber_becomes_an_event(intake):
     taken = intake.take("subscribers", f"{HEADER}\n{SUBSCRIBER}\n".encode(), "a.csv")
     (event,) = intake.events(taken)
     assert (event["age_band"], event["prefecture"], event["service"]) == ("40-49", "13", "mail")
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize(
     ("born", "band"),
     [
@@ -80,7 +82,7 @@ def test_a_date_that_stands_for_none_is_no_date_of_birth(intake, born, band):
     assert event["age_band"] == band
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize("code", [
     "〒100-0001 ", "〒100\u22120001 ", "〒100\u20100001 ", "〒100ー0001 ", "〒100－0001　", "１００‐０００１", "100-0001\n",
     "100-0001\u00a0", "T100\uff700001 ", "1000001 ", "",
@@ -156,7 +158,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize(
     ("content", "quarantined", "dropped"),
     ROWS,
@@ -175,7 +177,7 @@ def test_all_of_them_in_one_file(intake):
     )
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -200,7 +202,7 @@ def test_texts_that_look_like_no_json_are_read(intake):
     assert (taken.accepted, taken.quarantined) == (1, {})
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize(
     "column", [{"latitude": [999.0]}, {"longitude": [-0.1]}, {"latitude": [float("nan")]}], ids=str
 )
@@ -242,12 +244,14 @@ def test_a_file_that_is_not_as_declared_is_refused(intake, source, content, name
     assert not list(intake.home.events.rglob("*.parquet"))
 
 
+@pytest.mark.later_on_spark
 def test_undeclared_columns_are_dropped_and_counted(intake):
     taken = intake.take("clicks", lines(changed(token=1, **{"taro@example.com": 2})), "a.jsonl")
     assert taken.undeclared == 2
     assert "token" not in intake.events(taken)[0]
 
 
+@pytest.mark.later_on_spark
 def test_the_same_content_changes_nothing(intake):
     first = intake.take("clicks", lines(CLICK), "a.jsonl")
     before = {p: p.read_bytes() for p in intake.home.events.rglob("*") if p.is_file()}
@@ -263,6 +267,7 @@ def test_crawlers_are_accepted_without_a_person(intake):
     assert sorted(event["p"] is None for event in intake.events(taken)) == [False, True]
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize(
     ("cookie", "member", "taken"),
     [
@@ -287,6 +292,7 @@ def test_late_events_take_the_key_of_their_own_month(intake):
     assert pseudonyms[20_726] != pseudonyms[20_729]
 
 
+@pytest.mark.later_on_spark
 def test_no_raw_value_leaves_the_identified_zone(intake):
     intake.take("clicks", lines(CLICK, changed(time="bad")), "a.jsonl")
     intake.take("subscribers", f"{HEADER}\n{SUBSCRIBER}\n".encode(), "a.csv")
@@ -296,6 +302,7 @@ def test_no_raw_value_leaves_the_identified_zone(intake):
         assert secret.encode() not in held
 
 
+@pytest.mark.later_on_spark
 def test_every_file_is_private(intake):
     intake.take("clicks", lines(CLICK, changed(time="bad")), "a.jsonl")
     made = [p for zone in (intake.home.events, intake.home.quarantine) for p in zone.rglob("*")]
@@ -303,6 +310,7 @@ def test_every_file_is_private(intake):
     assert all(p.stat().st_mode & 0o077 == 0 for p in made)
 
 
+@pytest.mark.later_on_spark
 def test_codes_seen_are_distinct_ones(intake):
     taken = intake.take("clicks", lines(CLICK, CLICK, {**CLICK, "service": "mail"}), "c.jsonl")
     assert taken.codes == {"service": sorted({CLICK["service"], "mail"})}
