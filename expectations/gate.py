@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import pandas as pd
 
@@ -31,6 +31,7 @@ class CandidateFrames:
         labels: table, dimension, enough_persons; one row a code that no closed list has.
         levels: one row a table and measure of persons whose levels are pinned: within_limit.
         policy: permitted, one_key_period, policy_unchanged.
+        collected: source, complete_or_acknowledged, told; one row a source that was read.
     """
 
     schema: pd.DataFrame
@@ -45,6 +46,7 @@ class CandidateFrames:
     labels: pd.DataFrame
     levels: pd.DataFrame
     policy: pd.DataFrame
+    collected: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def check_candidate(frames: CandidateFrames, suites: Suites) -> tuple[SuiteResult, ...]:
@@ -54,9 +56,9 @@ def check_candidate(frames: CandidateFrames, suites: Suites) -> tuple[SuiteResul
     """
     return (
         *(
-            run_suite(suite, getattr(frames, field.name))
-            for field in fields(frames)
-            for suite in suites.of(f"candidate_{field.name}")
+            run_suite(suite, getattr(frames, frame.name))
+            for frame in fields(frames)
+            for suite in suites.of(f"candidate_{frame.name}")
         ),
         *(run_suite(suite, pd.DataFrame()) for suite in suites.unknown),
     )

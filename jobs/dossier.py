@@ -8,6 +8,7 @@ from anonymization.files import write_private
 from anonymization.policy.allowed import check_release
 from anonymization.policy.model import Recipient
 from anonymization.release.candidate import Candidate, Request, load_candidate
+from anonymization.release.gaps import told
 from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_again, plan_release
 from anonymization.release.left_out import told_of_choices
@@ -235,8 +236,14 @@ def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
             f"Late events of up to {late:,} persons wait: beside what is out they would tell of fewer than enough. They"
             " come in by themselves when enough others have come."
         )
+    gaps = [
+        f"**Logs are missing**: {gap}. Figures of these days are not zero, but unknown."
+        for gap in told(candidate.request.gaps)
+    ]
     return [
         *lines,
+        "",
+        *(gaps or ["Logs came of every day on which they are due."]),
         "",
         f"Cookies linked to several members, whose links were not used: {conflicts:,}.",
         "",

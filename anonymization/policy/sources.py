@@ -235,6 +235,17 @@ def spellings(sources: Iterable[Source]) -> dict[str, Spelling]:
     }
 
 
+class Arrives(StrEnum):
+    """How often logs of a source come."""
+
+    DAILY = "daily"
+    """Every day has some; of one that has none, or far fewer than usual, logs are missing."""
+    MONTHLY = "monthly"
+    """A snapshot a month: every month has some."""
+    IRREGULARLY = "irregularly"
+    """Nobody knows: a day without any is a day on which nothing happened."""
+
+
 class Source(Declared):
     """One log: `policies/sources/<name>.yaml`.
 
@@ -249,6 +260,7 @@ class Source(Declared):
     """Why the log was collected; ids of the policy's purposes."""
     format: Format
     encoding: Encoding = Encoding.UTF_8
+    arrives: Arrives = Arrives.DAILY
     zone: str
     time: TimeColumn
     persons: tuple[PersonColumn, ...] = Field(min_length=1)

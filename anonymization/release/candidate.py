@@ -40,6 +40,7 @@ class Request:
         needs_sha256: the digest of `evidence/needs.jsonl`, if there is one.
         choices: which opt-outs were kept (`Inputs.considered`), and how many rows and persons they left out, as it may
             be told (`LeftOut.told`); `state` is equal where the same persons were left out.
+        gaps: by source the days whose logs are missing, and how much of each is there.
         privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
 
@@ -70,6 +71,7 @@ class Request:
     expected_persons: int | None = None
     utility: list[Mapping[str, Any]] = field(default_factory=list)
     declared: str = ""
+    gaps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def levels(self) -> str:

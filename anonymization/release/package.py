@@ -42,6 +42,11 @@ class Package:
     tables: tuple[SafeTable, ...]
 
     @property
+    def lacking(self) -> Mapping[str, list[str]]:
+        """By source the days whose logs are missing."""
+        return dict(self.descriptor["noren"].get("lacking", {}))
+
+    @property
     def says_what_codes_are(self) -> bool:
         """Whether an audit can relate groupings and filters by what they consist of, not by their codes alone."""
         return int(self.descriptor["noren"].get("metadata", 1)) >= SAYS_WHAT_CODES_ARE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,33 @@ from anonymization.tables.model import REST, TOTAL, Dimension, SafeTable
 from anonymization.tables.plan import Plan
 
 
-def write_package(folder: Path, plan: Plan, tables: Sequence[SafeTable], clauses: Sequence[Clause]) -> str:
-    """Write a package into an empty folder and return its digest."""
+def write_package(
+    folder: Path,
+    plan: Plan,
+    tables: Sequence[SafeTable],
+    clauses: Sequence[Clause],
+    lacking: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """Write a package into an empty folder and return its digest.
+
+    Args:
+        folder: where.
+        plan: what the release declares.
+        tables: what is safe of it.
+        clauses: that allow it.
+        lacking: by source the days, written YYYY-MM-DD, whose logs are missing.
+    """
     files: dict[str, bytes] = {}
     for table in tables:
         files[f"tables/{table.name}.csv"] = table_csv(table)
         files[f"tables/{table.name}.parquet"] = _table_parquet(table)
         for dimension in table.dimensions:
             files[f"codelists/{dimension.name}.csv"] = _codelist(dimension)
-    descriptor = _descriptor(plan, tables)
+    descriptor = _descriptor(plan, tables, lacking or {})
     files["datapackage.json"] = indented(descriptor).encode()
     files["data-dictionary.csv"] = _dictionary(tables)
     files["NOTICE.md"] = notice(plan.release, plan.period, clauses).encode()
-    files["README.md"] = readme(plan.release, plan.period, tables).encode()
+    files["README.md"] = readme(plan.release, plan.period, tables, lacking or {}).encode()
     files[MANIFEST] = indented(
         {"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
     ).encode()
@@ -96,7 +110,7 @@ def _dictionary(tables: Sequence[SafeTable]) -> bytes:
     return buffer.getvalue().encode()
 
 
-def _descriptor(plan: Plan, tables: Sequence[SafeTable]) -> dict[str, Any]:
+def _descriptor(plan: Plan, tables: Sequence[SafeTable], lacking: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     release = plan.release
     return {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
@@ -114,6 +128,7 @@ def _descriptor(plan: Plan, tables: Sequence[SafeTable]) -> dict[str, Any]:
                 "first_day": plan.period.first_date.isoformat(),
                 "last_day": plan.period.last_date.isoformat(),
             },
+            **({"lacking": {source: list(days) for source, days in sorted(lacking.items())}} if lacking else {}),
             "metadata": SAYS_WHAT_CODES_ARE,
             "protection": method_of(plan.method).described(release.protection),
             "tables": {table.name: _audit_block(table) for table in tables},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from anonymization.policy.decide import Clause
 from anonymization.policy.periods import Period
@@ -30,7 +30,7 @@ undo what was withheld.
 """
 
 
-def readme(release: Release, period: Period, tables: Sequence[SafeTable]) -> str:
+def readme(release: Release, period: Period, tables: Sequence[SafeTable], lacking: Mapping[str, Sequence[str]]) -> str:
     """Return README.md: the tables, their columns, and how totals and withheld figures are written."""
     told = method_of(release.protection.method).told(release.protection)
     lines = [
@@ -42,6 +42,7 @@ def readme(release: Release, period: Period, tables: Sequence[SafeTable]) -> str
         "",
         f"Period: {period.first_date} to {period.last_date}.",
         "",
+        *_lacking(lacking),
         "| table | title | dimensions | measures |",
         "|---|---|---|---|",
     ]
@@ -73,3 +74,16 @@ def readme(release: Release, period: Period, tables: Sequence[SafeTable]) -> str
         "(kind `event` in `datapackage.json`); they do over those in which each person has one (kind `person`).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _lacking(lacking: Mapping[str, Sequence[str]]) -> list[str]:
+    """What was not collected, so that nobody takes it for zero."""
+    if not lacking:
+        return []
+    return [
+        "**Incomplete.** Logs of some days were not collected. What happened on them is in no figure: a zero of such a",
+        "day says nothing, and figures of longer spans are too small.",
+        "",
+        *(f"- {source}: {', '.join(days)}" for source, days in sorted(lacking.items())),
+        "",
+    ]

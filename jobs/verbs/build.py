@@ -10,6 +10,7 @@ import click
 
 from anonymization.engine.base import Engine
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
+from anonymization.release.gaps import days_lacking, gaps_of, told
 from anonymization.release.inputs import Inputs, left_out_of, open_inputs, opened_events, plan_release
 from anonymization.release.left_out import told_of_choices
 from anonymization.release.package_writing import write_package
@@ -43,6 +44,8 @@ def command(release: str, period: str, engine: str, master: str | None) -> None:
     click.echo(f"levels: {built.levels}")
     for one in noted(built.utility):
         click.echo(f"{one.table}.{one.measure}: {one}")
+    for gap in told(built.gaps):
+        click.echo(f"logs are missing: {gap}")
     click.echo(f"left out by choice: {told_of_choices(built.choices)}")
     click.echo(f"built on {engine} in {built.seconds} s; digest {built.digest}")
     click.echo(candidate.id)
@@ -72,6 +75,7 @@ def build(
             counted.append(tabulate(opened, plan, events))
             return counted[-1]
 
+        gaps = gaps_of(opened, setting.policies, inputs, events)
         left_out = left_out_of(opened, setting.home, inputs, plan.release.sources)
         privacy = privacy_of(setting, plan, logs, left_out.state)
         protected = protected_tables(setting, plan, privacy, true)
@@ -81,7 +85,7 @@ def build(
         }
     stage = new_stage(setting.home)
     try:
-        digest = write_package(stage / "package", plan, protected.tables, clauses)
+        digest = write_package(stage / "package", plan, protected.tables, clauses, days_lacking(gaps))
         known: dict[str, object] = {
             "release": name,
             "period": plan.period.name,
@@ -98,6 +102,7 @@ def build(
             "inputs": logs,
             "figures": _figures(protected) | told,
             "utility": [asdict(one) for true in counted for one in utilities(true, protected.tables)],
+            "gaps": gaps,
             "seconds": round(time.perf_counter() - started, 3),
             "expected_persons": expected,
             **claimed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import click
 import pandas as pd
@@ -14,11 +14,12 @@ from anonymization.release.candidate import Candidate, load_candidate, read_stan
 from anonymization.release.delivered import require_known
 from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.earlier import earlier_issues
+from anonymization.release.gaps import acknowledged, told
 from anonymization.release.gate.against_draw import against_draw
 from anonymization.release.gate.attacks import Attacked, as_frame, attack_candidate
 from anonymization.release.gate.changed import changed
 from anonymization.release.gate.compare import against_recount, count_again, labels, levels, plan_again
-from anonymization.release.gate.declared import policy, schema, texts
+from anonymization.release.gate.declared import collected, policy, schema, texts
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
@@ -34,6 +35,7 @@ from jobs.own_suites import own_suites
 from jobs.stage import tell
 
 FINDINGS = "findings.json"
+MENDED = "take its logs in and build again, or let an officer say that the gap is known: noren gaps"
 TOLD = 20
 """Findings that stand in the reasons; all of them stand in the evidence."""
 
@@ -82,18 +84,22 @@ def gate(setting: Setting, identity: str) -> GateResult:
             require_known(setting.home, transaction)
         plan, inputs = plan_again(setting, candidate)
         package = read_package(candidate.package)
-        recounted = count_again(setting, plan, inputs, package)
+        recounted, gaps = count_again(setting, plan, inputs, package)
+        unknown = acknowledged(setting.ledger, setting.officers).without(gaps)
         request = candidate.request
         days = (request.first_day, request.past_day)
         earlier = earlier_issues(setting, request.sources, *days, counted=plan.counted)
         attacked = attack_candidate(plan, package, recounted, earlier, read_proof(candidate))
         issue = issue_of(package, CANDIDATE)
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
-        frames = _frames(setting, candidate, plan, package, recounted, attacked)
+        frames = replace(
+            _frames(setting, candidate, plan, package, recounted, attacked),
+            collected=collected(inputs, package, gaps, unknown),
+        )
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         intake = check_intake(*intake_frames(taken, setting.policies), suites)
         results = (*intake, *check_candidate(frames, suites))
-        closed = [*attacked.unsettled, *reasons(results)]
+        closed = [*attacked.unsettled, *reasons(results), *(f"{gap}: {MENDED}" for gap in told(unknown))]
     except Refusal as error:
         closed = [*attacked.unsettled, str(error)]
     closed += [str(finding) for finding in attacked.findings[:TOLD]]

@@ -107,6 +107,8 @@ def founded(once, policies):
         for path in [*(rules / "releases").iterdir(), *(rules / "microdata").iterdir()]:
             if path.stem not in (RELEASE, "web-audience"):
                 path.unlink()
+        usage = rules / "sources" / "service_usage.yaml"
+        usage.write_text(usage.read_text().replace("arrives: daily", "arrives: irregularly"))
         key = folder / "officer.key"
         (rules / "officers.yaml").write_text(officers(**{OFFICER: generate_officer_key(key)}))
         home = Home(folder / "home")

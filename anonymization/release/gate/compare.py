@@ -11,6 +11,7 @@ from anonymization.errors import IntegrityError, StaleCandidate
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Candidate
+from anonymization.release.gaps import Gaps, gaps_of
 from anonymization.release.inputs import Inputs, opened_events
 from anonymization.release.package import Package
 from anonymization.release.setting import Setting
@@ -44,11 +45,12 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
     return plan, inputs
 
 
-def count_again(setting: Setting, plan: Plan, inputs: Inputs, package: Package) -> pd.DataFrame:
-    """Count again, on DuckDB always: also a candidate that Spark built is checked by the other engine."""
+def count_again(setting: Setting, plan: Plan, inputs: Inputs, package: Package) -> tuple[pd.DataFrame, Gaps]:
+    """Count again, and look for gaps, on DuckDB always: a candidate that Spark built is checked by the other engine."""
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
+        gaps = gaps_of(engine, setting.policies, inputs, events)
         counted = recount(engine, plan, events, package.tables)
-    return counted.assign(expected=method_of(plan.method).expected(counted, plan.release.protection))
+    return counted.assign(expected=method_of(plan.method).expected(counted, plan.release.protection)), gaps
 
 
 def against_recount(

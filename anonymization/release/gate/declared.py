@@ -13,6 +13,9 @@ from anonymization.errors import PolicyRefusal
 from anonymization.policy.allowed import check_release
 from anonymization.policy.periods import one_key_period
 from anonymization.release.candidate import Candidate
+from anonymization.release.gaps import Gaps
+from anonymization.release.inputs import Inputs
+from anonymization.release.package import Package
 from anonymization.release.setting import Setting
 from anonymization.tables.model import SafeTable
 from anonymization.tables.plan import Plan
@@ -45,6 +48,16 @@ def texts(package: Path) -> pd.DataFrame:
         elif path.suffix in (".md", ".json") and path.name != "MANIFEST.json":
             rows |= {(name, line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
     return pd.DataFrame(sorted(rows), columns=["file", "text"])
+
+
+def collected(inputs: Inputs, package: Package, gaps: Gaps, unknown: Gaps) -> pd.DataFrame:
+    """Whether each source has logs of every day, or an officer knows of its gaps; whether the package tells them."""
+    rows = [
+        (source, source not in unknown, package.lacking.get(source, []) == sorted(gaps.get(source, ())))
+        for source in inputs.taken
+    ]
+    rows += [(source, True, False) for source in package.lacking if source not in inputs.taken]
+    return pd.DataFrame(rows, columns=["source", "complete_or_acknowledged", "told"])
 
 
 def policy(setting: Setting, candidate: Candidate, plan: Plan) -> pd.DataFrame:

@@ -50,6 +50,7 @@ class EntryKind(StrEnum):
     REFUSED = "refused"
     STATE = "state"
     CLOCK = "clock"
+    GAP = "gap"
 
 
 _META = sa.MetaData()

@@ -1,0 +1,53 @@
+"""Say of which days of a period logs are missing; with --acknowledge, an officer lets releases tell that of themselves.
+
+A day on which logs of a source are due and none came, or far fewer than usual, closes the gate.
+"""
+
+from __future__ import annotations
+
+import click
+
+from anonymization.errors import InputError
+from anonymization.policy.periods import period_named
+from anonymization.policy.sources import Arrives
+from anonymization.release.gaps import Gaps, acknowledge, acknowledged, gaps_now, told
+from anonymization.release.setting import Setting, opened
+from jobs.signing import officers_key
+
+
+@click.command("gaps", help=__doc__)
+@click.option("--period", "text", required=True, help="YYYY-MM, YYYY-Www or YYYY-MM-DD.")
+@click.option("--acknowledge", "source", help="The source whose gaps an officer knows of.")
+@click.option("--officer", help="The enrolled officer who signs; the key is at NOREN_OFFICER_KEY.")
+def command(text: str, source: str | None, officer: str | None) -> None:
+    if (source is None) != (officer is None):
+        raise InputError("--acknowledge SOURCE and --officer NAME go together")
+    period = period_named(text)
+    if period is None:
+        raise InputError("--period: no such period; written YYYY-MM, YYYY-Www or YYYY-MM-DD")
+    with opened() as setting:
+        if source is not None and source not in setting.policies.sources:
+            raise InputError(f"--acknowledge: no such source; declared: {sorted(setting.policies.sources)}")
+        due = [name for name, one in setting.policies.sources.items() if one.arrives is not Arrives.IRREGULARLY]
+        found: Gaps = {}
+        for name in due if source is None else [source]:
+            try:
+                found = {**found, **gaps_now(setting, name, period)}
+            except InputError as error:
+                click.echo(str(error))
+        if source is not None and officer is not None:
+            _sign(setting, source, found, officer)
+        known = acknowledged(setting.ledger, setting.officers)
+        for gap in told(rest := known.without(found)):
+            click.echo(f"closes the gate: {gap}")
+        for gap in told({name: days for name, days in found.items() if name not in rest}):
+            click.echo(f"known to an officer: {gap}")
+    if not found:
+        click.echo(f"{period.name}: nothing else is missing" if source is None else f"{source} lacks nothing")
+
+
+def _sign(setting: Setting, source: str, found: Gaps, officer: str) -> None:
+    if officer in setting.airflow_officers:
+        raise InputError(f"{officer!r} answers in Airflow: an officer with a key has to sign")
+    entry = acknowledge(setting.ledger, source, found, officer=officer, officers=setting.officers, key=officers_key())
+    click.echo(f"recorded as entry {entry.seq}")
