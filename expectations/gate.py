@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import pandas as pd
 
@@ -46,7 +46,7 @@ class CandidateFrames:
     labels: pd.DataFrame
     levels: pd.DataFrame
     policy: pd.DataFrame
-    collected: pd.DataFrame = field(default_factory=pd.DataFrame)
+    collected: pd.DataFrame
 
 
 def check_candidate(frames: CandidateFrames, suites: Suites) -> tuple[SuiteResult, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import click
 import pandas as pd
@@ -87,15 +87,13 @@ def gate(setting: Setting, identity: str) -> GateResult:
         recounted, gaps = count_again(setting, plan, inputs, package)
         unknown = acknowledged(setting.ledger, setting.officers).without(gaps)
         request = candidate.request
-        days = (request.first_day, request.past_day)
-        earlier = earlier_issues(setting, request.sources, *days, counted=plan.counted)
+        span = (request.first_day, request.past_day)
+        earlier = earlier_issues(setting, request.sources, *span, counted=plan.counted)
         attacked = attack_candidate(plan, package, recounted, earlier, read_proof(candidate))
         issue = issue_of(package, CANDIDATE)
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
-        frames = replace(
-            _frames(setting, candidate, plan, package, recounted, attacked),
-            collected=collected(inputs, package, gaps, unknown),
-        )
+        days = collected(inputs, package, gaps, unknown)
+        frames = _frames(setting, candidate, plan, package, recounted, attacked, days)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         intake = check_intake(*intake_frames(taken, setting.policies), suites)
         results = (*intake, *check_candidate(frames, suites))
@@ -115,7 +113,13 @@ def gate(setting: Setting, identity: str) -> GateResult:
 
 
 def _frames(
-    setting: Setting, candidate: Candidate, plan: Plan, package: Package, recounted: pd.DataFrame, attacked: Attacked
+    setting: Setting,
+    candidate: Candidate,
+    plan: Plan,
+    package: Package,
+    recounted: pd.DataFrame,
+    attacked: Attacked,
+    days: pd.DataFrame,
 ) -> CandidateFrames:
     request = candidate.request
     if method_of(plan.method).drawn:
@@ -137,4 +141,5 @@ def _frames(
         labels=labels(package.tables, recounted),
         levels=levels(plan, recounted),
         policy=policy(setting, candidate, plan),
+        collected=days,
     )

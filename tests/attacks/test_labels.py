@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 import yaml
+from harness.houses import on_any_day
 
 import jobs.verbs.build
 from anonymization.home import Home
@@ -56,7 +57,7 @@ def pages(tmp_path, policy_folder):
         for number in range(visitors)
     ]
     (folder / "a.tsv").write_text("\n".join([HEADER, *lines]) + "\n")
-    policies = load_policies(policy_folder)
+    policies = load_policies(on_any_day(policy_folder))
     run = run_intake(home, policies, arrivals(home, policies), optouts=())
     assert run.failures == ()
     ledger = Ledger.of(home)

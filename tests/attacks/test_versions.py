@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from harness.homes import copied
+from harness.houses import on_any_day
 
 from anonymization.errors import IntegrityError
 from anonymization.home import Home
@@ -141,7 +142,7 @@ def began(once):
     """Makes a home with the month's logs, in which one of the releases is out, if it is named; and its policy folder."""
 
     def make(folder, name):
-        policies = shutil.copytree(POLICIES, folder / "policies")
+        policies = on_any_day(shutil.copytree(POLICIES, folder / "policies"))
         based = yaml.safe_load((policies / "releases" / "service-usage.yaml").read_text()) | {"pins": {}}
         for other, changes in BY.items():
             content = based | {"release": other, "tables": TABLES} | changes

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 import yaml
+from harness.houses import on_any_day
 
 import anonymization.tables.counting.holders
 from anonymization.home import Home
@@ -68,7 +69,7 @@ def searched(tmp_path, policy_folder):
                 {"time": _at(6), "cookie_id": c, "member_id": m, "service": "mail", **UNKNOWN} for c, m in links
             ]
             _landed(home, "links", "l.jsonl", [json.dumps(one) for one in signed_in])
-        policies = load_policies(policy_folder)
+        policies = load_policies(on_any_day(policy_folder))
         run = run_intake(home, policies, arrivals(home, policies), optouts=())
         assert run.failures == ()
         opened.append(Ledger.of(home))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta, timezone
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from harness.houses import on_any_day
 
 from anonymization.home import Home
+from anonymization.policy.load import load_policies
 from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
@@ -155,8 +158,10 @@ def logs():
 
 @pytest.fixture(scope="module")
 def setting(policies, tmp_path_factory):
-    home = Home(tmp_path_factory.mktemp("statistics") / "home")
-    initialize(home)
+    folder = tmp_path_factory.mktemp("statistics")
+    policies = load_policies(on_any_day(shutil.copytree(policies.folder, folder / "policies")))
+    home = Home(folder / "home")
+    initialize(home, policies=policies.folder)
     for name, content in logs().items():
         path = home.landing / name
         path.parent.mkdir(parents=True)

@@ -58,6 +58,7 @@ READ_AT = {
     "TimeColumn.clock": ("deidentify/times.py", "time.clock"),
     "TimeColumn.column": ("deidentify/times.py", "time.column"),
     "TimeColumn.encoding": ("deidentify/times.py", "time.encoding"),
+    "Source.arrives": ("release/gaps.py", "sources[source].arrives"),
 }
 """What only an intake or a build reads: the code where it does, by file and words."""
 
