@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
 from anonymization.errors import DecisionRefusal, InputError
 from anonymization.keys import generate_officer_key, load_private_key
@@ -12,9 +13,11 @@ from anonymization.policy.sources import Arrives
 from anonymization.release.gaps import acknowledge, acknowledged, gaps_now, missing, told
 from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.package import read_package
+from jobs.__main__ import main
 from jobs.dossier import review
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
+from jobs.walk import OFFICER as WALKS
 
 PERIOD = parse_period(PeriodKind.MONTH, "2026-10")
 FIRST = PERIOD.first
@@ -139,3 +142,29 @@ def test_what_lacks_nothing_is_not_acknowledged(setting, officer):
     assert gaps == {}
     with pytest.raises(InputError, match="'clicks' lacks nothing; gaps: none"):
         acknowledge(setting.ledger, "clicks", gaps, **officer)
+
+
+def test_the_verb_lists_what_is_missing_and_takes_an_officers_word(lacking, monkeypatch):
+    monkeypatch.setenv("NOREN_HOME", str(lacking.home.root))
+    monkeypatch.setenv("NOREN_OFFICER_KEY", str(lacking.home.keys / f"{WALKS}.key"))
+    lacking.ledger.close()
+
+    def ran(*words):
+        return CliRunner().invoke(main, ["gaps", "--period", *words])
+
+    listed = ran("2026-10")
+    assert (listed.exit_code, listed.output) == (0, "closes the gate: analytics lacks 2026-10-12 to 2026-10-13\n")
+    signed = ran("2026-10", "--acknowledge", "analytics", "--officer", WALKS)
+    assert signed.exit_code == 0, signed.output
+    assert "known to an officer: analytics lacks 2026-10-12 to 2026-10-13" in signed.output
+    assert "closes" not in ran("2026-10").output
+    for words, said in (
+        (("2026-10", "--acknowledge", "analytics"), "go together"),
+        (("2026-13",), "no such period"),
+        (("2026-10", "--acknowledge", "cliks", "--officer", WALKS), "no such source"),
+        (("2026-10", "--acknowledge", "clicks", "--officer", WALKS), "'clicks' lacks nothing"),
+        (("2026-11", "--acknowledge", "clicks", "--officer", WALKS), "has no events in 2026-11"),
+    ):
+        refused = ran(*words)
+        assert refused.exit_code == 2, refused.output
+        assert said in refused.output
