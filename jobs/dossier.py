@@ -17,7 +17,7 @@ from anonymization.release.setting import Setting
 from anonymization.release.states import WAITING
 from anonymization.tables.method import method_of
 from anonymization.tables.methods.unsafe_groups import told_groups
-from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text
+from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text, error_column
 from anonymization.tables.plan import Plan
 from anonymization.tables.utility import noted
 from jobs.inert import inert
@@ -164,7 +164,8 @@ def _tables(candidate: Candidate) -> list[str]:
         ]
         first = next(m for m in table.measures if m.how.persons)
         largest = table.frame.sort_values(first.name, ascending=False, kind="stable", na_position="last").head(SAMPLE)
-        shown = largest[[*table.keys, *(m.name for m in table.measures)]].astype(object)
+        columns = [column for m in table.measures for column in (m.name, error_column(m))]
+        shown = largest[[*table.keys, *(c for c in columns if c in largest.columns)]].astype(object)
         lines += ["| " + " | ".join(shown.columns) + " |", "|" + "---|" * len(shown.columns)]
         typed = [name in {d.name for d in table.dimensions if d.open} for name in shown.columns]
         rows = ([_figure(value, typed=by) for value, by in zip(row, typed, strict=True)] for row in shown.to_numpy())

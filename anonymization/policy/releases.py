@@ -159,6 +159,8 @@ ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-
 """A release's name: a folder, a file, and the start of its tables' names in the mart."""
 RESERVED = frozenset({"release", "period", "version", "days"})
 """Columns that published tables and the mart's tables have of their own."""
+BESIDE = ("_status", "_error")
+"""How the names of the columns end that stand beside a measure."""
 BOUNDED = "_bounded"
 """How the name of a measure ends whose contributions are bounded: it is never equated with one that is not."""
 LONGEST_IDENTIFIER = 63
@@ -277,7 +279,8 @@ class Release(Declared):
             in_mart = f"{self.release}__{name}__latest"
             if len(in_mart) > LONGEST_IDENTIFIER:
                 raise ValueError(f"table {name!r}: {in_mart!r} is longer than {LONGEST_IDENTIFIER}, a database's limit")
-            if taken := sorted(RESERVED & {*table.dimensions, *table.measures}):
+            beside = {f"{measure}{end}" for measure in table.measures for end in BESIDE}
+            if taken := sorted((RESERVED | beside) & {*table.dimensions, *table.measures}):
                 raise ValueError(f"table {name!r} uses the reserved column names {taken}: name them otherwise")
         return self
 

@@ -29,7 +29,7 @@ from anonymization.release.package import (
 )
 from anonymization.release.texts import notice, readme
 from anonymization.tables.method import method_of
-from anonymization.tables.model import REST, TOTAL, Dimension, SafeTable
+from anonymization.tables.model import ERROR_LEVEL, REST, TOTAL, Dimension, SafeTable, error_column
 from anonymization.tables.plan import Plan
 
 
@@ -105,6 +105,12 @@ def _dictionary(tables: Sequence[SafeTable]) -> bytes:
             )
             status = "F: free. C: confidential, the figure is empty"
             writer.writerow((table.name, f"{measure.name}_status", status, "F: 公表、C: 秘匿"))
+            if error_column(measure) in table.frame.columns:
+                within = (
+                    f"How far off by noise: {ERROR_LEVEL:.0%} of figures or more are within so much, above or below"
+                )
+                ja = f"ノイズによる誤差の幅: 公表値の{ERROR_LEVEL:.0%}以上がこの範囲内"
+                writer.writerow((table.name, error_column(measure), within, ja))
         if table.days:
             writer.writerow((table.name, "days", "Days of this day type in the period (a denominator)", "期間内の日数"))
     return buffer.getvalue().encode()
@@ -144,6 +150,9 @@ def _resource(table: SafeTable, extension: str) -> dict[str, Any]:
     for measure in table.measures:
         fields.append({"name": measure.name, "type": "integer", "title": measure.title["en"]})
         fields.append({"name": f"{measure.name}_status", "type": "string", "constraints": {"enum": ["F", "C"]}})
+        if error_column(measure) in table.frame.columns:
+            title = f"{measure.title['en']}: within so much, {ERROR_LEVEL:.0%} of figures"
+            fields.append({"name": error_column(measure), "type": "integer", "title": title})
     if table.days:
         fields.append({"name": "days", "type": "integer", "title": "Days"})
     schema = {"fields": fields, "primaryKey": table.keys, "missingValues": [""]}
@@ -194,6 +203,11 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
                     "links": m.links,
                 },
                 **({"column": m.column} if m.column is not None else {}),
+                **(
+                    {"error": {"column": error_column(m), "level": f"{ERROR_LEVEL}"}}
+                    if error_column(m) in table.frame.columns
+                    else {}
+                ),
                 **({} if m.how.persons else {"contributions_of": table.persons_of(m).name}),
             }
             for m in table.measures

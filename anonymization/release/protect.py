@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anonymization.errors import PolicyRefusal
 from anonymization.keys import PeriodKeys
@@ -66,6 +66,7 @@ class _Beside:
 def protected_tables(
     setting: Setting, plan: Plan, privacy: Mapping[str, str], tables: Callable[[], tuple[Table, ...]]
 ) -> Protected:
-    """Return the tables as they may be published, beside everything that shares persons and is out."""
-    beside = _Beside(setting, plan, privacy)
-    return method_of(plan.method).protect(plan, plan.release.protection, tables, beside)
+    """Return the tables as they may be published, and their errors, beside what shares persons and is out."""
+    beside, method, protection = _Beside(setting, plan, privacy), method_of(plan.method), plan.release.protection
+    protected = method.protect(plan, protection, tables, beside)
+    return replace(protected, tables=method.errors(plan, protection, protected.tables))

@@ -191,6 +191,17 @@ class ProtectionMethod(Protocol):
             noise: the declaration, if the reader knows it: the house does, a recipient does not.
         """
 
+    def errors(self, plan: Plan, protection: Any, tables: Sequence[SafeTable]) -> tuple[SafeTable, ...]:
+        """Return tables with how far off each figure may be beside it (`model.with_errors`); as they are if exact.
+
+        It follows from what is published and the declaration alone, never from true figures.
+
+        Args:
+            plan: the resolved release.
+            protection: its declaration.
+            tables: as they are published; errors that they have already are not looked at.
+        """
+
     def described(self, protection: Any) -> dict[str, object]:
         """Return what a package says of its protection: what an auditor needs, and nothing that helps an attacker.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +21,8 @@ REST, REST_LEVEL = "~", "rest"
 """What follows a place's code in the code of its rest, and the level that a rest is listed under."""
 FREE, CONFIDENTIAL = "F", "C"
 """SDMX CONF_STATUS of a published and of a suppressed figure."""
+ERROR_LEVEL = 0.95
+"""Of figures with noise, at least so many are within the error that is stated beside them."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ class SafeTable:
 
     Attributes:
         frame: one row a cell, sorted by its codes; a text column a dimension; for each measure a nullable Int64
-            column, empty where confidential, and `<measure>_status`; `days` where declared.
+            column, empty where confidential, and `<measure>_status`; with noise `<measure>_error`, too; `days` where
+            declared.
         minimum_count: the minimum publishable count of persons.
         withheld: hidden cells are not listed, so that nobody can tell them from cells without anybody.
         zeros_shown: every cell without anybody is published as such, so that somebody is in a hidden one.
@@ -197,6 +200,28 @@ class SafeTable:
 def figures(table: Table | SafeTable, measure: Measure) -> npt.NDArray[np.float64]:
     """Return a measure's column as numbers, NaN where it is empty."""
     return np.asarray(table.frame[measure.name].astype("Float64").to_numpy(dtype=float, na_value=np.nan))
+
+
+def error_column(measure: Measure) -> str:
+    """Return the column beside a measure that says how far off its figures may be (`ERROR_LEVEL`)."""
+    return f"{measure.name}_error"
+
+
+def with_errors(table: SafeTable, errors: Mapping[str, npt.NDArray[np.int64]]) -> SafeTable:
+    """Return a table with errors beside its figures, in place of any that were there; none where a figure is hidden.
+
+    Args:
+        table: as it is published.
+        errors: of each measure, row by row, how far off its figure may be.
+    """
+    columns: dict[str, pd.Series] = {key: table.frame[key] for key in table.keys}
+    for measure in table.measures:
+        status = table.frame[f"{measure.name}_status"]
+        columns |= {measure.name: table.frame[measure.name], f"{measure.name}_status": status}
+        error = pd.Series(errors[measure.name], index=status.index, dtype="Int64")
+        columns[error_column(measure)] = error.mask(status != FREE)
+    columns |= {"days": table.frame["days"]} if table.days else {}
+    return replace(table, frame=pd.DataFrame(columns))
 
 
 def cell_text(keys: Sequence[str], codes: Iterable[object]) -> str:

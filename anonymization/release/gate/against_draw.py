@@ -11,7 +11,15 @@ import pandas as pd
 from anonymization.errors import IntegrityError
 from anonymization.policy.protection import DifferentialPrivacy
 from anonymization.policy.releases import DimensionKind
-from anonymization.tables.methods.differential_privacy import Levels, every_cell, kind_of, margins, scales, whole
+from anonymization.tables.methods.differential_privacy import (
+    Levels,
+    every_cell,
+    kind_of,
+    levels_of,
+    margins,
+    scales,
+    whole,
+)
 from anonymization.tables.methods.mechanisms import farthest
 from anonymization.tables.model import FREE, TOTAL, Measure, SafeTable
 from anonymization.tables.plan import Plan, TablePlan
@@ -79,18 +87,12 @@ def _cells(
     )
 
 
-def _levels(table: SafeTable) -> list[Levels]:
-    """The margin of each row."""
-    columns = [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]
-    return list(zip(*columns, strict=True))
-
-
 def _reach(
     table: SafeTable, scale: Mapping[Levels, float], protection: DifferentialPrivacy, draws: int
 ) -> npt.NDArray[np.float64]:
     """How far noise reaches in each row."""
     far = {levels: float(farthest(kind_of(protection), one, draws, CHANCE)) for levels, one in scale.items()}
-    return np.array([far[levels] for levels in _levels(table)])
+    return np.array([far[levels] for levels in levels_of(table)])
 
 
 def _without_events(table: SafeTable) -> npt.NDArray[np.bool_]:

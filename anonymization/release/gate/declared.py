@@ -17,19 +17,26 @@ from anonymization.release.gaps import Gaps
 from anonymization.release.inputs import Inputs
 from anonymization.release.package import Package
 from anonymization.release.setting import Setting
-from anonymization.tables.model import SafeTable
+from anonymization.tables.method import method_of
+from anonymization.tables.model import SafeTable, error_column
 from anonymization.tables.plan import Plan
 
 
 def schema(plan: Plan, tables: Sequence[SafeTable]) -> pd.DataFrame:
-    """Whether each table has exactly the columns that the release declares, of their types."""
+    """Whether each table has exactly the columns that the release declares, of their types, and errors as they are."""
     rows = []
     declared = {table.name: table for table in plan.tables}
-    for table in tables:
+    stated = method_of(plan.method).errors(plan, plan.release.protection, tables)
+    for table, beside in zip(tables, stated, strict=True):
         spec = declared[table.name]
+        errors = [error_column(m) for m in spec.measures if error_column(m) in beside.frame.columns]
         expected = [d.name for d in spec.dimensions]
         expected += [name for m in spec.measures for name in (m.name, f"{m.name}_status")]
-        expected += ["days"] if spec.days else []
+        expected += [*errors, *(["days"] if spec.days else [])]
+        rows += [
+            (table.name, name, name in table.frame.columns and beside.frame[name].equals(table.frame[name]))
+            for name in errors
+        ]
         rows += [(table.name, column, column in table.frame.columns) for column in expected]
         rows += [(table.name, column, column in expected) for column in table.frame.columns]
         rows += [(table.name, m.name, pd.api.types.is_integer_dtype(table.frame[m.name])) for m in table.measures]

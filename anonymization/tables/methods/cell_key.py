@@ -34,7 +34,16 @@ from anonymization.tables.method import (
 )
 from anonymization.tables.methods.cell_key_attack import pinned, unpinned
 from anonymization.tables.methods.cell_key_noise import Perturbation, perturbation
-from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, figures
+from anonymization.tables.model import (
+    CONFIDENTIAL,
+    ERROR_LEVEL,
+    FREE,
+    Measure,
+    SafeTable,
+    Table,
+    figures,
+    with_errors,
+)
 from anonymization.tables.plan import Plan, with_codes
 
 Floats = npt.NDArray[np.float64]
@@ -104,6 +113,18 @@ def bounds(table: SafeTable, measure: Measure, protection: CellKey) -> tuple[Flo
     return np.where(hidden, float(table.zeros_shown), low), np.where(hidden, np.inf, high)
 
 
+def stated_error(protection: CellKey) -> int:
+    """Return within how many persons of the true ones figures are, at least `ERROR_LEVEL` of those of any count.
+
+    It is rounded up to 1, 2 or 5 times a power of ten: it then says that the noise reaches at least about so far, and
+    sets no bound to it, as D would.
+    """
+    least, power = table_of(protection).within(protection.minimum_count, ERROR_LEVEL), 1
+    while least > 5 * power:
+        power *= 10
+    return next(size * power for size in (1, 2, 5) if size * power >= least)
+
+
 class _CellKey:
     """See `tables/method.py`."""
 
@@ -149,6 +170,15 @@ class _CellKey:
         nobody = (exact(table, measure) == 0) & (noise.deviation < noise.minimum_count)
         return Reading(np.where(nobody, 0.0, np.nan), low, high)
 
+    def errors(self, plan: Plan, protection: CellKey, tables: Sequence[SafeTable]) -> tuple[SafeTable, ...]:
+        """One for all figures, of whatever count; a zero that says that nobody is there has none."""
+        error = stated_error(protection)
+        of_zero = 0 if self.told(protection).zeros else error
+        return tuple(
+            with_errors(table, {m.name: np.where(figures(table, m) == 0, of_zero, error) for m in table.measures})
+            for table in tables
+        )
+
     def described(self, protection: CellKey) -> dict[str, object]:
         """The noise's own parameters are secret."""
         return thresholded(protection)
@@ -160,8 +190,13 @@ class _CellKey:
             + "\nA figure was changed by a little, at random but always in the same way for the same persons; so"
             " figures do not add up.",
             zeros=protection.deviation < protection.minimum_count,  # else noise may bring N persons to 0
-            reading=("Figures carry a small noise: read small differences as none, and do not add figures up.",),
-            dossier=f"Cell keys: {nothing_about_few(protection.minimum_count)}; all other figures carry noise.",
+            reading=(
+                "Figures carry a small noise: read small differences as none, and do not add figures up. Of those with",
+                "`<measure>_error` beside them, 95 % or more are within so much of the true ones. It is rounded up to",
+                "1, 2 or 5 times a power of ten, and the noise may reach beyond it.",
+            ),
+            dossier=f"Cell keys: {nothing_about_few(protection.minimum_count)}; all other figures carry noise,"
+            f" 95 % of them of {stated_error(protection)} persons at most.",
         )
 
     def parameters(self, protection: CellKey) -> str:

@@ -47,6 +47,17 @@ class Perturbation:
     deviation: int
     weights: Integers
 
+    def within(self, least: int, level: float) -> int:
+        """Return the least distance within which a share `level` of figures is, of every count from `least` on.
+
+        Args:
+            least: the smallest true count that is published, 1 or more.
+            level: the share, above 0 and at most 1.
+        """
+        rows, zero = self.weights[min(least, len(self.weights) - 1) :], self.deviation
+        far = np.column_stack([rows[:, zero], rows[:, :zero][:, ::-1] + rows[:, zero + 1 :]])  # keys, by distance
+        return int((np.cumsum(far, axis=1) >= level * KEYS).argmax(axis=1).max())
+
     def rows_of(self, counts: Integers) -> Integers:
         """Return the row of each true count."""
         return np.minimum(counts, len(self.weights) - 1)

@@ -34,8 +34,26 @@ from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.method import Beside, Protected, ProtectionMethod, Told, alone
 from anonymization.tables.methods.cell_key_noise import PRECISION
-from anonymization.tables.methods.mechanisms import Kind, Sensitivity, noised, scale_of, selected, threshold_of
-from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
+from anonymization.tables.methods.mechanisms import (
+    Kind,
+    Sensitivity,
+    accuracy,
+    noised,
+    scale_of,
+    selected,
+    threshold_of,
+)
+from anonymization.tables.model import (
+    CONFIDENTIAL,
+    ERROR_LEVEL,
+    FREE,
+    TOTAL,
+    Dimension,
+    Measure,
+    SafeTable,
+    Table,
+    with_errors,
+)
 from anonymization.tables.plan import Plan, with_codes
 
 Integers = npt.NDArray[np.int64]
@@ -205,6 +223,12 @@ def _drawn(
     return published(table, pd.DataFrame(whole_columns))
 
 
+def levels_of(table: SafeTable) -> list[Levels]:
+    """Return the margin that each row of a published table is of."""
+    columns = [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]
+    return list(zip(*columns, strict=True))
+
+
 def every_cell(table: Shape, levels: Levels) -> pd.DataFrame:
     """Return every cell of a margin whose codes are all known."""
     codes = [
@@ -309,6 +333,20 @@ class _DifferentialPrivacy:
     def read(self, table: SafeTable, measure: Measure, noise: object) -> None:
         """Figures do not add up with any others."""
 
+    def errors(self, plan: Plan, protection: DifferentialPrivacy, tables: Sequence[SafeTable]) -> tuple[SafeTable, ...]:
+        """What follows from the scale of a figure's noise."""
+        kind, scale = kind_of(protection), scales(plan.tables, protection)
+        within = {one: accuracy(kind, one, ERROR_LEVEL) for one in set(scale.values())}
+        found = []
+        for table in tables:
+            of_row = levels_of(table)
+            errors = {
+                m.name: np.array([within[scale[table.name, m.name, levels]] for levels in of_row], dtype=np.int64)
+                for m in table.measures
+            }
+            found.append(with_errors(table, errors))
+        return tuple(found)
+
     def described(self, protection: DifferentialPrivacy) -> dict[str, object]:
         """Everything is public."""
         spent = {"rho": protection.rho, "epsilon": protection.epsilon, "delta": protection.delta}
@@ -335,7 +373,8 @@ class _DifferentialPrivacy:
             reading=(
                 "Figures carry random noise, and may be negative: they are right on average, also in sums, so do not cut",  # noqa: E501 - a line of the text
                 "them off at zero before adding. A combination that is not listed has few persons, or none. Each person",  # noqa: E501
-                f"counts in at most {protection.max_cells} of the finest cells of a table.",
+                f"counts in at most {protection.max_cells} of the finest cells of a table. Of figures with",
+                "`<measure>_error` beside them, 95 % or more are within so much of what they were before the noise.",
             ),
             dossier=f"Differential privacy ({protection.mechanism} noise): {stated}.",
         )

@@ -9,6 +9,7 @@ Selection: Rogers 2023, "A Unifying Privacy Analysis Framework for Unknown Domai
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -129,6 +130,16 @@ def farthest(kind: Kind, scale: float, draws: int, chance: float) -> int:
     if kind == "gaussian":
         return math.ceil(scale * math.sqrt(2 * math.log(2 * draws / chance))) + 1
     return math.ceil(scale * math.log(2 * draws / chance)) + 1
+
+
+def accuracy(kind: Kind, scale: float, level: float) -> int:
+    """Return within how much noise of this scale is, with a chance of at least `level`, by OpenDP's proofs.
+
+    OpenDP's accuracy is what noise, a whole number, reaches or exceeds with a chance of at most 1 - level.
+    """
+    name = {"gaussian": "discrete_gaussian", "laplace": "discrete_laplacian"}[kind]
+    found: float = getattr(importlib.import_module("opendp.accuracy"), f"{name}_scale_to_accuracy")(scale, 1 - level)
+    return max(0, math.ceil(found) - 1)
 
 
 def _below(amount: Decimal) -> float:

@@ -281,6 +281,10 @@ class _Suppression:
         """Figures are exact."""
         return Reading(exact(table, measure))
 
+    def errors(self, plan: Plan, protection: Suppression, tables: Sequence[SafeTable]) -> tuple[SafeTable, ...]:
+        """None: figures are exact."""
+        return tuple(tables)
+
     def described(self, protection: Suppression) -> dict[str, object]:
         """The threshold; what hides a total is nobody's affair."""
         return thresholded(protection)

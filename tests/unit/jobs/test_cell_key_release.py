@@ -13,7 +13,7 @@ import jobs.verbs.build
 from anonymization.errors import DeclarationError
 from anonymization.release.package import read_package
 from anonymization.release.verify import verify
-from anonymization.tables.methods.cell_key import perturbed
+from anonymization.tables.methods.cell_key import METHOD, perturbed
 from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.model import FREE, TOTAL
 from jobs.dossier import review
@@ -34,7 +34,11 @@ def test_from_build_to_verification(noisy, release_it):
     candidate = build(noisy, NAME, PERIOD)
     done = release_it(noisy, candidate)
     dossier = review(noisy, candidate.id)
-    assert "Cell keys: nothing about 1 to 9 persons is published; all other figures carry noise." in dossier
+    assert (
+        "Cell keys: nothing about 1 to 9 persons is published; all other figures carry noise, 95 % of them of 5 persons at most."
+        in dossier
+    )
+    assert "| browsing_persons | browsing_persons_error |" in dossier
     assert verify(done.folder, noisy.home).withdrawn is False
     assert not attack([done.folder])
     block = json.loads((done.folder / "package" / "datapackage.json").read_text())["noren"]
@@ -65,7 +69,7 @@ def test_figures_against_the_exact_ones(noisy, monkeypatch):
     figures = frames(noisy, NAME)
     ((counted,),) = true
     counts = counted.frame.set_index(counted.keys).reindex(figures.index)
-    noise = []
+    noise, within = [], []
     for measure in ("subscribers", "users", "browsing_persons"):
         shown, count = figures[measure].notna(), counts[measure]
         assert not shown[count.between(1, 9)].any()
@@ -74,7 +78,9 @@ def test_figures_against_the_exact_ones(noisy, monkeypatch):
         apart = (figures[measure] - count)[shown & (count > 0)]
         assert apart.abs().max() <= 5
         noise += apart.tolist()
+        within += (apart.abs() <= figures[f"{measure}_error"][apart.index]).tolist()
     assert len(noise) > 100
+    assert sum(within) / len(within) >= 0.95
     assert 1.2 < pd.Series(noise).astype(float).var() < 3.0
     assert abs(sum(noise)) / len(noise) < 0.5
 
@@ -121,6 +127,23 @@ def off_by_one(frame, true):
     row = frame.index[(frame["users_status"] == FREE) & (frame["users"] > 10)][0]
     frame.loc[row, "users"] += 1
     return frame
+
+
+def test_errors_that_are_not_the_methods_close_the_gate(noisy, monkeypatch):
+    """The package would tell how far off a figure really is."""
+    stated = type(METHOD).errors
+
+    def leaky(self, plan, protection, tables):
+        (table,) = stated(self, plan, protection, tables)
+        frame = table.frame.copy()
+        frame.loc[frame.index[frame["users_error"] > 0][0], "users_error"] = 1
+        return (replace(table, frame=frame),)
+
+    monkeypatch.setattr(type(METHOD), "errors", leaky)
+    candidate = build(noisy, NAME, PERIOD)
+    monkeypatch.setattr(type(METHOD), "errors", stated)
+    result = gate(noisy, candidate.id)
+    assert {r.name for r in result.results if not r.success} == {"candidate_schema"}
 
 
 @pytest.mark.parametrize("change", [shown_small, true_figures, off_by_one])

@@ -14,6 +14,8 @@ from anonymization.errors import DeclarationError, InputError, IntegrityError, P
 from anonymization.policy.load import load_policies
 from anonymization.release.choices import add_optouts
 from anonymization.release.ledger.ledger import EntryKind
+from anonymization.release.mart.database import open_mart
+from anonymization.release.mart.mart import sync
 from anonymization.release.package import read_package
 from anonymization.release.verify import verify
 from anonymization.tables.model import FREE, TOTAL
@@ -66,6 +68,15 @@ def test_from_build_to_verification(noisy, release_it, monkeypatch):
     assert "differential privacy" in (done.folder / "package" / "NOTICE.md").read_text()
     frame = table(candidate)
     (one,) = read_package(candidate.package).tables
+    assert list(frame.columns)[:3] == ["visitors_bounded", "visitors_bounded_status", "visitors_bounded_error"]
+    assert frame["visitors_bounded_error"].loc[(TOTAL, TOTAL)] == 6
+    assert frame["page_views_bounded_error"].loc[("search", "Chrome")] == 248
+    sync(noisy.home, noisy.ledger)
+    with open_mart(noisy.home, read_only=True) as database:
+        ((meaning,),) = database.rows(
+            "SELECT comment FROM duckdb_columns() WHERE column_name = 'visitors_bounded_error' AND table_name LIKE '%noise__visits'"
+        )
+    assert meaning == "How far off by noise: 95% of figures or more are within so much, above or below"
     assert len(frame) == len(one.dimensions[0].codes) * len(one.dimensions[1].codes)
     assert (frame["visitors_bounded_status"] == FREE).all()
     with noisy.ledger.transaction() as transaction:
