@@ -136,6 +136,9 @@ class DifferentialPrivacy(Declared):
     """A person counts in at most this many of the finest cells of a table."""
     max_per_cell: int | None = Field(default=None, ge=1)
     """A person contributes at most this much to a total of one finest cell; needed where there are totals."""
+    consistent: bool = True
+    """Whether figures are made to fit each other after the noise: they add up, and none is negative. Else they are as
+    they were drawn, and right on average."""
 
     minimum_count: ClassVar[int] = 1
     """No rule on true counts: noise and selection protect, and a rule on top would tell of true counts."""

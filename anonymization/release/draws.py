@@ -1,7 +1,7 @@
 """Draws of noise: drawn once, stored in the statistics zone, and reused whenever the same figures are asked for.
 
 A second draw of the same figures would halve the noise of their mean, and spend the budget again. What is stored is
-what would be published, never the noise: noise beside its figures is the true figures.
+figures with noise, never the noise: noise beside its figures is the true figures.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ SCHEME = 1
 def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]], left_out: str) -> str:
     """Return what a draw is known by: a digest of everything that decides which figures are asked for.
 
-    Titles, recipients and the release's name are not among it: the same figures are the same draw.
+    Titles, recipients and the release's name are not among it, nor whether figures are made to fit each other after
+    the noise: the same noisy figures are the same draw.
 
     Args:
         plan: the resolved release.
@@ -37,7 +38,7 @@ def draw_digest(plan: Plan, inputs: Mapping[str, Sequence[str]], left_out: str) 
     """
     content = {
         "scheme": SCHEME,
-        "protection": plan.release.protection.model_dump(mode="json"),
+        "protection": plan.release.protection.model_dump(mode="json", exclude={"consistent"}),
         "days": [plan.period.first, plan.period.past, list(plan.off)],
         "tables": [
             {

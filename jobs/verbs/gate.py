@@ -124,15 +124,16 @@ def _frames(
     request = candidate.request
     if method_of(plan.method).drawn:
         stored = stored_draw(setting.home, plan, draw_digest(plan, request.inputs, request.choices.get("state", "")))
-        cells, complete = against_draw(plan, package.tables, stored, recounted)
+        cells, complete, fits = against_draw(plan, package.tables, stored, recounted)
         covering = pd.DataFrame(columns=["table", "measure", "cell"])
     else:
         cells, complete, covering = against_recount(plan, package.tables, recounted)
+        fits = margins(issue_of(package, CANDIDATE))
     return CandidateFrames(
         schema=schema(plan, package.tables),
         cells=cells,
         complete=complete,
-        margins=margins(issue_of(package, CANDIDATE)),
+        margins=fits,
         audit=as_frame(attacked.alone),
         together=as_frame(attacked.together),
         inside=as_frame(attacked.inside),

@@ -34,6 +34,7 @@ from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.method import Beside, Protected, ProtectionMethod, Told, alone
 from anonymization.tables.methods.cell_key_noise import PRECISION
+from anonymization.tables.methods.consistent import Fitted, Floats, errors_of, fitted, require_solvable
 from anonymization.tables.methods.mechanisms import (
     Kind,
     Sensitivity,
@@ -54,7 +55,7 @@ from anonymization.tables.model import (
     Table,
     with_errors,
 )
-from anonymization.tables.plan import Plan, with_codes
+from anonymization.tables.plan import Plan, TablePlan, with_codes
 
 Integers = npt.NDArray[np.int64]
 Levels = tuple[str, ...]
@@ -62,6 +63,16 @@ Levels = tuple[str, ...]
 
 
 SEPARATOR = "\x1f"
+AS_DRAWN = (
+    "Figures carry random noise, and may be negative: they are right on average, also in sums, so do not cut them off",
+    "at zero before adding.",
+)
+FITTED = (
+    "Figures carry random noise, and were then made to fit each other: they add up as exact ones do, none is negative,",
+    "and persons are no more than events, but where combinations are not listed. Where few persons are, figures are a",
+    "little too high on average.",
+)
+"""How figures are to be read, as lines of README.md."""
 UNIT = "a person in a calendar month"
 """What is protected: everything that one person did in it."""
 
@@ -223,6 +234,31 @@ def _drawn(
     return published(table, pd.DataFrame(whole_columns))
 
 
+def consistent(plan: Plan, protection: DifferentialPrivacy, tables: Sequence[SafeTable]) -> tuple[Fitted, ...]:
+    """Return noisy tables with figures that fit each other, or as they are where the release declares so.
+
+    Raises:
+        GateRefusal: a cell that is known beforehand has no figure, or the solver did not come to an end.
+    """
+    if not protection.consistent:
+        return tuple(Fitted(table, ()) for table in tables)
+    kind = kind_of(protection)
+    return tuple(
+        fitted(declared, table, scale, kind) for declared, table, scale in beside_scales(plan, protection, tables)
+    )
+
+
+def beside_scales(
+    plan: Plan, protection: DifferentialPrivacy, tables: Sequence[SafeTable]
+) -> Iterator[tuple[TablePlan, SafeTable, dict[str, Floats]]]:
+    """Yield each table with its plan before it and, of each measure, the scale of the noise of each row."""
+    of, declared = scales(plan.tables, protection), {table.name: table for table in plan.tables}
+    for table in tables:
+        rows = levels_of(table)
+        scale = {m.name: np.array([of[table.name, m.name, levels] for levels in rows]) for m in table.measures}
+        yield declared[table.name], table, scale
+
+
 def levels_of(table: SafeTable) -> list[Levels]:
     """Return the margin that each row of a published table is of."""
     columns = [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]
@@ -301,8 +337,10 @@ class _DifferentialPrivacy:
     record_keys, largest, drawn = False, False, True
 
     def require(self, plan: Plan, protection: DifferentialPrivacy) -> None:
-        """Persons stand apart, and a delta is declared where classes are selected."""
+        """Persons stand apart, a delta is declared where classes are selected, and not too many figures are to fit."""
         require_bounds(plan)
+        if protection.consistent:
+            require_solvable(plan.tables)
 
     def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: DifferentialPrivacy) -> str:
         """At most `max_cells` rows a person, and `max_per_cell` in each total of one."""
@@ -312,7 +350,8 @@ class _DifferentialPrivacy:
         self, plan: Plan, protection: DifferentialPrivacy, tables: Callable[[], tuple[Table, ...]], beside: Beside
     ) -> Protected:
         """Noise that was drawn before is not drawn again: then the tables are not even counted."""
-        return alone(beside.stored() or beside.store(drawn(tables(), protection)))
+        noisy = beside.stored() or beside.store(drawn(tables(), protection))
+        return alone(tuple(one.table for one in consistent(plan, protection, noisy)))
 
     def expected(self, recounted: pd.DataFrame, protection: DifferentialPrivacy) -> pd.Series:
         """The figure before its noise."""
@@ -334,16 +373,14 @@ class _DifferentialPrivacy:
         """Figures do not add up with any others."""
 
     def errors(self, plan: Plan, protection: DifferentialPrivacy, tables: Sequence[SafeTable]) -> tuple[SafeTable, ...]:
-        """What follows from the scale of a figure's noise."""
-        kind, scale = kind_of(protection), scales(plan.tables, protection)
-        within = {one: accuracy(kind, one, ERROR_LEVEL) for one in set(scale.values())}
-        found = []
-        for table in tables:
-            of_row = levels_of(table)
-            errors = {
-                m.name: np.array([within[scale[table.name, m.name, levels]] for levels in of_row], dtype=np.int64)
-                for m in table.measures
-            }
+        """What follows from the scale of a figure's noise; of figures made to fit, by draws of that noise."""
+        kind, found = kind_of(protection), []
+        for declared, table, scale in beside_scales(plan, protection, tables):
+            if protection.consistent:
+                errors = errors_of(declared, table, scale, kind)
+            else:
+                within = {one: accuracy(kind, one, ERROR_LEVEL) for one in {*np.concatenate(list(scale.values()))}}
+                errors = {name: np.array([within[one] for one in own]) for name, own in scale.items()}
             found.append(with_errors(table, errors))
         return tuple(found)
 
@@ -357,12 +394,14 @@ class _DifferentialPrivacy:
             "unit": UNIT,
             **{name: f"{amount:f}" for name, amount in spent.items() if amount is not None},
             **{name: bound for name, bound in bounds.items() if bound is not None},
+            "figures": "made to fit each other" if protection.consistent else "as drawn",
         }
 
     def told(self, protection: DifferentialPrivacy) -> Told:
         """Figures with random noise."""
         block = self.described(protection)
         stated = ", ".join(f"{name} {block[name]}" for name in block if name not in ("method", "mechanism"))
+        how = FITTED if protection.consistent else AS_DRAWN
         return Told(
             notice=(
                 "It holds no information about an\nindividual: every figure carries random noise, so that it would be"
@@ -371,10 +410,10 @@ class _DifferentialPrivacy:
             ),
             zeros=False,
             reading=(
-                "Figures carry random noise, and may be negative: they are right on average, also in sums, so do not cut",  # noqa: E501 - a line of the text
-                "them off at zero before adding. A combination that is not listed has few persons, or none. Each person",  # noqa: E501
-                f"counts in at most {protection.max_cells} of the finest cells of a table. Of figures with",
-                "`<measure>_error` beside them, 95 % or more are within so much of what they were before the noise.",
+                *how,
+                "A combination that is not listed has few persons, or none. Each person counts in at most",
+                f"{protection.max_cells} of the finest cells of a table. Of figures with `<measure>_error` beside",
+                "them, 95 % or more are within so much of what they would be without noise.",
             ),
             dossier=f"Differential privacy ({protection.mechanism} noise): {stated}.",
         )

@@ -26,6 +26,7 @@ READ_AT = {
     "CellKey.variance": ("policy/protection.py", "self.variance.normalize()"),
     "CellKey.method": ("tables/plan.py", "release.protection.method"),
     "Column.most": ("deidentify/treatments.py", ".most"),
+    "DifferentialPrivacy.consistent": ("tables/methods/differential_privacy.py", "protection.consistent"),
     "DifferentialPrivacy.delta": ("tables/methods/differential_privacy.py", "protection.delta"),
     "DifferentialPrivacy.epsilon": ("policy/protection.py", "self.epsilon or"),
     "DifferentialPrivacy.max_cells": ("tables/methods/differential_privacy.py", "protection.max_cells"),
