@@ -8,10 +8,15 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from harness.events import registered
 from scipy import stats
 
-from anonymization.tables.counting.record_keys import KEYS
+from anonymization.policy.periods import one_key_period, parse_period
+from anonymization.tables.counting.record_keys import KEYS, key_column
+from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.methods.cell_key_noise import perturbation
+from anonymization.tables.model import TOTAL
+from anonymization.tables.plan import resolve
 
 DEVIATION, VARIANCE = 5, Decimal(2)
 TABLE = perturbation(DEVIATION, VARIANCE)
@@ -140,3 +145,43 @@ def test_a_person_more_or_less_is_not_read_off_a_difference(record_keys):
     by_chance = float((weights**2).sum())
     assert abs(np.mean(np.array(seen) == 1) - by_chance) < 5 * np.sqrt(by_chance / CELLS)
     assert len(set(seen)) > 8
+
+
+ENTIRE_WEEKS = [f"2026-W{week}" for week in (41, 42, 43)]
+"""Those that lie in October and have a release of their own."""
+
+
+def total_of(engine, policies, period, events):
+    """Of a release of a period, the grand total of its persons and their cell key."""
+    content = policies.release("web-audience").model_dump(by_alias=True)
+    people = {"visitors": {"kind": "persons", "source": "analytics", "title": {"en": "x", "ja": "x"}}}
+    content["tables"] = {"t": {"title": {"en": "x", "ja": "x"}, "dimensions": ["browser"], "measures": people}}
+    content |= {
+        "period": "week" if "W" in period else "month",
+        "protection": {"method": "cell_key", "minimum_count": 10},
+        "pins": {},
+    }
+    release = type(policies.release("web-audience")).model_validate(content)
+    plan = resolve(policies, release, parse_period(release.period, period))
+    assert one_key_period(plan.period)
+    (table,) = tabulate(engine, plan, {"analytics": events})
+    ((persons, key),) = table.frame.loc[
+        table.frame["browser"] == TOTAL, ["visitors", key_column(table.measures[0])]
+    ].to_numpy()
+    return int(persons), int(key) % KEYS
+
+
+def test_a_month_and_its_weeks_tell_one_noise_of_one_set_of_persons(duckdb_engine, policies, monkeypatch):
+    """Record keys are of the month's key whatever a release's period is: there is nothing to average."""
+    first, periods = 20_727, ["2026-10", *ENTIRE_WEEKS]  # the first of October
+    people = pseudonyms(50)
+    rows = [(int(p), first + day, "Chrome") for p in people for day in (0, 5, 13, 20, 27)]
+    events = registered(duckdb_engine, policies, "analytics", rows, ["p", "day", "browser"])
+    told = {total_of(duckdb_engine, policies, period, events) for period in periods}
+    assert told == {(50, int((people % KEYS).sum()) % KEYS)}
+    # the attack works on keys of a period of its own: the noises are several, and average out
+    for times, period in enumerate(periods, start=1):
+        own = f"{{}} % {KEYS} * {times} % {KEYS}"
+        monkeypatch.setattr("anonymization.tables.counting.tabulate.record_key", own.format)
+        told.add(total_of(duckdb_engine, policies, period, events))
+    assert len(told) == len(periods)

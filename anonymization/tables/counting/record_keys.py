@@ -1,7 +1,8 @@
 """Record keys: 32 bits of each person that a count brings along, summed over the persons of a figure.
 
-A person's record key is the last 32 bits of the person's pseudonym, which is an HMAC under the period's key: it is
-uniform, the same in every table and on every engine within the period, and another in the next.
+A person's record key is the last 32 bits of the person's pseudonym, an HMAC under the key of the calendar month:
+it is uniform, the same in every table and on every engine within the month, and another in the next. Of whatever
+period a release is, a day, a week or the month, it has these keys: so one set of persons has one noise in all of them.
 """
 
 from __future__ import annotations
