@@ -90,7 +90,7 @@ def hierarchy_folder(real: Path, folder: Path) -> Path:
 def grouped(path: Path, hierarchies: Sequence[Hierarchy], folder: Path) -> Histogram:
     """Group a Parquet file in DuckDB."""
     with open_engine("duckdb", temporary=folder / "duckdb", folders=[folder]) as engine:
-        engine.read_parquet("persons", path)
+        engine.read_parquet("persons", {0: path}, [one.attribute for one in hierarchies])
         return group_relation(engine, "persons", list(hierarchies))
 
 

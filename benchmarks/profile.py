@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from anonymization.deidentify import intake
+from anonymization.deidentify import batch, intake
 from anonymization.engine.duckdb import DuckDBEngine
 from anonymization.home import Home, policy_folder
 from anonymization.policy.load import Policies, load_policies
@@ -29,7 +29,7 @@ from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import RELEASES
 
 ROW = "  {:<58}{:>9}{:>8}{:>8}"
-CALLS = ("register", "create", "view", "fetch", "write_parquet", "drop", "read_lines", "read_parquet")
+CALLS = ("register", "create", "view", "fetch", "write_parquet", "write_each", "drop", "read_lines", "read_parquet")
 SHOWN = 14
 
 
@@ -84,9 +84,11 @@ def watched(steps: Steps) -> Iterator[None]:
         for call in CALLS:
             original = getattr(DuckDBEngine, call)
             stack.enter_context(mock.patch.object(DuckDBEngine, call, steps.timed(original, named(call))))
-        for step in ("screen", "content_digest", "parsed_sql", "judged_sql"):
-            original = getattr(intake, step)
-            stack.enter_context(mock.patch.object(intake, step, steps.timed(original, lambda *_, step=step: step)))
+        for module, step in (
+            (intake, "screen"), (intake, "content_digest"), (batch, "parsed_sql"), (batch, "judged_sql"),
+        ):  # fmt: skip
+            original = getattr(module, step)
+            stack.enter_context(mock.patch.object(module, step, steps.timed(original, lambda *_, step=step: step)))
         for step in ("_coded", "_roll_up", "_completed", "denominators"):
             original = getattr(tabulate, step)
             stack.enter_context(

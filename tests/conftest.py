@@ -21,8 +21,9 @@ import yaml
 from harness.homes import copied
 from harness.stages import Stages
 
+from anonymization.deidentify.arrivals import Arrival, IntakeContext
 from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import Arrival, IntakeContext, take_in
+from anonymization.deidentify.intake import take_in
 from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.errors import NorenError

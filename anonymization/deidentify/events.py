@@ -15,6 +15,7 @@ import pyarrow as pa
 from anonymization.deidentify import times
 from anonymization.deidentify.identifiers import IdColumn, Month, month_expression
 from anonymization.deidentify.treatments import cleaned_from, treat, unlisted
+from anonymization.engine.base import NUMBER
 from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN, Source, Treatment
 from anonymization.quoting import literal
 
@@ -23,6 +24,10 @@ OPTED_OUT = "opted out"
 BEFORE_POLICY = "before the policy's first version"
 ERASED = "of a month that was erased"
 FAMILIES = ("browser", "os", "device")
+REMOVED = "_removed"
+"""The column of judged rows with the kind of personal data for which a row's keyword was given up; no event's."""
+ACCEPTED = "reason IS NULL AND dropped IS NULL"
+"""SQL over judged rows: whether a row is an event."""
 
 
 def parsed_sql(
@@ -35,9 +40,9 @@ def parsed_sql(
 ) -> str:
     """Return the SQL that turns raw rows into parsed ones: day, hour, event columns, ids, reason.
 
-    `rows` is the SQL of the raw rows; the relation `arrival` (last_day) holds the latest day an event may have,
-    so that the text is the same for every file of a source. `line` is kept only where there is a `reason`, or an id
-    that may be one: for the quarantine. `named` rows hand their `names` on (see `readers.Raw`).
+    `rows` is the SQL of the raw rows; the relation `arrival` (_number, last_day) holds the latest day that an event of
+    each file may have, so that the text is the same for all files of a source. `line` is kept only where there is a
+    `reason`, or an id that may be one: for the quarantine. `named` rows hand their `names` on (see `readers.Raw`).
     """
     treated = treat(source, codelists)
     moment = times.moment(source, f'"raw_{source.time.column}"')
@@ -53,7 +58,7 @@ def parsed_sql(
     reason = " ".join(f"WHEN {condition} THEN {literal(text)}" for text, condition in faults)
     selected = ", ".join(
         [
-            "reason", f"CASE WHEN {kept} THEN line END AS line", "day", "hour",
+            NUMBER, "reason", f"CASE WHEN {kept} THEN line END AS line", "day", "hour",
             *(f"id_{c.number}, CASE WHEN {c.is_odd} THEN {c.raw} END AS odd_{c.number}" for c in ids),
             *(["names"] if named else []),
             *([f'"raw_{agent}" AS user_agent'] if agent else []),
@@ -63,7 +68,8 @@ def parsed_sql(
     )  # fmt: skip
     return (
         f"WITH fields AS ({rows}),"
-        f" timed AS (SELECT *, {moment} AS moment FROM fields CROSS JOIN arrival),"
+        f" timed AS (SELECT fields.*, last_day, {moment} AS moment"
+        f" FROM fields INNER JOIN arrival ON fields.{NUMBER} = arrival.{NUMBER}),"
         f" valued AS (SELECT {', '.join(['*', f'{day} AS day', f'{hour} AS hour', *values])} FROM timed),"
         f" reasoned AS (SELECT *, CASE WHEN broken IS NOT NULL THEN broken {reason} END AS reason FROM valued)"
         f" SELECT {selected} FROM reasoned"
@@ -99,20 +105,25 @@ def judged_sql(
     families = [f"COALESCE(a.{name}, '{UNKNOWN}') AS {name}" for name in FAMILIES if agent]
     selected = ", ".join(
         [
-            f"{reason} AS reason", f"{dropped} AS dropped",
+            f"r.{NUMBER} AS {NUMBER}", f"{reason} AS reason", f"{dropped} AS dropped",
             f"{crawler} AS crawler", "r.line AS line", "r.day AS day", "r.hour AS hour",
             f"CASE WHEN NOT {crawler} THEN m.p END AS p",
             *([f"CASE WHEN NOT {crawler} THEN l.p END AS linked_p"] if linked else []),
             *(f'r."{name}" AS "{name}"' for name in (*outputs, *map(unlisted, open_columns(source)))),
             *families,
             *([f"COALESCE(k.keyword, '{NOT_SPECIFIED}') AS \"{keyword}\""] if keyword else []),
+            *([f"k.removed AS {REMOVED}"] if keyword else []),
             *(f"COALESCE(c_{name}.cleaned, '{UNKNOWN}') AS \"{output}\"" for output, name in cleaned.items()),
         ]
     )  # fmt: skip
+    pseudonym = (
+        " LEFT JOIN pseudonyms AS {0} ON r.{1} = {0}.person"
+        f" AND r.{NUMBER} = {{0}}.{NUMBER} AND {month} = {{0}}.month"
+    )
     return (
         f"SELECT {selected} FROM identified AS r"
-        f" LEFT JOIN pseudonyms AS m ON r.person = m.person AND {month} = m.month"
-        + (f" LEFT JOIN pseudonyms AS l ON r.linked = l.person AND {month} = l.month" if linked else "")
+        + pseudonym.format("m", "person")
+        + (pseudonym.format("l", "linked") if linked else "")
         + (" LEFT JOIN agents AS a ON r.user_agent = a.user_agent" if agent else "")
         + (" LEFT JOIN keywords AS k ON r.raw_keyword = k.raw" if keyword else "")
         + "".join(f' LEFT JOIN cleaned_{n} AS c_{n} ON r."{cleaned_from(n)}" = c_{n}.raw' for n in cleaned.values())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from anonymization.deidentify.ids import Spellings, plain, spelt
-from anonymization.engine.base import Engine
+from anonymization.engine.base import NUMBER, Engine
 from anonymization.errors import SourceError
 from anonymization.keys import PeriodKeys
 from anonymization.policy.sources import PersonColumn, Spelling
@@ -127,36 +127,38 @@ def month_expression(months: Sequence[Month], day: str = "day") -> str:
 
 def make_pseudonyms(
     engine: Engine, name: str, identified: str, columns: Sequence[str], months: Sequence[Month], keys: PeriodKeys
-) -> int:
-    """Create the relation `name` (person, month, p): one row a distinct person and month of `identified`.
+) -> dict[int, int]:
+    """Create the relation `name` (_number, person, month, p): one row a file's distinct person and month.
 
-    Returned is how many persons fewer there would be if ids that differ by case alone were one.
+    Returned is, for each file that has any, how many persons fewer there would be if ids that differ by case alone
+    were one.
 
     Raises:
-        SourceError: two persons share a pseudonym (a chance below 1 in 10,000 at 10 million persons).
+        SourceError: two persons of a file share a pseudonym (a chance below 1 in 10,000 at 10 million persons).
         Refusal: a month's key was destroyed.
     """
     register_pads(engine, f"{name}_pads", months, keys)
     month = month_expression(months)
     distinct = " UNION ".join(
-        f"SELECT DISTINCT {column} AS person, {month} AS month FROM {identified}"
+        f"SELECT DISTINCT {NUMBER}, {column} AS person, {month} AS month FROM {identified}"
         f" WHERE reason IS NULL AND refused IS NULL AND {column} IS NOT NULL"
         for column in columns
     )
     engine.create(
         name,
-        f"SELECT d.person, d.month, PSEUDONYM(k.ipad, k.opad, d.person) AS p"
+        f"SELECT d.{NUMBER} AS {NUMBER}, d.person AS person, d.month AS month, PSEUDONYM(k.ipad, k.opad, d.person) AS p"
         f" FROM ({distinct}) AS d INNER JOIN {name}_pads AS k ON d.month = k.month",
     )
     engine.drop(f"{name}_pads")
     persons = "count(*)" if len(months) == 1 else "count(DISTINCT person)"
     by_case = f"{persons} - count(DISTINCT lower(person))"
     counts = engine.fetch(
-        f"SELECT count(*) AS persons, count(DISTINCT p) AS pseudonyms, {by_case} AS by_case FROM {name}"
-    ).to_pylist()[0]
-    if counts["persons"] != counts["pseudonyms"]:
+        f"SELECT {NUMBER}, count(*) AS persons, count(DISTINCT p) AS pseudonyms, {by_case} AS by_case"
+        f" FROM {name} GROUP BY {NUMBER}"
+    ).to_pylist()
+    if any(row["persons"] != row["pseudonyms"] for row in counts):
         raise SourceError("two persons share a pseudonym in this file; it is not taken in: take the file in two parts")
-    return int(counts["by_case"])
+    return {row[NUMBER]: row["by_case"] for row in counts}
 
 
 def register_optouts(

@@ -1,114 +1,49 @@
-"""Take one log file in: raw rows become pseudonymous events, every row accounted for.
+"""Take log files in: raw rows become pseudonymous events, every row accounted for.
 
-read = accepted + quarantined + dropped, exactly. A file is known by the SHA-256 of its content: taking it
-in again changes nothing. What a run leaves behind is complete or absent: the metrics file beside the
-events is written last.
+read = accepted + quarantined + dropped, exactly, for each file. A file is known by the SHA-256 of its content: taking
+it in again changes nothing. What a run leaves behind is complete or absent: the metrics file beside the events of a
+file is written last.
+
+Small files go through the engine together: what it costs to ask it anything is the same for ten rows and for ten
+thousand. Each file is looked at, accounted for and written by itself. What goes wrong with several is tried again with
+half of them, so that it is told of the file whose fault it is and harms no other.
 """
 
 from __future__ import annotations
 
 import resource
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 
-from anonymization.deidentify import addresses, times
-from anonymization.deidentify.addresses import Cleaned
+from anonymization.deidentify.accounts import Account, Accounts, told
+from anonymization.deidentify.arrivals import Arrival, IntakeContext, Ready
+from anonymization.deidentify.batch import Judged, judged
 from anonymization.deidentify.delivered import content_digest
-from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.events import (
-    cleaned_columns,
-    column_of,
-    event_columns,
-    event_schema,
-    judged_sql,
-    open_columns,
-    parsed_sql,
-)
-from anonymization.deidentify.identifiers import (
-    IdColumn,
-    Month,
-    id_columns,
-    identified_sql,
-    make_pseudonyms,
-    register_optouts,
-    spell_others,
-)
-from anonymization.deidentify.keywords import Keywords
-from anonymization.deidentify.readers import Raw, compare_names, doubled_names, open_raw, without_doubled
+from anonymization.deidentify.events import ACCEPTED, event_schema
+from anonymization.deidentify.identifiers import register_optouts
+from anonymization.deidentify.readers import check_header
 from anonymization.deidentify.screening import Screened, screen
 from anonymization.deidentify.screening_parquet import screen_parquet
-from anonymization.deidentify.taken import NAME, Taken, delivered_before, known_intake, spoken
-from anonymization.deidentify.treatments import cleaned_from, unlisted
-from anonymization.engine.base import Engine
-from anonymization.errors import EngineError, SourceError
+from anonymization.deidentify.taken import Taken, delivered_before, known_intake
+from anonymization.engine.base import NUMBER
+from anonymization.errors import EngineError, NorenError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, sync, write_private
 from anonymization.home import Home
-from anonymization.keys import PeriodKeys, master_seal
-from anonymization.policy.sources import UNKNOWN, Format, PersonColumn, Source, Spelling, Treatment
+from anonymization.policy.sources import Format, Source
 
-ACCEPTED = "reason IS NULL AND dropped IS NULL"
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A log file as it arrived, and which of its folder it is, by name."""
-
-    source: Source
-    arrived: date
-    path: Path
-    number: int = 1
-
-    @property
-    def name(self) -> str:
-        """Its name, as it may be told."""
-        return spoken(self.path.name, self.source.source, self.number)
-
-    def named(self, home: Home) -> str:
-        """Return what is equal for files of one name on one day, to a home alone: a name may be a person's."""
-        return master_seal(home, f"log {self.source.source} {self.arrived} {self.path.name}")
-
-
-@dataclass(frozen=True)
-class IntakeContext:
-    """What one run of the intake works with.
-
-    Attributes:
-        codelists: code lists of the policy folder, by name.
-        linked: for a source that proves links: the column and namespace of the linked person, else null.
-        first_day: the day on which the policy's first version came into force.
-        kept_from: the first day of the months that were not erased, if any was.
-        optouts: opted-out persons, as (namespace, id).
-        spellings: how ids of each namespace are spelt.
-        covering: namespaces of choices that cover the ids, too, that a log of links names beside one of theirs.
-        replacing: whether a file takes the place of another content that was delivered by its name on its day.
-    """
-
-    home: Home
-    engine: Engine
-    keys: PeriodKeys
-    codelists: Mapping[str, Mapping[str, object]]
-    linked: Mapping[str, PersonColumn]
-    first_day: date
-    optouts: Sequence[tuple[str, str]]
-    devices: DeviceFamilies
-    keywords: Keywords
-    spellings: Mapping[str, Spelling]
-    kept_from: date | None = None
-    covering: frozenset[str] = frozenset()
-    paths: Cleaned = field(default_factory=lambda: Cleaned(addresses.path))
-    hosts: Cleaned = field(default_factory=lambda: Cleaned(addresses.host))
-    replacing: bool = False
-
-    @property
-    def earliest(self) -> date:
-        """The first day whose events are taken in."""
-        return max(self.first_day, self.kept_from or self.first_day)
+TOGETHER = 32 << 20
+"""Bytes of records that go through the engine together; a file with more goes by itself."""
+FILES = 100
+"""Files that do: as many as DuckDB keeps open to write into."""
+QUARANTINED = pa.schema([("reason", pa.string()), ("line", pa.string())])
+Done: TypeAlias = Taken | SourceError
+"""What became of a file: of its rows, or why it was refused."""
 
 
 def take_in(arrival: Arrival, around: IntakeContext) -> Taken:
@@ -117,219 +52,259 @@ def take_in(arrival: Arrival, around: IntakeContext) -> Taken:
     Raises:
         SourceError: the file is not what its source declares; nothing of it was taken in.
     """
-    started = time.perf_counter()
+    ((_, done),) = take_all([arrival], around)
+    if isinstance(done, SourceError):
+        raise done
+    return done
+
+
+def take_all(arrivals: Iterable[Arrival], around: IntakeContext) -> Iterator[tuple[Arrival, Done]]:
+    """Take files of one source in and yield, in their order, what became of each; of one that is refused nothing stays.
+
+    A file of a content that another one of them has is known, once that one was taken in.
+    """
+    with closing(_Waiting(around)) as waiting:
+        for arrival in arrivals:
+            yield from waiting.look(arrival)
+        yield from waiting.take()
+
+
+def workspace_of(home: Home, source: str) -> Path:
+    """Return where the files of a source lie as engines read them while it is taken in."""
+    return home.temporary / f"records-{source}"
+
+
+class _Waiting:
+    """Files that were looked at, in order; those that are ready are taken in together."""
+
+    def __init__(self, around: IntakeContext) -> None:
+        self._around = around
+        self._looked: list[tuple[Arrival, Ready | Done]] = []
+        self._begun = False
+
+    @property
+    def _ready(self) -> list[Ready]:
+        return [found for _, found in self._looked if isinstance(found, Ready)]
+
+    def look(self, arrival: Arrival) -> Iterator[tuple[Arrival, Done]]:
+        """Look at one more file; what must be taken in before, or waits for nothing, is."""
+        started = time.perf_counter()
+        found: Ready | Done
+        try:
+            digest, named = _digest(arrival), arrival.named(self._around.home)
+            if any(digest == file.screened.digest or named == file.named for file in self._ready):
+                yield from self.take()  # only then is it said what is known of the file
+            found = _look(arrival, digest, named, self._around)
+        except SourceError as error:
+            found = error
+        if isinstance(found, Ready):
+            found = replace(found, seconds=time.perf_counter() - started)
+            ready = self._ready
+            if len(ready) == FILES or found.size + sum(file.size for file in ready) > TOGETHER:
+                yield from self.take()
+        self._looked.append((arrival, found))
+        if not self._ready:
+            yield from self.take()
+
+    def take(self) -> Iterator[tuple[Arrival, Done]]:
+        """Take in what is ready, and yield what became of all that was looked at."""
+        if self._ready and not self._begun:
+            of = self._around
+            register_optouts(of.engine, "optouts", of.optouts, of.spellings, of.covering)
+            self._begun = True
+        taken = _take(self._ready, self._around)
+        for arrival, found in self._looked:
+            yield arrival, next(taken) if isinstance(found, Ready) else found
+        self._clear()
+
+    def close(self) -> None:
+        """Leave nothing of what was not taken in."""
+        self._clear()
+        self._around.engine.drop("optouts")
+
+    def _clear(self) -> None:
+        for file in self._ready:
+            file.screened.readable.unlink(missing_ok=True)
+            part = _part(file, self._around.home)
+            for left in part.parent.glob(f"{part.stem}*.part"):  # of a file that failed
+                left.unlink()
+        self._looked.clear()
+
+
+def _digest(arrival: Arrival) -> str:
     if arrival.path.is_symlink() or not arrival.path.is_file():
         raise SourceError(
             f"{arrival.path.name} is a link or a folder; allowed are files, and folders that Spark has written to their"
             " end (_SUCCESS)"
         )
     try:
-        digest = content_digest(arrival.path)
+        return content_digest(arrival.path)
     except PermissionError:
         raise SourceError(f"{arrival.path.name} may not be read by the user that this runs as") from None
-    known = known_intake(around.home, arrival.source.source, digest)
+
+
+def _look(arrival: Arrival, digest: str, named: str, around: IntakeContext) -> Ready | Taken:
+    """Look at a file: is it known, does it take another one's place, can it be read?"""
+    home, source = around.home, arrival.source
+    known = known_intake(home, source.source, digest)
     if known is not None:
         return replace(known, again=True)
-    former = delivered_before(around.home, arrival.source.source, arrival.arrived, arrival.named(around.home), digest)
+    former = delivered_before(home, source.source, arrival.arrived, named, digest)
     if former and not around.replacing:
         rows = ", ".join(f"{taken.read:,}" for _, taken in former)
         raise SourceError(
             f"{arrival.name} was taken in before with other content ({rows} rows): both would be counted. If that"
             " was an upload by half, noren intake --replace; if both count, deliver this one by another name"
         )
-    workspace = private_folder(workspace_of(around.home, arrival.source.source))
-    if arrival.source.format is Format.PARQUET:
-        screened = screen_parquet(arrival.path, digest, arrival.source, workspace=workspace)
-    else:
-        screened = screen(
-            arrival.path,
-            digest,
-            arrival.source.format,
-            workspace=workspace,
-            quarantine=_beside(around.home.quarantine, arrival, digest, ".unreadable.jsonl"),
-            encoding=arrival.source.encoding,
-        )
+    screened = _screened(arrival, digest, home)
     try:
-        return _through_engine(arrival, around, screened, started)
-    except EngineError as error:
-        if error.lost:
-            raise
-        raise SourceError(f"{arrival.path.name} cannot be read: {error}") from None
-    finally:
+        undeclared = check_header(source, screened, arrival.path.name)
+    except SourceError:
         screened.readable.unlink()
-        part = _beside(around.home.events, arrival, digest, ".part")
-        for left in part.parent.glob(f"{part.stem}*.part"):  # of a file that failed
-            left.unlink()
+        raise
+    return Ready(arrival, screened, undeclared, named)
 
 
-def workspace_of(home: Home, source: str) -> Path:
-    """Return where the files of a source lie as engines read them, one at a time, while it is taken in."""
-    return home.temporary / f"records-{source}"
+def _screened(arrival: Arrival, digest: str, home: Home) -> Screened:
+    source = arrival.source
+    workspace = private_folder(workspace_of(home, source.source))
+    if source.format is Format.PARQUET:
+        return screen_parquet(arrival.path, digest, source, workspace=workspace)
+    return screen(
+        arrival.path,
+        digest,
+        source.format,
+        workspace=workspace,
+        quarantine=arrival.beside(home.quarantine, digest, ".unreadable.jsonl"),
+        encoding=source.encoding,
+    )
 
 
-def _through_engine(arrival: Arrival, around: IntakeContext, screened: Screened, started: float) -> Taken:
-    engine, source = around.engine, arrival.source
-    linked = around.linked.get(source.source)
-    made: list[str] = []
+def _take(files: Sequence[Ready], around: IntakeContext) -> Iterator[Done]:
+    """Take files in together; where that fails, each half by itself.
+
+    Raises:
+        EngineError: the engine was lost with a single file.
+        Refusal: a month's key was destroyed.
+    """
+    if not files:
+        return
+    made = None
     try:
-        raw = open_raw(engine, source, screened, arrival.path.name, "raw_rows")
-        made += raw.relations
-        # a clock that runs a day ahead is forgiven; an event of next week is not
-        last_day = pa.array([times.day_number(arrival.arrived) + 1], pa.int32())
-        engine.register("arrival", pa.table({"last_day": last_day}))
-        made.append("arrival")
-
-        ids = id_columns(source.persons, linked, around.spellings)
-
-        def parse(rows: Raw) -> None:
-            parsing = parsed_sql(source, rows.sql, codelists=around.codelists, ids=ids, named=rows.named)
-            engine.create("parsed", parsing)
-
-        parse(raw)
-        made.append("parsed")
-        if raw.named:
-            names = engine.fetch("SELECT DISTINCT names FROM parsed").column("names").to_pylist()
-            raw = replace(raw, undeclared=compare_names(source, names, arrival.path.name, screened.rejected))
-            if doubled := doubled_names(names):
-                raw = without_doubled(engine, source, raw, doubled)
-                made.append("doubled")
-                parse(raw)
-        months, odd = _months(engine, around.earliest, ids)
-        register_optouts(engine, "optouts", around.optouts, around.spellings, around.covering)
-        made.append("optouts")
-        made += _register_distinct(source, around)
-        made += (others := spell_others(engine, "parsed", ids) if odd else [])
-        to = None if linked is None else [column.column for column in ids].index(linked.column)
-        engine.view("identified", identified_sql("parsed", ids, len(source.persons), to, others))
-        made.append("identified")
-        identities = ["person", *(["linked"] if linked else [])]
-        by_case = make_pseudonyms(engine, "pseudonyms", "identified", identities, months, around.keys)
-        made.append("pseudonyms")
-        judging = judged_sql(
-            source, months, linked=linked is not None, first_day=around.first_day, kept_from=around.kept_from
-        )
-        engine.view("judged", judging)
-        made.append("judged")
-        return _settle(arrival, around, raw, screened, started, by_case)
-    finally:
-        for name in reversed(made):
-            engine.drop(name)
+        made = _made(files, around)
+    except NorenError as error:
+        if len(files) == 1:
+            yield _refused(files[0], error)
+            return
+    if made is None:
+        half = len(files) // 2
+        yield from _take(files[:half], around)
+        yield from _take(files[half:], around)
+        return
+    for file, taken in zip(files, made, strict=True):
+        _commit(file, taken, around.home)
+        yield taken
 
 
-def _settle(
-    arrival: Arrival, around: IntakeContext, raw: Raw, screened: Screened, started: float, by_case: int
-) -> Taken:
-    """Write the events and the quarantine, account for every row, and commit by the metrics file."""
-    engine, source = around.engine, arrival.source
-    quarantined, dropped, accepted, crawlers, unlisted_codes = _account(engine, source)
-    counted = accepted + quarantined.total() + dropped.total()
-    if counted != screened.records:
+def _refused(file: Ready, error: NorenError) -> SourceError:
+    if isinstance(error, SourceError):
+        return error
+    if isinstance(error, EngineError) and not error.lost:
+        return SourceError(f"{file.arrival.path.name} cannot be read: {error}")
+    raise error
+
+
+def _made(files: Sequence[Ready], around: IntakeContext) -> list[Taken]:
+    """Make the events and the quarantine of files, account for every row, and return what is to be said of each."""
+    started, source = time.perf_counter(), files[0].arrival.source
+    numbered, linked = dict(enumerate(files)), source.source in around.linked
+    with judged(numbered, source, around) as found:
+        accounts = Accounts(around.engine, source, linked=linked).read()
+        for number, file in numbered.items():
+            _check(file, accounts[number], around.engine.name)
+        parts = _write(numbered, source, around, accounts)
+    took, records = time.perf_counter() - started, max(1, sum(file.screened.records for file in files))
+    return [
+        _taken(file, accounts[number], found, number, parts[number], took * file.screened.records / records)
+        for number, file in numbered.items()
+    ]
+
+
+def _check(file: Ready, account: Account, engine: str) -> None:
+    name, records = file.arrival.path.name, file.screened.records
+    if account.rows != records:
         raise SourceError(
-            f"{arrival.path.name} holds {screened.records:,} records, of which {engine.name} reads {counted:,}:"
+            f"{name} holds {records:,} records, of which {engine} reads {account.rows:,}:"
             " nothing of it was taken in; report it, with the file's format"
         )
-    quarantined.update(screened.rejected)
-    dropped.update(screened.dropped)
-    linked = source.source in around.linked
-    columns = ", ".join(f'"{name}"' for name in event_columns(source, linked=linked))
-    part = _beside(around.home.events, arrival, screened.digest, ".part")
-    private_folder(part.parent)
-    parts = engine.write_parquet(f"SELECT {columns} FROM judged WHERE {ACCEPTED}", part)
-    if quarantined:
-        aside = _beside(around.home.quarantine, arrival, screened.digest, ".parquet")
-        private_folder(aside.parent)
-        number = engine.write_parquet("SELECT reason, line FROM judged WHERE reason IS NOT NULL", aside)
-        for path in files_of(aside, number):
-            path.chmod(PRIVATE)
-            sync(path)
-        sync(aside.parent)
-    first, last, unknown, codes = _look_at_events(engine, source, files_of(part, parts), linked=linked)
-    taken = Taken(
-        source=source.source,
+
+
+def _write(
+    files: Mapping[int, Ready], source: Source, around: IntakeContext, accounts: Mapping[int, Account]
+) -> dict[int, int]:
+    """Write the events of each file, as parts that are still to be committed, and its quarantine; count the parts."""
+    schema, home = event_schema(source, linked=source.source in around.linked), around.home
+    parts = {number: _part(file, home) for number, file in files.items()}
+    for part in parts.values():
+        private_folder(part.parent)
+    columns = ", ".join([NUMBER, *(f'"{name}"' for name in schema.names)])
+    counts = around.engine.write_each(f"SELECT {columns} FROM judged WHERE {ACCEPTED}", parts, schema)
+    aside = {
+        number: file.arrival.beside(home.quarantine, file.screened.digest, ".parquet")
+        for number, file in files.items()
+        if accounts[number].quarantined or file.screened.rejected
+    }
+    if aside:
+        for path in aside.values():
+            private_folder(path.parent)
+        rows = f"SELECT {NUMBER}, reason, line FROM judged WHERE reason IS NOT NULL"
+        for number, count in around.engine.write_each(rows, aside, QUARANTINED).items():
+            for path in files_of(aside[number], count):
+                path.chmod(PRIVATE)
+                sync(path)
+        for folder in {path.parent for path in aside.values()}:
+            sync(folder)
+    return counts
+
+
+def _taken(file: Ready, account: Account, found: Judged, number: int, parts: int, seconds: float) -> Taken:
+    """What is said of a file: what the engine made of its records, and what the screening kept from it."""
+    arrival, screened = file.arrival, file.screened
+    quarantined, dropped = account.quarantined + screened.rejected, account.dropped + screened.dropped
+    return Taken(
+        source=arrival.source.source,
         arrived=arrival.arrived.isoformat(),
         file=arrival.name,
         digest=screened.digest,
-        read=accepted + quarantined.total() + dropped.total(),
-        accepted=accepted,
-        crawlers=crawlers,
-        quarantined=dict(sorted(quarantined.items())),
-        dropped=dict(sorted(dropped.items())),
-        undeclared=raw.undeclared,
-        unknown=unknown,
-        codes=codes,
-        removed=_removed(engine, source),
-        by_case=by_case,
-        unlisted={name: number for name, number in sorted(unlisted_codes.items()) if number},
-        first_day=first,
-        last_day=last,
-        seconds=round(time.perf_counter() - started, 3),
+        read=account.accepted + quarantined.total() + dropped.total(),
+        accepted=account.accepted,
+        crawlers=account.crawlers,
+        quarantined=told(quarantined),
+        dropped=told(dropped),
+        undeclared=found.undeclared[number],
+        unknown=told(account.unknown),
+        codes=account.codes,
+        removed=told(account.removed),
+        by_case=found.by_case.get(number, 0),
+        unlisted=told(account.unlisted),
+        first_day=min(account.days, default=None),
+        last_day=max(account.days, default=None),
+        seconds=round(file.seconds + seconds, 3),
         peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         parts=parts,
-        named=arrival.named(around.home),
+        named=file.named,
     )
-    for path, other in delivered_before(around.home, source.source, arrival.arrived, taken.named, taken.digest):
-        _forget(around.home, path, other)
-    _commit(part, taken)
-    return taken
 
 
-def _forget(home: Home, said: Path, taken: Taken) -> None:
-    """Remove what was taken in of a content that another takes the place of; what says so goes last."""
-    aside = home.quarantine / said.parent.relative_to(home.events)
-    for path in (*files_of(said.with_suffix(".parquet"), taken.parts), *aside.glob(f"{said.stem}*")):
-        path.unlink(missing_ok=True)
-    said.unlink()
+def _part(file: Ready, home: Home) -> Path:
+    return file.arrival.beside(home.events, file.screened.digest, ".part")
 
 
-def _account(engine: Engine, source: Source) -> tuple[Counter[str], Counter[str], int, int, Counter[str]]:
-    """Rows quarantined and dropped, by reason; accepted; of crawlers; with a code that is not listed, by column."""
-    quarantined: Counter[str] = Counter()
-    dropped: Counter[str] = Counter()
-    others: Counter[str] = Counter()
-    accepted = crawlers = 0
-    told = "".join(
-        f', count(*) FILTER (WHERE "{unlisted(name)}") AS "{unlisted(name)}"' for name in open_columns(source)
-    )
-    counts = f"SELECT reason, dropped, crawler, count(*) AS n{told} FROM judged GROUP BY reason, dropped, crawler"
-    for row in engine.fetch(counts).to_pylist():
-        if row["reason"] is not None:
-            quarantined[row["reason"]] += row["n"]
-        elif row["dropped"] is not None:
-            dropped[row["dropped"]] += row["n"]
-        else:
-            accepted += row["n"]
-            crawlers += row["n"] if row["crawler"] else 0
-            others.update({name: row[unlisted(name)] for name in open_columns(source)})
-    return quarantined, dropped, accepted, crawlers, others
-
-
-def _look_at_events(
-    engine: Engine, source: Source, paths: Sequence[Path], *, linked: bool
-) -> tuple[int | None, int | None, dict[str, int], dict[str, list[str]]]:
-    """First and last day, the number of `unknown` a column, and the distinct codes a coded column."""
-    schema = event_schema(source, linked=linked)
-    texts = [field.name for field in schema if field.type == pa.string()]
-    counts = ", ".join(
-        ["min(day) AS first", "max(day) AS last"]
-        + [f'count(*) FILTER (WHERE "{name}" = \'{UNKNOWN}\') AS "{name}"' for name in texts]
-    )
-    engine.open_events("written", paths, schema)
-    try:
-        row = engine.fetch(f"SELECT {counts} FROM written").to_pylist()[0]
-        coded = sorted({c.into or n for n, c in source.columns.items() if c.treatment is Treatment.CODE})
-        codes: dict[str, list[str]] = {name: [] for name in coded}
-        if coded:
-            each = [f"SELECT DISTINCT '{name}' AS name, \"{name}\" AS code FROM written" for name in coded]
-            for found in engine.fetch(f"{' UNION ALL '.join(each)} ORDER BY name, code").to_pylist():
-                codes[found["name"]].append(found["code"])
-    finally:
-        engine.drop("written")
-    unknown = {name: int(row[name]) for name in texts if row[name]}
-    return row["first"], row["last"], unknown, codes
-
-
-def _commit(part: Path, taken: Taken) -> None:
+def _commit(file: Ready, taken: Taken, home: Home) -> None:
     """Make the events visible, then the metrics that say they are whole; each on the disk before the next."""
+    arrival, part = file.arrival, _part(file, home)
+    for path, other in delivered_before(home, taken.source, arrival.arrived, taken.named, taken.digest):
+        _forget(home, path, other)
     for path in files_of(part, taken.parts):
         path.chmod(PRIVATE)
         sync(path)
@@ -340,52 +315,9 @@ def _commit(part: Path, taken: Taken) -> None:
     write_private(metrics, indented(asdict(taken)))
 
 
-def _beside(zone: Path, arrival: Arrival, digest: str, suffix: str) -> Path:
-    day = f"arrived={arrival.arrived.isoformat()}"
-    return zone / f"source={arrival.source.source}" / day / f"{digest[:NAME]}{suffix}"
-
-
-def _months(engine: Engine, earliest: date, ids: Sequence[IdColumn]) -> tuple[list[Month], int]:
-    """The months of the file's events, and how many ids are not plain.
-
-    Of a file without events it is the first month of all, so that there is a key at hand.
-    """
-    kept = f"FILTER (WHERE reason IS NULL AND day >= {times.day_number(earliest)})"
-    odd = " + ".join(f"count(odd_{column.number})" for column in ids)
-    span = engine.fetch(
-        f"SELECT min(day) {kept} AS first, max(day) {kept} AS last, {odd} AS odd FROM parsed"
-    ).to_pylist()[0]
-    first, last = (earliest if day is None else times.day_of_number(day) for day in (span["first"], span["last"]))
-    found = times.months_between(first, last)
-    return [Month(index, *month) for index, month in enumerate(found)], span["odd"]
-
-
-def _register_distinct(source: Source, around: IntakeContext) -> list[str]:
-    """Work on each distinct user agent, keyword, path and host of the file; return the relations made."""
-    made = []
-    for name, treatment, column, work in (
-        ("agents", Treatment.USER_AGENT, "user_agent", around.devices),
-        ("keywords", Treatment.KEYWORD, "raw_keyword", around.keywords),
-    ):
-        if column_of(source, treatment) is not None:
-            distinct = f"SELECT DISTINCT {column} FROM parsed WHERE reason IS NULL AND {column} IS NOT NULL"
-            around.engine.work_out(name, distinct, work.relation, work.schema)
-            made.append(name)
-    for column in cleaned_columns(source):
-        name, text = f"cleaned_{column}", f'"{cleaned_from(column)}"'
-        cleaned = around.paths if source.columns[column].treatment is Treatment.URL_PATH else around.hosts
-        distinct = f"SELECT DISTINCT {text} FROM parsed WHERE reason IS NULL AND {text} IS NOT NULL"
-        around.engine.work_out(name, distinct, cleaned.relation, cleaned.schema)
-        made.append(name)
-    return made
-
-
-def _removed(engine: Engine, source: Source) -> dict[str, int]:
-    """The rows whose keyword was given up, by the kind of personal data in it."""
-    if column_of(source, Treatment.KEYWORD) is None:
-        return {}
-    rows = engine.fetch(
-        "SELECT k.removed AS kind, count(*) AS n FROM identified AS r INNER JOIN keywords AS k ON r.raw_keyword = k.raw"
-        " WHERE r.reason IS NULL AND r.refused IS NULL AND k.removed IS NOT NULL GROUP BY k.removed"
-    ).to_pylist()
-    return {row["kind"]: row["n"] for row in sorted(rows, key=lambda row: str(row["kind"]))}
+def _forget(home: Home, said: Path, taken: Taken) -> None:
+    """Remove what was taken in of a content that another takes the place of; what says so goes last."""
+    aside = home.quarantine / said.parent.relative_to(home.events)
+    for path in (*files_of(said.with_suffix(".parquet"), taken.parts), *aside.glob(f"{said.stem}*")):
+        path.unlink(missing_ok=True)
+    said.unlink()

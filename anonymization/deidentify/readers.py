@@ -1,8 +1,8 @@
 """How each format's file becomes rows of raw columns, and why a record is not one.
 
-A reader gives the SQL of a relation with `line` (the record as text, null for Parquet), `broken` (why the
-record is none, else null) and one column `raw_<name>` a declared column. What the file has beyond the
-declaration is read by nothing and reported by name.
+A reader gives the SQL of a relation with `_number` (of which file a row is), `line` (the record as text, null for
+Parquet), `broken` (why the record is none, else null) and one column `raw_<name>` a declared column. What a file has
+beyond the declaration is read by nothing and counted.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
 from anonymization.deidentify.columns import compare_columns, unique, used
 from anonymization.deidentify.ids import AS_A_NUMBER
 from anonymization.deidentify.screening import Screened
-from anonymization.engine.base import Engine
+from anonymization.engine.base import NUMBER, Engine
 from anonymization.errors import SourceError
 from anonymization.policy.sources import Format, Source, TimeEncoding, Treatment
 from anonymization.quoting import literal
@@ -40,35 +41,56 @@ REQUEST_FIELDS = ("method", "target", "protocol")
 
 @dataclass(frozen=True)
 class Raw:
-    """A file opened as raw rows.
+    """Files opened as raw rows.
 
     Attributes:
-        sql: SELECT of `line`, `broken` and the columns `raw_<name>`.
-        undeclared: how many columns of the file the source does not declare.
-        relations: engine relations to drop when the file is done.
+        sql: SELECT of `_number`, `line`, `broken` and the columns `raw_<name>`.
+        relations: engine relations to drop when the files are done.
         named: whether the rows have a column `names`: the names of a record's own fields, by `SEPARATOR`, to be
             compared with the declared ones once the rows are read (`compare_names`).
     """
 
     sql: str
-    undeclared: int
     relations: tuple[str, ...]
     named: bool = False
 
 
-def open_raw(engine: Engine, source: Source, screened: Screened, file: str, name: str) -> Raw:
-    """Open a screened file as raw rows.
+def check_header(source: Source, screened: Screened, file: str) -> int:
+    """Return how many columns of a file nobody declared, as far as its beginning tells.
 
     Raises:
         SourceError: the file is not of the declared format, or lacks a declared column.
     """
-    return READERS[source.format](engine, source, screened, file, name)
+    if source.format in (Format.CSV, Format.TSV):
+        return compare_columns(source, unique(source, screened.header, file), file)
+    if source.format is Format.COMBINED_LOG:
+        compare_columns(source, {*COMBINED_FIELDS, *REQUEST_FIELDS} - {"request"}, file)
+        with screened.readable.open("rb") as lines:
+            begun = lines.read(HEAD).decode("utf-8", errors="ignore").split("\n")
+        if not any(re.match(COMBINED, line) for line in begun):
+            raise SourceError(f"{file} begins with no line of a combined log; source {source.source!r} declares one")
+    return screened.undeclared
 
 
-def _json_lines(engine: Engine, source: Source, screened: Screened, _: str, name: str) -> Raw:
-    engine.read_lines(name, screened.readable)
+def open_raw(engine: Engine, source: Source, files: Mapping[int, Screened], name: str) -> Raw:
+    """Open screened files of a source as raw rows of their numbers; those of one layout are read as one."""
+    layouts: dict[tuple[object, ...], dict[int, Screened]] = {}
+    for number, screened in files.items():
+        layouts.setdefault(screened.layout, {})[number] = screened
+    relations = [f"{name}_{n}" for n in range(len(layouts))]
+    read = READERS[source.format]
+    rows = [read(engine, source, alike, own) for own, alike in zip(relations, layouts.values(), strict=True)]
+    return Raw(" UNION ALL ".join(rows), tuple(relations), named=source.format is Format.JSON_LINES)
+
+
+def _readable(files: Mapping[int, Screened]) -> dict[int, Path]:
+    return {number: screened.readable for number, screened in files.items()}
+
+
+def _json_lines(engine: Engine, source: Source, files: Mapping[int, Screened], name: str) -> str:
+    engine.read_lines(name, _readable(files))
     fields = ", ".join(f"'{c}'" for c in used(source))
-    columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {i}), '') AS \"raw_{c}\"" for i, c in enumerate(used(source), 1))
+    columns = _fields({c: i for i, c in enumerate(used(source), 1)})
     # an AND might look at every line; where no number stands, nothing but the id is looked at
     fractions = "".join(
         f" WHEN CASE WHEN regexp_matches(LIST_ITEM(fields, {i}), '^-?[0-9]+[.eE]')"
@@ -76,13 +98,13 @@ def _json_lines(engine: Engine, source: Source, screened: Screened, _: str, name
         for i, c in enumerate(used(source), 1)
         if source.columns[c].treatment is Treatment.PSEUDONYM
     )
-    sql = (
-        f"SELECT line, CASE WHEN fields IS NULL THEN 'line: not a JSON object'{fractions} END AS broken, names,"
-        f" {columns} FROM (SELECT line, CASE WHEN valid THEN JSON_FIELDS(line, {fields}) END AS fields,"
+    broken = f"CASE WHEN fields IS NULL THEN 'line: not a JSON object'{fractions} END"
+    return (
+        f"SELECT {NUMBER}, line, {broken} AS broken, names,"
+        f" {columns} FROM (SELECT {NUMBER}, line, CASE WHEN valid THEN JSON_FIELDS(line, {fields}) END AS fields,"
         f" CASE WHEN valid THEN JSON_FIELD_NAMES(line) END AS names"
-        f" FROM (SELECT line, JSON_VALID(line) AS valid FROM {name}) AS checked) AS parsed"
+        f" FROM (SELECT {NUMBER}, line, JSON_VALID(line) AS valid FROM {name}) AS checked) AS parsed"
     )
-    return Raw(sql, 0, (name,), named=True)
 
 
 def compare_names(source: Source, names: Iterable[str | None], file: str, rejected: Mapping[str, int]) -> int:
@@ -111,31 +133,35 @@ def without_doubled(engine: Engine, source: Source, raw: Raw, doubled: Iterable[
     columns = ", ".join(f'r."raw_{c}" AS "raw_{c}"' for c in used(source))
     broken = "CASE WHEN d.names IS NOT NULL THEN 'line: a name stands twice in its object' ELSE r.broken END"
     sql = (
-        f"SELECT r.line AS line, {broken} AS broken, r.names AS names, {columns}"
+        f"SELECT r.{NUMBER} AS {NUMBER}, r.line AS line, {broken} AS broken, r.names AS names, {columns}"
         f" FROM ({raw.sql}) AS r LEFT JOIN doubled AS d ON r.names = d.names"
     )
-    return Raw(sql, raw.undeclared, (*raw.relations, "doubled"), named=True)
+    return Raw(sql, (*raw.relations, "doubled"), named=True)
 
 
-def _delimited(engine: Engine, source: Source, screened: Screened, file: str, name: str) -> Raw:
-    header = list(unique(source, screened.header, file))
-    undeclared = compare_columns(source, header, file)
-    engine.read_lines(name, screened.readable)
-    columns = ", ".join(f"NULLIF(LIST_ITEM(fields, {header.index(c) + 1}), '') AS \"raw_{c}\"" for c in used(source))
-    own = "" if screened.header_line is None else f" WHERE line <> {literal(screened.header_line)}"
-    sql = (
-        f"SELECT line, CASE WHEN LIST_LENGTH(fields) <> {len(header)} THEN 'record: not of the header''s width' END"
-        f" AS broken, {columns}"
-        f" FROM (SELECT line, FIELDS(line, {literal(screened.delimiter)}) AS fields FROM {name}{own}) AS parsed"
+def _delimited(engine: Engine, source: Source, files: Mapping[int, Screened], name: str) -> str:
+    engine.read_lines(name, _readable(files))
+    alike = next(iter(files.values()))
+    header, own = list(alike.header), alike.header_line
+    columns = _fields({c: header.index(c) + 1 for c in used(source)})
+    rows = name if own is None else f"{name} WHERE line <> {literal(own)}"
+    return (
+        f"SELECT {NUMBER}, line,"
+        f" CASE WHEN LIST_LENGTH(fields) <> {len(header)} THEN 'record: not of the header''s width' END AS broken,"
+        f" {columns}"
+        f" FROM (SELECT {NUMBER}, line, FIELDS(line, {literal(alike.delimiter)}) AS fields FROM {rows}) AS parsed"
     )
-    return Raw(sql, undeclared, (name,))
 
 
-def _parquet(engine: Engine, source: Source, screened: Screened, _: str, name: str) -> Raw:
-    engine.read_parquet(name, screened.readable)
+def _fields(places: Mapping[str, int]) -> str:
+    """The raw columns that stand in a list of texts, each at its place; of texts the empty one is none."""
+    return ", ".join(f"NULLIF(LIST_ITEM(fields, {place}), '') AS \"raw_{name}\"" for name, place in places.items())
+
+
+def _parquet(engine: Engine, source: Source, files: Mapping[int, Screened], name: str) -> str:
+    engine.read_parquet(name, _readable(files), used(source))
     columns = ", ".join(f'{_present(c, source)} AS "raw_{c}"' for c in used(source))
-    sql = f"SELECT CAST(NULL AS VARCHAR) AS line, CAST(NULL AS VARCHAR) AS broken, {columns} FROM {name}"
-    return Raw(sql, screened.undeclared, (name,))
+    return f"SELECT {NUMBER}, CAST(NULL AS VARCHAR) AS line, CAST(NULL AS VARCHAR) AS broken, {columns} FROM {name}"
 
 
 def _present(column: str, source: Source) -> str:
@@ -147,13 +173,8 @@ def _present(column: str, source: Source) -> str:
     return f'"{column}"' if typed else f"NULLIF(\"{column}\", '')"
 
 
-def _combined_log(engine: Engine, source: Source, screened: Screened, file: str, name: str) -> Raw:
-    compare_columns(source, {*COMBINED_FIELDS, *REQUEST_FIELDS} - {"request"}, file)
-    with screened.readable.open("rb") as lines:
-        begun = lines.read(HEAD).decode("utf-8", errors="ignore").split("\n")
-    if not any(re.match(COMBINED, line) for line in begun):
-        raise SourceError(f"{file} begins with no line of a combined log; source {source.source!r} declares one")
-    engine.read_lines(name, screened.readable)
+def _combined_log(engine: Engine, source: Source, files: Mapping[int, Screened], name: str) -> str:
+    engine.read_lines(name, _readable(files))
     columns = ", ".join(f"NULLIF(NULLIF({field}, '-'), '') AS \"raw_{c}\"" for c, field in _combined_fields(source))
     # A match costs a tenth of what its groups cost. Where no quote is escaped or out of place, fields are cut at the
     # quotes, and what stands before them at spaces; the few other lines go through the groups.
@@ -167,13 +188,12 @@ def _combined_log(engine: Engine, source: Source, screened: Screened, file: str,
         f" WHEN {ident} <> '-' AND regexp_matches({ident}, '{ADDRESS}')"
         " THEN 'line: not of the combined log, an address stands behind the host' END"
     )
-    sql = (
-        f"SELECT line, {broken} AS broken, {columns} FROM"
-        f" (SELECT line, q, plain, CASE WHEN NOT plain THEN {groups} END AS g FROM"
-        f" (SELECT line, q, {cut} AS plain FROM"
-        f" (SELECT line, QUOTE_FIELDS(line) AS q FROM {name}) AS quoted) AS matched) AS parsed"
+    return (
+        f"SELECT {NUMBER}, line, {broken} AS broken, {columns} FROM"
+        f" (SELECT {NUMBER}, line, q, plain, CASE WHEN NOT plain THEN {groups} END AS g FROM"
+        f" (SELECT {NUMBER}, line, q, {cut} AS plain FROM"
+        f" (SELECT {NUMBER}, line, QUOTE_FIELDS(line) AS q FROM {name}) AS quoted) AS matched) AS parsed"
     )
-    return Raw(sql, 0, (name,))
 
 
 def _matches(pattern: str) -> str:
@@ -207,7 +227,7 @@ def _combined_fields(source: Source) -> list[tuple[str, str]]:
     return [(name, fields[name]) for name in used(source)]
 
 
-READERS: dict[Format, Callable[[Engine, Source, Screened, str, str], Raw]] = {
+READERS: dict[Format, Callable[[Engine, Source, Mapping[int, Screened], str], str]] = {
     Format.JSON_LINES: _json_lines,
     Format.CSV: _delimited,
     Format.TSV: _delimited,

@@ -13,7 +13,7 @@ import codecs
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -63,6 +63,7 @@ class Screened:
         rejected: records set aside, by reason.
         dropped: lines that are no record, by reason, kept nowhere.
         undeclared: how many columns of a Parquet file its source does not declare.
+        schema: of a Parquet file: its columns and their types, as they stand in `readable`.
     """
 
     digest: str
@@ -71,9 +72,15 @@ class Screened:
     header: tuple[str, ...] = ()
     header_line: str | None = None
     delimiter: str = ""
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    rejected: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
     undeclared: int = 0
+    schema: str = ""
+
+    @property
+    def layout(self) -> tuple[object, ...]:
+        """What is equal for files of a source that an engine can read as one."""
+        return self.header, self.header_line, self.delimiter, self.schema
 
 
 def screen(
@@ -116,8 +123,8 @@ def screen(
         rewriting.records,
         rewriting.header,
         delimiter=rewriting.delimiter,
-        rejected=dict(rewriting.rejected),
-        dropped=dict(rewriting.dropped),
+        rejected=rewriting.rejected,
+        dropped=rewriting.dropped,
     )
 
 

@@ -55,9 +55,10 @@ def screen_parquet(path: Path, digest: str, source: Source, *, workspace: Path) 
         cases = [name.lower() for name in schema.names]
         plain = len(set(cases)) == len(cases) and all(_alike(schema.field(f.name).type, f.type) for f in wanted)
         rows = _checked(file, path, wanted, None if plain else readable)
+        layout = str(file.schema).partition("\n")[2] if plain else str(wanted)
     if plain:
         readable.symlink_to(path.absolute())
-    return Screened(digest, readable, rows, undeclared=undeclared)
+    return Screened(digest, readable, rows, undeclared=undeclared, schema=layout)
 
 
 def _wanted(source: Source, name: str, kind: pa.DataType, file: str, *, instant: bool) -> pa.DataType:

@@ -7,17 +7,20 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from anonymization.files import PRIVATE_FOLDER
+from anonymization.files import PRIVATE_FOLDER, files_of
 
 Work: TypeAlias = Callable[[Sequence[str]], pa.Table]
 """What Python makes of distinct texts: rows for each of them, in any order. Goes to Spark's workers, so it pickles."""
+NUMBER = "_number"
+"""The column that says of which file a row is, where several are read or written together; no log's name begins so."""
 ABANDONED = 7 * 86_400
 """Seconds after which what another machine's run left in a shared home counts as left behind."""
 
@@ -33,14 +36,15 @@ class Engine(Protocol):
     def open_events(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> None:
         """Make a view of Parquet files with the columns of `schema`; no file makes an empty relation."""
 
-    def read_lines(self, name: str, path: Path) -> None:
-        """Make a view with the column `line`, one row a line of a UTF-8 text file under a plain name.
+    def read_lines(self, name: str, paths: Mapping[int, Path]) -> None:
+        """Make a view of UTF-8 text files, one row a line, with the columns `line` and `_number`: of which file it is.
 
-        The file holds no empty line, which DuckDB would pass over, no carriage return and no NUL byte.
+        The files have plain names that differ, and hold no empty line, which DuckDB would pass over, no carriage return
+        and no NUL byte.
         """
 
-    def read_parquet(self, name: str, path: Path) -> None:
-        """Make a view of one Parquet file, under a plain name, as it is."""
+    def read_parquet(self, name: str, paths: Mapping[int, Path], columns: Sequence[str]) -> None:
+        """Make a view of Parquet files of one schema, under plain names that differ: the columns, and `_number`."""
 
     def create(self, name: str, sql: str) -> None:
         """Run a SELECT and keep its rows as a relation."""
@@ -59,6 +63,18 @@ class Engine(Protocol):
 
     def write_parquet(self, sql: str, path: Path) -> int:
         """Run a SELECT and write its rows as Parquet files (zstd); return how many (see `files_of`), one at least."""
+
+    def write_each(self, sql: str, paths: Mapping[int, Path], schema: pa.Schema) -> dict[int, int]:
+        """Run a SELECT once and write the rows of each `_number` to its path, as `write_parquet` does.
+
+        Args:
+            sql: its columns are `_number` and those of the schema; no row has a number without a path.
+            paths: by number, one at least.
+            schema: of what is written, for a number that has no row.
+
+        Returns:
+            How many files each number has, one at least.
+        """
 
     def drop(self, name: str) -> None:
         """Forget a relation; an unknown name is no error."""
@@ -129,6 +145,25 @@ def wiped(folder: Path) -> Path:
         else:
             entry.unlink()
     return folder
+
+
+def handed_out(written: Path, paths: Mapping[int, Path], schema: pa.Schema) -> dict[int, int]:
+    """Move what was written into a folder a number to the paths by number; return how many files each has."""
+    counts = {}
+    for number, path in paths.items():
+        parts = sorted((written / f"{NUMBER}={number}").glob("*.parquet"))
+        for part, target in zip(parts, files_of(path, len(parts)), strict=True):
+            shutil.move(part, target)
+        if not parts:
+            pq.write_table(schema.empty_table(), path, compression="zstd")
+        counts[number] = len(parts) or 1
+    return counts
+
+
+def together(paths: Mapping[int, Path]) -> str:
+    """Return what files that are read together are called: by the first one's name."""
+    first, *others = (path.name for path in paths.values())
+    return f"{first} and {len(others)} more" if others else first
 
 
 def normalized(table: pa.Table) -> pa.Table:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from anonymization.engine.base import Closing, Work, normalized, private_folder_of_this_run, wiped
+from anonymization.engine.base import (
+    NUMBER,
+    Closing,
+    Work,
+    handed_out,
+    normalized,
+    private_folder_of_this_run,
+    together,
+    wiped,
+)
 from anonymization.engine.portable import render
 from anonymization.errors import EngineError, SourceError
 from anonymization.quoting import literal, quoted
@@ -24,6 +34,8 @@ STATEMENTS = 64
 """Parsed statements that are kept: an intake runs the same score of them for every file."""
 AS_IT_IS = "hive_partitioning=false"
 """Folders are called `source=...`, which is no column of the files in them."""
+ORIGIN = "noren:file"
+"""What the column of a row's path is called: in a Parquet file there may be any name that logs have."""
 DISK_FULL = "No space left on device"
 
 
@@ -66,20 +78,21 @@ class DuckDBEngine(Closing):
         columns = ", ".join(quoted(field) for field in schema.names)
         self._view(name, f"SELECT {columns} FROM read_parquet([{', '.join(map(_path, paths))}], {AS_IT_IS})")
 
-    def read_lines(self, name: str, path: Path) -> None:
+    def read_lines(self, name: str, paths: Mapping[int, Path]) -> None:
         """See `Engine.read_lines`."""
         # No delimiter, quote, escape or comment exists, so that a line comes as it lies, whatever it holds.
         options = (
             "columns={'line': 'VARCHAR'}, auto_detect=false, header=false, delim='', quote='', escape='', comment='',"
             f" nullstr='\x01', strict_mode=false, new_line='\\n', max_line_size={LINE}, compression='none', {AS_IT_IS}"
         )
-        with _unreadable(path, "text"):
-            self._view(name, f"SELECT line FROM read_csv({_path(path)}, {options})")
+        with _unreadable(paths, "text"):
+            self._view(name, f"SELECT line, {_number(paths)} FROM read_csv({_list(paths)}, {options}, {_WITH_ORIGIN})")
 
-    def read_parquet(self, name: str, path: Path) -> None:
+    def read_parquet(self, name: str, paths: Mapping[int, Path], columns: Sequence[str]) -> None:
         """See `Engine.read_parquet`."""
-        with _unreadable(path, "Parquet"):
-            self._view(name, f"SELECT * FROM read_parquet({_path(path)}, {AS_IT_IS})")
+        selected = ", ".join([*map(quoted, columns), _number(paths)])
+        with _unreadable(paths, "Parquet"):
+            self._view(name, f"SELECT {selected} FROM read_parquet({_list(paths)}, {AS_IT_IS}, {_WITH_ORIGIN})")
 
     def create(self, name: str, sql: str) -> None:
         """See `Engine.create`."""
@@ -103,8 +116,21 @@ class DuckDBEngine(Closing):
 
     def write_parquet(self, sql: str, path: Path) -> int:
         """See `Engine.write_parquet`."""
-        self._run(path.name, f"COPY ({render(sql, self.name)}) TO {_path(path)} (FORMAT parquet, COMPRESSION zstd)")
+        self._copy(render(sql, self.name), path, "")
         return 1
+
+    def write_each(self, sql: str, paths: Mapping[int, Path], schema: pa.Schema) -> dict[int, int]:
+        """See `Engine.write_each`."""
+        text, folder = render(sql, self.name), self._spill / "each"
+        if len(paths) == 1:
+            ((number, path),) = paths.items()
+            self._copy(f"SELECT * EXCLUDE ({NUMBER}) FROM ({text})", path, "")
+            return {number: 1}
+        try:
+            self._copy(text, folder, f", PARTITION_BY ({NUMBER})")
+            return handed_out(folder, paths, schema)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def drop(self, name: str) -> None:
         """See `Engine.drop`."""
@@ -128,6 +154,9 @@ class DuckDBEngine(Closing):
         self._run(name, f"CREATE OR REPLACE TEMP {kind} {quoted(name)} AS {text}")
         self._kinds[name] = kind
 
+    def _copy(self, text: str, path: Path, options: str) -> None:
+        self._run(path.name, f"COPY ({text}) TO {_path(path)} (FORMAT parquet, COMPRESSION zstd{options})")
+
     def _run(self, name: str, text: str) -> None:
         with _wrapped(f"the relation {name!r}"):
             self._connection.execute(self._statement(text))
@@ -147,11 +176,24 @@ def _wrapped(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _unreadable(path: Path, kind: str) -> Iterator[None]:
+def _unreadable(paths: Mapping[int, Path], kind: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, EngineError) as error:
-        raise SourceError(f"{path.name} cannot be read as {kind} ({type(error).__name__})") from None
+        raise SourceError(f"{together(paths)} cannot be read as {kind} ({type(error).__name__})") from None
+
+
+_WITH_ORIGIN = f"filename={literal(ORIGIN)}"
+
+
+def _number(paths: Mapping[int, Path]) -> str:
+    """The number of the file that a row is of; the path is a constant of a whole vector, so that it is found once."""
+    numbers = ", ".join(map(str, paths))
+    return f"CAST([{numbers}][list_position({_list(paths)}, {quoted(ORIGIN)})] AS INTEGER) AS {NUMBER}"
+
+
+def _list(paths: Mapping[int, Path]) -> str:
+    return f"[{', '.join(map(_path, paths.values()))}]"
 
 
 def _path(path: Path) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import click
 
+from anonymization.deidentify.arrivals import Arrival, IntakeContext
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.frames import intake_frames
-from anonymization.deidentify.intake import Arrival, IntakeContext, take_in, workspace_of
+from anonymization.deidentify.intake import take_all, workspace_of
 from anonymization.deidentify.keywords import Keywords
 from anonymization.deidentify.taken import IntakeRun, Taken, day_of, logs_held, totals, wipe_copies
 from anonymization.engine import memory_share, open_engine
@@ -208,11 +209,9 @@ def _take_files(shared: _Shared, files: Sequence[Arrival]) -> IntakeRun:
             spellings=policies.spellings,
             replacing=shared.replacing,
         )
-        for arrival in files:
-            try:
-                done = take_in(arrival, around)
-            except SourceError as error:
-                why = str(error).replace(arrival.path.name, arrival.name)
+        for arrival, done in take_all(files, around):
+            if isinstance(done, SourceError):
+                why = str(done).replace(arrival.path.name, arrival.name)
                 failures.append((f"{arrival.source.source}/{arrival.arrived}/{arrival.name}", why))
                 continue
             taken.append(done)

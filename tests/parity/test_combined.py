@@ -51,7 +51,7 @@ def test_fields_are_those_of_the_pattern(engine, source, tmp_path_factory):
     path = tmp_path_factory.mktemp("combined") / "a.log"
     path.write_text("".join(line + "\n" for line in LINES.values()), encoding="utf-8", newline="")
     screened = Screened("", path, len(LINES))
-    rows = engine.fetch(open_raw(engine, source, screened, path.name, "raw_combined").sql).to_pylist()
+    rows = engine.fetch(open_raw(engine, source, {0: screened}, "raw_combined").sql).to_pylist()
     found = {row["line"]: row for row in rows}
     assert len(rows) == len(LINES)
     for name, line in LINES.items():
