@@ -30,7 +30,7 @@ from anonymization.deidentify.identifiers import register_optouts
 from anonymization.deidentify.readers import check_header
 from anonymization.deidentify.screening import Screened, screen
 from anonymization.deidentify.screening_parquet import screen_parquet
-from anonymization.deidentify.taken import Taken, delivered_before, known_intake
+from anonymization.deidentify.taken import NAME, Taken, delivered_before, known_intake
 from anonymization.engine.base import NUMBER
 from anonymization.errors import EngineError, NorenError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, sync, write_private
@@ -156,18 +156,18 @@ def _look(arrival: Arrival, digest: str, named: str, around: IntakeContext) -> R
             f"{arrival.name} was taken in before with other content ({rows} rows): both would be counted. If that"
             " was an upload by half, noren intake --replace; if both count, deliver this one by another name"
         )
-    screened = _screened(arrival, digest, home)
-    try:
-        undeclared = check_header(source, screened, arrival.path.name)
-    except SourceError:
-        screened.readable.unlink()
-        raise
-    return Ready(arrival, screened, undeclared, named)
-
-
-def _screened(arrival: Arrival, digest: str, home: Home) -> Screened:
-    source = arrival.source
     workspace = private_folder(workspace_of(home, source.source))
+    try:
+        screened = _screened(arrival, digest, home, workspace)
+        return Ready(arrival, screened, check_header(source, screened, arrival.path.name), named)
+    except BaseException:
+        for left in workspace.glob(f"{digest[:NAME]}.*"):  # a copy, as far as it came
+            left.unlink()
+        raise
+
+
+def _screened(arrival: Arrival, digest: str, home: Home, workspace: Path) -> Screened:
+    source = arrival.source
     if source.format is Format.PARQUET:
         return screen_parquet(arrival.path, digest, source, workspace=workspace)
     return screen(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from anonymization.deidentify.columns import compare_columns, unique, used
 from anonymization.deidentify.screening import Screened
+from anonymization.engine.base import ORIGIN
 from anonymization.errors import SourceError
 from anonymization.policy.sources import Clock, Source, TimeEncoding, Treatment
 
@@ -53,7 +54,7 @@ def screen_parquet(path: Path, digest: str, source: Source, *, workspace: Path) 
             ]
         )
         cases = [name.lower() for name in schema.names]
-        plain = len(set(cases)) == len(cases) and all(_alike(schema.field(f.name).type, f.type) for f in wanted)
+        plain = len({*cases, ORIGIN}) > len(cases) and all(_alike(schema.field(f.name).type, f.type) for f in wanted)
         rows = _checked(file, path, wanted, None if plain else readable)
         layout = str(file.schema).partition("\n")[2] if plain else str(wanted)
     if plain:

@@ -21,6 +21,8 @@ Work: TypeAlias = Callable[[Sequence[str]], pa.Table]
 """What Python makes of distinct texts: rows for each of them, in any order. Goes to Spark's workers, so it pickles."""
 NUMBER = "_number"
 """The column that says of which file a row is, where several are read or written together; no log's name begins so."""
+ORIGIN = "noren:file"
+"""What a row's path is called while Parquet files are read: no file that is handed over has a column of that name."""
 ABANDONED = 7 * 86_400
 """Seconds after which what another machine's run left in a shared home counts as left behind."""
 
@@ -44,7 +46,10 @@ class Engine(Protocol):
         """
 
     def read_parquet(self, name: str, paths: Mapping[int, Path], columns: Sequence[str]) -> None:
-        """Make a view of Parquet files of one schema, under plain names that differ: the columns, and `_number`."""
+        """Make a view of Parquet files of one schema, under plain names that differ: the columns, and `_number`.
+
+        None of their columns is called `ORIGIN`.
+        """
 
     def create(self, name: str, sql: str) -> None:
         """Run a SELECT and keep its rows as a relation."""
@@ -152,10 +157,10 @@ def handed_out(written: Path, paths: Mapping[int, Path], schema: pa.Schema) -> d
     counts = {}
     for number, path in paths.items():
         parts = sorted((written / f"{NUMBER}={number}").glob("*.parquet"))
-        for part, target in zip(parts, files_of(path, len(parts)), strict=True):
-            shutil.move(part, target)
         if not parts:
             pq.write_table(schema.empty_table(), path, compression="zstd")
+        for part, target in zip(parts, files_of(path, len(parts)), strict=False):
+            shutil.move(part, target)
         counts[number] = len(parts) or 1
     return counts
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from anonymization.engine.base import (
     NUMBER,
+    ORIGIN,
     Closing,
     Work,
     handed_out,
@@ -34,8 +35,6 @@ STATEMENTS = 64
 """Parsed statements that are kept: an intake runs the same score of them for every file."""
 AS_IT_IS = "hive_partitioning=false"
 """Folders are called `source=...`, which is no column of the files in them."""
-ORIGIN = "noren:file"
-"""What the column of a row's path is called: in a Parquet file there may be any name that logs have."""
 DISK_FULL = "No space left on device"
 
 
