@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from anonymization.deidentify import times
 from anonymization.deidentify.arrivals import IntakeContext, Ready
-from anonymization.deidentify.events import cleaned_columns, column_of, judged_sql, parsed_sql
+from anonymization.deidentify.distinct import Kind, Kinds
+from anonymization.deidentify.events import AGENT, KEYWORD, cleaned_columns, column_of, judged_sql, parsed_sql
 from anonymization.deidentify.identifiers import (
     IdColumn,
     Month,
@@ -65,8 +66,8 @@ def judged(files: Mapping[int, Ready], source: Source, around: IntakeContext) ->
     with ExitStack() as held:
         with ExitStack() as made:
             parsed = _parse(files, source, around, ids, made)
-            for name in _register_distinct(source, around):
-                made.callback(engine.drop, name)
+            made.callback(engine.drop, "worked")
+            _register_distinct(source, around)
             others = spell_others(engine, "parsed", ids) if parsed.odd else []
             for name in (*others, "identified", "pseudonyms"):
                 made.callback(engine.drop, name)
@@ -139,21 +140,20 @@ def _months(seen: Sequence[Mapping[str, Any]], files: Mapping[int, Ready], earli
     return [Month(index, *month) for index, month in enumerate(sorted(months))]
 
 
-def _register_distinct(source: Source, around: IntakeContext) -> list[str]:
-    """Work on each distinct user agent, keyword, path and host; return the relations made."""
-    made = []
-    for name, treatment, column, work in (
-        ("agents", Treatment.USER_AGENT, "user_agent", around.devices),
-        ("keywords", Treatment.KEYWORD, "raw_keyword", around.keywords),
-    ):
-        if column_of(source, treatment) is not None:
-            distinct = f"SELECT DISTINCT {column} FROM parsed WHERE reason IS NULL AND {column} IS NOT NULL"
-            around.engine.work_out(name, distinct, work.relation, work.schema)
-            made.append(name)
+def _register_distinct(source: Source, around: IntakeContext) -> None:
+    """Create the relation `worked` of what is made of each distinct user agent, keyword, path and host."""
+    agent, keyword = (column_of(source, treatment) for treatment in (Treatment.USER_AGENT, Treatment.KEYWORD))
+    kinds: dict[str, tuple[str, Kind]] = {
+        **({AGENT: ("user_agent", around.devices)} if agent else {}),
+        **({KEYWORD: ("raw_keyword", around.keywords)} if keyword else {}),
+    }
     for column in cleaned_columns(source):
-        name, text = f"cleaned_{column}", f'"{cleaned_from(column)}"'
         cleaned = around.paths if source.columns[column].treatment is Treatment.URL_PATH else around.hosts
-        distinct = f"SELECT DISTINCT {text} FROM parsed WHERE reason IS NULL AND {text} IS NOT NULL"
-        around.engine.work_out(name, distinct, cleaned.relation, cleaned.schema)
-        made.append(name)
-    return made
+        kinds[cleaned_from(column)] = (cleaned_from(column), cleaned)
+    if kinds:
+        distinct = " UNION ALL ".join(
+            f"SELECT DISTINCT '{kind}' AS kind, {text} AS raw FROM parsed WHERE reason IS NULL AND {text} IS NOT NULL"
+            for kind, (text, _) in kinds.items()
+        )
+        work = Kinds({kind: made for kind, (_, made) in kinds.items()})
+        around.engine.work_out("worked", distinct, work.relation, work.schema)

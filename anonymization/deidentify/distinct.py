@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+import pyarrow as pa
 
 Result = TypeVar("Result")
 
@@ -32,3 +34,32 @@ class Distinct(Generic[Result]):
         if len(known) > self._limit:  # a new one: whoever still reads the old one may finish
             self._known = {}
         return results
+
+
+class Kind(Protocol):
+    """What is made of texts of one kind: rows whose first column is the text."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the rows."""
+
+    def relation(self, texts: Iterable[str]) -> pa.Table:
+        """Return one row a distinct text."""
+
+
+class Kinds:
+    """Texts of several kinds, asked for and made at once: each costs an engine about the same as all of them."""
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        self._kinds = kinds
+        own = {field.name: field.type for kind in kinds.values() for field in list(kind.schema)[1:]}
+        self.schema = pa.schema({"kind": pa.string(), "raw": pa.string(), **own})
+
+    def relation(self, kinds: Sequence[str], texts: Sequence[str]) -> pa.Table:
+        """Return one row a distinct text: its kind, the text as `raw`, and the columns of its kind, the others null."""
+        made = [self.schema.empty_table()]
+        for name, kind in self._kinds.items():
+            rows = kind.relation([text for of, text in zip(kinds, texts, strict=True) if of == name])
+            rows = rows.rename_columns(["raw", *rows.column_names[1:]])
+            made.append(rows.append_column("kind", pa.array([name] * len(rows), pa.string())))
+        return pa.concat_tables(made, promote_options="default")

@@ -1,8 +1,8 @@
 """What an event is: its columns, and the SQL that makes events of raw rows.
 
 `parsed` turns each raw row into day, hour, generalized columns, raw person and a reason if it cannot be
-taken. `judged` joins pseudonyms, families and opt-outs, and says what becomes of each row. A sign-in that tells which
-other ids a choice covers is taken in: builds leave it out with them (`release/left_out.py`).
+taken. `judged` joins pseudonyms, what was made of distinct texts, and opt-outs, and says what becomes of each row. A
+sign-in that tells which other ids a choice covers is taken in: builds leave it out with them (`release/left_out.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ OPTED_OUT = "opted out"
 BEFORE_POLICY = "before the policy's first version"
 ERASED = "of a month that was erased"
 FAMILIES = ("browser", "os", "device")
+AGENT, KEYWORD = "user agent", "keyword"
+"""Kinds of texts that are worked on once a distinct one, beside those of `cleaned_from`; see the relation `worked`."""
 REMOVED = "_removed"
 """The column of judged rows with the kind of personal data for which a row's keyword was given up; no event's."""
 ACCEPTED = "reason IS NULL AND dropped IS NULL"
@@ -99,7 +101,7 @@ def judged_sql(
         + f" WHEN {crawler} THEN NULL"
         f" WHEN r.person IS NULL THEN '{NO_IDENTIFIER}' WHEN {opted_out} THEN '{OPTED_OUT}' END"
     )
-    cleaned = {source.columns[name].into or name: name for name in cleaned_columns(source)}
+    cleaned = {source.columns[name].into or name: cleaned_from(name) for name in cleaned_columns(source)}
     joined = ("p", "day", "hour", *(FAMILIES if agent else ()), keyword, *cleaned)
     outputs = [name for name in event_columns(source) if name not in joined]
     families = [f"COALESCE(a.{name}, '{UNKNOWN}') AS {name}" for name in FAMILIES if agent]
@@ -113,7 +115,7 @@ def judged_sql(
             *families,
             *([f"COALESCE(k.keyword, '{NOT_SPECIFIED}') AS \"{keyword}\""] if keyword else []),
             *([f"k.removed AS {REMOVED}"] if keyword else []),
-            *(f"COALESCE(c_{name}.cleaned, '{UNKNOWN}') AS \"{output}\"" for output, name in cleaned.items()),
+            *(f"COALESCE({text}.cleaned, '{UNKNOWN}') AS \"{output}\"" for output, text in cleaned.items()),
         ]
     )  # fmt: skip
     pseudonym = (
@@ -124,12 +126,16 @@ def judged_sql(
         f"SELECT {selected} FROM identified AS r"
         + pseudonym.format("m", "person")
         + (pseudonym.format("l", "linked") if linked else "")
-        + (" LEFT JOIN agents AS a ON r.user_agent = a.user_agent" if agent else "")
-        + (" LEFT JOIN keywords AS k ON r.raw_keyword = k.raw" if keyword else "")
-        + "".join(f' LEFT JOIN cleaned_{n} AS c_{n} ON r."{cleaned_from(n)}" = c_{n}.raw' for n in cleaned.values())
+        + (_worked("a", AGENT, "user_agent") if agent else "")
+        + (_worked("k", KEYWORD, "raw_keyword") if keyword else "")
+        + "".join(_worked(text, text, text) for text in cleaned.values())
         + " LEFT JOIN optouts AS o ON r.person = o.person"
         + (" LEFT JOIN optouts AS q ON r.linked = q.person" if linked else "")
     )
+
+
+def _worked(alias: str, kind: str, text: str) -> str:
+    return f" LEFT JOIN worked AS {alias} ON {alias}.kind = '{kind}' AND r.{text} = {alias}.raw"
 
 
 def column_of(source: Source, treatment: Treatment) -> str | None:

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from anonymization.files import PRIVATE_FOLDER, files_of
 
-Work: TypeAlias = Callable[[Sequence[str]], pa.Table]
-"""What Python makes of distinct texts: rows for each of them, in any order. Goes to Spark's workers, so it pickles."""
+Work: TypeAlias = Callable[..., pa.Table]
+"""What Python makes of distinct texts, a list a column: rows for each, in any order. Goes to workers, so it pickles."""
 NUMBER = "_number"
 """The column that says of which file a row is, where several are read or written together; no log's name begins so."""
 ORIGIN = "noren:file"
@@ -58,9 +58,9 @@ class Engine(Protocol):
         """Name a SELECT; it runs where it is used."""
 
     def work_out(self, name: str, sql: str, work: Work, schema: pa.Schema) -> None:
-        """Keep as a relation what `work` makes of the texts in the only column of a SELECT, a bounded batch at a time.
+        """Keep as a relation what `work` makes of the texts in the columns of a SELECT, a bounded batch at a time.
 
-        The texts are distinct and not null; the rows have the columns of `schema`.
+        Its rows are distinct and without nulls; those that are made of them have the columns of `schema`.
         """
 
     def fetch(self, sql: str) -> pa.Table:

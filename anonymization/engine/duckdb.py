@@ -105,7 +105,7 @@ class DuckDBEngine(Closing):
         """See `Engine.work_out`."""
         with _wrapped(f"the relation {name!r}"):
             reader = self._connection.sql(self._statement(render(sql, self.name))).to_arrow_reader(BATCH)
-            made = [work(batch.column(0).to_pylist()) for batch in reader]
+            made = [work(*(column.to_pylist() for column in batch.columns)) for batch in reader]
         self.register(name, pa.concat_tables([schema.empty_table(), *made]))
 
     def fetch(self, sql: str) -> pa.Table:

@@ -154,9 +154,9 @@ class SparkEngine(Closing):
 
 
 def _worked_out(work: Work, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield what the work makes of each batch's first column; runs on the workers."""
+    """Yield what the work makes of each batch's columns; runs on the workers."""
     for batch in batches:
-        yield from work(batch.column(0).to_pylist()).to_batches()
+        yield from work(*(column.to_pylist() for column in batch.columns)).to_batches()
 
 
 def _stored(frame: Any, path: Path) -> Any:

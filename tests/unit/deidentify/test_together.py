@@ -115,9 +115,9 @@ LOGS = {
 
 
 @pytest.fixture
-def two(home, policies, engine, tmp_path):
-    """Two homes of the same keys, in which nothing was taken in."""
-    one = Intake(home, policies, engine, OPTED_OUT)
+def two(home, policies, engine, duckdb_engine, tmp_path):
+    """Two homes of the same keys, in which nothing was taken in; one by one files are taken in by DuckDB alone."""
+    one = Intake(home, policies, duckdb_engine, OPTED_OUT)
     for month in ("2018-02", "2026-08", "2026-09", "2026-10"):
         one.around.keys.pseudonym_pads(month)
     return one, Intake(copied(home, tmp_path / "other"), policies, engine, OPTED_OUT)
@@ -190,6 +190,7 @@ def check_equal(two, source):
     assert not list(workspace_of(other.home, source).iterdir())
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize("source", LOGS)
 def test_files_leave_together_what_they_leave_one_by_one(two, source):
     check_equal(two, source)
@@ -229,6 +230,7 @@ def landed(of, source, contents):
     return found
 
 
+@pytest.mark.once_on_spark
 @pytest.mark.parametrize("source", GOOD)
 def test_files_that_are_as_declared_go_in_one_pass(intake, monkeypatch, source):
     made = []
