@@ -236,20 +236,20 @@ def _offsets(zone: str) -> list[tuple[int, int]]:
     info = ZoneInfo(zone)
 
     def offset(epoch: int) -> int:
-        local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=epoch)).astimezone(info).utcoffset()
-        return int(local.total_seconds()) if local is not None else 0
+        return int((datetime.fromtimestamp(epoch, info).utcoffset() or timedelta()).total_seconds())
 
     day, changes = 86_400, []
     now, last = int(datetime(1960, 1, 1, tzinfo=UTC).timestamp()), int(datetime(2060, 1, 1, tzinfo=UTC).timestamp())
+    before = offset(now)
     while now < last:
-        before, after = now, now + day
-        if offset(before) != offset(after):
-            low, high = before, after
+        after = offset(now + day)
+        if after != before:
+            low, high = now, now + day
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (middle, high) if offset(middle) == offset(before) else (low, middle)
-            changes.append((high, offset(before)))
-        now = after
+                low, high = (middle, high) if offset(middle) == before else (low, middle)
+            changes.append((high, before))
+        now, before = now + day, after
     return [*changes, (1 << 62, offset(last))]
 
 
