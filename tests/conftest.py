@@ -10,31 +10,26 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from harness.homes import copied
+from harness.intakes import Intake
 from harness.stages import Stages
 
-from anonymization.deidentify.arrivals import Arrival, IntakeContext
-from anonymization.deidentify.devices import DeviceFamilies
-from anonymization.deidentify.intake import take_in
-from anonymization.deidentify.keywords import Keywords
 from anonymization.engine import open_engine
 from anonymization.errors import NorenError
-from anonymization.files import files_of, locked
+from anonymization.files import locked
 from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.home import Home
-from anonymization.keys import PeriodKeys, load_private_key
+from anonymization.keys import load_private_key
 from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.local.recoding import recode_locally
 from anonymization.policy.load import load_policies
-from anonymization.policy.sources import PersonColumn
 from anonymization.release.choices import add_optouts, optouts, read_optouts
 from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger.ledger import Ledger
@@ -331,29 +326,6 @@ def release_it(approve, publish_it):
         return publish_it(setting, candidate)
 
     return release_it
-
-
-class Intake:
-    """Takes files in, one at a time, and reads their events back."""
-
-    def __init__(self, home, policies, engine, optouts=()):
-        self.home, self.policies, self.engine = home, policies, engine
-        linked = {
-            link.source: PersonColumn(column=link.to.column, namespace=link.to.namespace) for link in policies.links
-        }
-        self.around = IntakeContext(
-            home, self.engine, PeriodKeys(home), policies.codelists, linked, policies.policy.first_day, optouts,
-            DeviceFamilies(), Keywords(), policies.spellings, covering=policies.policy.covering,
-        )  # fmt: skip
-
-    def take(self, source, content, name, arrived=date(2026, 10, 31)):
-        path = self.home.landing / name
-        path.write_bytes(content)
-        return take_in(Arrival(self.policies.sources[source], arrived, path), self.around)
-
-    def events(self, taken):
-        path = self.home.events / f"source={taken.source}" / f"arrived={taken.arrived}" / f"{taken.digest[:16]}.parquet"
-        return [row for part in files_of(path, taken.parts) for row in pq.read_table(part).to_pylist()]
 
 
 @pytest.fixture

@@ -18,9 +18,6 @@ from anonymization.home import Home
 from anonymization.keys import PeriodKeys, master_seal
 from anonymization.policy.sources import PersonColumn, Source, Spelling
 
-LEAST = 100
-"""Bytes that a record counts for at least: few of a packed Parquet file hold many."""
-
 
 @dataclass(frozen=True)
 class Arrival:
@@ -53,6 +50,7 @@ class Ready:
     Attributes:
         undeclared: how many columns of its header its source does not declare.
         named: see `Arrival.named`.
+        size: about how many bytes an engine reads of it.
         seconds: that the look at it took.
     """
 
@@ -60,12 +58,8 @@ class Ready:
     screened: Screened
     undeclared: int
     named: str
+    size: int
     seconds: float = 0.0
-
-    @property
-    def size(self) -> int:
-        """About how many bytes an engine reads of it."""
-        return max(self.screened.readable.stat().st_size, LEAST * self.screened.records)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from anonymization.deidentify.identifiers import register_optouts
 from anonymization.deidentify.readers import check_header
 from anonymization.deidentify.screening import Screened, screen
 from anonymization.deidentify.screening_parquet import screen_parquet
-from anonymization.deidentify.taken import NAME, Taken, delivered_before, known_intake
+from anonymization.deidentify.taken import NAME, Delivered, Taken, known_intake
 from anonymization.engine.base import NUMBER
 from anonymization.errors import EngineError, NorenError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, sync, write_private
@@ -41,6 +41,8 @@ TOGETHER = 32 << 20
 """Bytes of records that go through the engine together; a file with more goes by itself."""
 FILES = 100
 """Files that do: as many as DuckDB keeps open to write into."""
+LEAST = 100
+"""Bytes that a record counts for at least: few of a packed Parquet file hold many."""
 QUARANTINED = pa.schema([("reason", pa.string()), ("line", pa.string())])
 Done: TypeAlias = Taken | SourceError
 """What became of a file: of its rows, or why it was refused."""
@@ -81,6 +83,7 @@ class _Waiting:
         self._around = around
         self._looked: list[tuple[Arrival, Ready | Done]] = []
         self._begun = False
+        self._delivered = Delivered()
 
     @property
     def _ready(self) -> list[Ready]:
@@ -94,7 +97,7 @@ class _Waiting:
             digest, named = _digest(arrival), arrival.named(self._around.home)
             if any(digest == file.screened.digest or named == file.named for file in self._ready):
                 yield from self.take()  # only then is it said what is known of the file
-            found = _look(arrival, digest, named, self._around)
+            found = _look(arrival, digest, named, self._around, self._delivered)
         except SourceError as error:
             found = error
         if isinstance(found, Ready):
@@ -112,7 +115,7 @@ class _Waiting:
             of = self._around
             register_optouts(of.engine, "optouts", of.optouts, of.spellings, of.covering)
             self._begun = True
-        taken = _take(self._ready, self._around)
+        taken = _take(self._ready, self._around, self._delivered)
         for arrival, found in self._looked:
             yield arrival, next(taken) if isinstance(found, Ready) else found
         self._clear()
@@ -125,8 +128,8 @@ class _Waiting:
     def _clear(self) -> None:
         for file in self._ready:
             file.screened.readable.unlink(missing_ok=True)
-            part = _part(file, self._around.home)
-            for left in part.parent.glob(f"{part.stem}*.part"):  # of a file that failed
+        for folder in {_part(file, self._around.home).parent for file in self._ready}:
+            for left in folder.glob("*.part"):  # of a file that failed
                 left.unlink()
         self._looked.clear()
 
@@ -143,15 +146,15 @@ def _digest(arrival: Arrival) -> str:
         raise SourceError(f"{arrival.path.name} may not be read by the user that this runs as") from None
 
 
-def _look(arrival: Arrival, digest: str, named: str, around: IntakeContext) -> Ready | Taken:
+def _look(arrival: Arrival, digest: str, named: str, around: IntakeContext, delivered: Delivered) -> Ready | Taken:
     """Look at a file: is it known, does it take another one's place, can it be read?"""
     home, source = around.home, arrival.source
     known = known_intake(home, source.source, digest)
     if known is not None:
         return replace(known, again=True)
-    former = delivered_before(home, source.source, arrival.arrived, named, digest)
+    former = delivered.before(arrival.beside(home.events, digest, "").parent, named, digest)
     if former and not around.replacing:
-        rows = ", ".join(f"{taken.read:,}" for _, taken in former)
+        rows = ", ".join(f"{taken.read:,}" for taken in former.values())
         raise SourceError(
             f"{arrival.name} was taken in before with other content ({rows} rows): both would be counted. If that"
             " was an upload by half, noren intake --replace; if both count, deliver this one by another name"
@@ -159,7 +162,9 @@ def _look(arrival: Arrival, digest: str, named: str, around: IntakeContext) -> R
     workspace = private_folder(workspace_of(home, source.source))
     try:
         screened = _screened(arrival, digest, home, workspace)
-        return Ready(arrival, screened, check_header(source, screened, arrival.path.name), named)
+        undeclared = check_header(source, screened, arrival.path.name)
+        size = max(screened.readable.stat().st_size, LEAST * screened.records)
+        return Ready(arrival, screened, undeclared, named, size)
     except BaseException:
         for left in workspace.glob(f"{digest[:NAME]}.*"):  # a copy, as far as it came
             left.unlink()
@@ -180,7 +185,7 @@ def _screened(arrival: Arrival, digest: str, home: Home, workspace: Path) -> Scr
     )
 
 
-def _take(files: Sequence[Ready], around: IntakeContext) -> Iterator[Done]:
+def _take(files: Sequence[Ready], around: IntakeContext, delivered: Delivered) -> Iterator[Done]:
     """Take files in together; where that fails, each half by itself.
 
     Raises:
@@ -198,11 +203,11 @@ def _take(files: Sequence[Ready], around: IntakeContext) -> Iterator[Done]:
             return
     if made is None:
         half = len(files) // 2
-        yield from _take(files[:half], around)
-        yield from _take(files[half:], around)
+        yield from _take(files[:half], around, delivered)
+        yield from _take(files[half:], around, delivered)
         return
     for file, taken in zip(files, made, strict=True):
-        _commit(file, taken, around.home)
+        _commit(file, taken, around.home, delivered)
         yield taken
 
 
@@ -300,11 +305,11 @@ def _part(file: Ready, home: Home) -> Path:
     return file.arrival.beside(home.events, file.screened.digest, ".part")
 
 
-def _commit(file: Ready, taken: Taken, home: Home) -> None:
+def _commit(file: Ready, taken: Taken, home: Home, delivered: Delivered) -> None:
     """Make the events visible, then the metrics that say they are whole; each on the disk before the next."""
-    arrival, part = file.arrival, _part(file, home)
-    for path, other in delivered_before(home, taken.source, arrival.arrived, taken.named, taken.digest):
-        _forget(home, path, other)
+    part = _part(file, home)
+    for former, other in delivered.before(part.parent, taken.named, taken.digest).items():
+        _forget(home, former, other)
     for path in files_of(part, taken.parts):
         path.chmod(PRIVATE)
         sync(path)
@@ -313,6 +318,7 @@ def _commit(file: Ready, taken: Taken, home: Home) -> None:
     metrics = part.with_suffix(".json")
     sweep(metrics)
     write_private(metrics, indented(asdict(taken)))
+    delivered.add(metrics, taken.named)
 
 
 def _forget(home: Home, said: Path, taken: Taken) -> None:

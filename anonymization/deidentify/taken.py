@@ -120,14 +120,38 @@ def known_intake(home: Home, source: str, digest: str) -> Taken | None:
     return None
 
 
-def delivered_before(home: Home, source: str, arrived: date, named: str, digest: str) -> list[tuple[Path, Taken]]:
-    """Return what became of other contents that were delivered on a day by the same name: half an upload, for one."""
-    found = []
-    for path in sorted(home.events.glob(f"source={source}/arrived={arrived}/*.json")):
-        taken = _read(path)
-        if taken is not None and taken.named == named and taken.digest != digest:
-            found.append((path, taken))
-    return found
+class Delivered:
+    """Which files of a source were taken in by which name, as it is sealed; the folder of each day is read once.
+
+    The source is held alone: what is taken in meanwhile is told by `add`.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, dict[str, set[Path]]] = {}
+
+    def before(self, folder: Path, named: str, digest: str) -> dict[Path, Taken]:
+        """Return what became of other contents that were delivered on a day by the same name: half an upload, for one.
+
+        Args:
+            folder: with the events of the day.
+            named: the name, sealed.
+            digest: of the content at hand.
+        """
+        found = {path: _read(path) for path in sorted(self._of(folder).get(named, ())) if path.exists()}
+        return {p: taken for p, taken in found.items() if taken and taken.named == named and taken.digest != digest}
+
+    def add(self, path: Path, named: str) -> None:
+        """Take note of a file that was taken in, as the file at `path` says."""
+        self._of(path.parent).setdefault(named, set()).add(path)
+
+    def _of(self, folder: Path) -> dict[str, set[Path]]:
+        if folder not in self._folders:
+            found: dict[str, set[Path]] = {}
+            for path in folder.glob("*.json"):
+                if (taken := _read(path)) is not None:
+                    found.setdefault(taken.named, set()).add(path)
+            self._folders[folder] = found
+        return self._folders[folder]
 
 
 def known_files(home: Home, source: str | None = None) -> Iterator[tuple[tuple[Path, ...], Taken]]:

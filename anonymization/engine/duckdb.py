@@ -32,7 +32,7 @@ LINE = 2 << 20
 BATCH = 10_000
 """Texts that Python works on at a time, as many as Spark's Arrow batches hold."""
 STATEMENTS = 64
-"""Parsed statements that are kept: an intake runs the same score of them for every file."""
+"""Parsed statements that are kept: an intake runs the same score of them again and again."""
 AS_IT_IS = "hive_partitioning=false"
 """Folders are called `source=...`, which is no column of the files in them."""
 DISK_FULL = "No space left on device"

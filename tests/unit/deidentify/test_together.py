@@ -10,8 +10,8 @@ from hashlib import sha256
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Intake
 from harness.homes import copied
+from harness.intakes import Intake
 
 from anonymization.deidentify import intake as taking
 from anonymization.deidentify.arrivals import Arrival
