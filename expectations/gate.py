@@ -29,7 +29,7 @@ class CandidateFrames:
         covering: one row a published cell that covers one that is not listed because of too few persons.
         identifiers: file, text.
         labels: table, dimension, enough_persons; one row a code that no closed list has.
-        levels: one row a table and measure of persons whose levels are pinned: within_limit.
+        levels: one row a table and measure of a release that limits what is hidden: within_limit.
         policy: permitted, one_key_period, policy_unchanged.
         collected: source, complete_or_acknowledged, told; one row a source that was read.
     """

@@ -227,6 +227,8 @@ def declared(setting, policy_folder):
     def declare(based_on, name, **changes):
         content = yaml.safe_load((POLICIES / "releases" / f"{based_on}.yaml").read_text())
         pins = {} if "dimensions" in changes else content.get("pins", {})
+        if "dimensions" in changes and "protection" not in changes:
+            content["protection"]["suppression_limit"] = 0.99  # no size is declared for these
         content |= {"release": name, "pins": pins, **changes}
         (policy_folder / "releases" / f"{name}.yaml").write_text(
             yaml.safe_dump(content, allow_unicode=True, sort_keys=False)

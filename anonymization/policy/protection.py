@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from anonymization.policy.declared import Declared, Name
 
@@ -36,6 +37,21 @@ class Zeros(StrEnum):
     """Hidden cells are not listed: a class that is not listed has few persons, or none."""
 
 
+def _of_every_size(declared: object) -> object:
+    """A limit that is declared as one number is that of every size."""
+    return declared if declared is None or isinstance(declared, dict) else {0: declared}
+
+
+PersonsExpected = Annotated[int, Field(ge=0)]
+"""How many persons a home expects in a period: a declared figure, never one that was counted."""
+Limits = Annotated[dict[PersonsExpected, Annotated[float, Field(ge=0, lt=1)]], BeforeValidator(_of_every_size)]
+"""Shares, 0 to less than 1, each from how many persons expected on; one number alone is that of every size."""
+LIMIT_NEEDED = (
+    "`suppression_limit` is missing: the share of cells with somebody in that may be hidden, from 0 (none) to less than"
+    " 1, or one for each size, such as `{0: 0.2, 20000: 0.05}`; `noren plan` tells what is hidden"
+)
+
+
 class Thresholded(Declared):
     """What the methods with a rule on true counts share."""
 
@@ -45,9 +61,31 @@ class Thresholded(Declared):
     established_days: int | None = Field(default=None, ge=1, le=31)
     """D: N counts only established ids, which were seen on D days or more of the period or are linked to a member, so
     that nobody can make up persons by the dozen. By default 2 in tables with an open dimension, else 1: every id."""
-    suppression_limit: float | None = Field(default=None, ge=0, le=1)
-    """Share of a table's persons, at most, in classes of 1..N-1 persons by its person dimensions at their finest
-    levels. The levels are pinned here, by what `noren profile` proposed; the gate checks that they still fit."""
+    suppression_limit: Limits | None = None
+    """Of each measure of a table, the share of the cells with somebody in, at most, that are hidden, by how many
+    persons are expected; of an open dimension the listed codes count. The gate holds a release to it."""
+
+    @model_validator(mode="after")
+    def _limits_agree(self) -> Self:
+        limits = self.suppression_limit
+        if limits is None:
+            return self
+        if 0 not in limits:
+            raise ValueError(f"`suppression_limit` begins with that from 0 persons on; there are {sorted(limits)}")
+        ordered = sorted(limits.items())
+        for (smaller, strict), (larger, lax) in pairwise(ordered):
+            if lax > strict:
+                raise ValueError(
+                    f"`suppression_limit` contradicts itself: {strict} from {smaller} persons on, but {lax} from"
+                    f" {larger} on; where more persons are expected, no more may be hidden"
+                )
+        return self
+
+    def limit(self, expected: int | None) -> float | None:
+        """Return the share that may be hidden at a size: the strictest where no size is declared, null without any."""
+        if self.suppression_limit is None:
+            return None
+        return self.suppression_limit[max(n for n in self.suppression_limit if expected is None or n <= expected)]
 
 
 class Dominance(Declared):
@@ -72,6 +110,16 @@ class Suppression(Thresholded):
     sensitive: tuple[Name, ...] = ()
     """Dimensions of which nobody may learn that all persons of a group share one class. Then classes without anybody
     may be hidden as well."""
+
+    @model_validator(mode="after")
+    def _limited(self) -> Self:
+        if self.suppression_limit is None:
+            raise ValueError(LIMIT_NEEDED)
+        if self.merge is not None and any(self.suppression_limit.values()):
+            raise ValueError(
+                f"`suppression_limit` contradicts `merge: {self.merge}`, which hides nothing: declare a limit of 0"
+            )
+        return self
 
 
 class CellKey(Thresholded):
@@ -143,7 +191,10 @@ class DifferentialPrivacy(Declared):
     minimum_count: ClassVar[int] = 1
     """No rule on true counts: noise and selection protect, and a rule on top would tell of true counts."""
     zeros: ClassVar[Zeros] = Zeros.PUBLISHED
-    suppression_limit: ClassVar[float | None] = None
+
+    def limit(self, expected: int | None) -> None:
+        """None: noise hides no cell."""
+        del expected
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -10,7 +10,14 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
-from anonymization.policy.protection import OPEN_ESTABLISHED_DAYS, CellKey, DifferentialPrivacy, Protection, Zeros
+from anonymization.policy.protection import (
+    OPEN_ESTABLISHED_DAYS,
+    CellKey,
+    DifferentialPrivacy,
+    PersonsExpected,
+    Protection,
+    Zeros,
+)
 from anonymization.policy.sources import UNKNOWN
 
 
@@ -154,7 +161,6 @@ class TableSpec(Declared):
         return self
 
 
-PersonsExpected = Annotated[int, Field(ge=0)]
 ReleaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 """A release's name: a folder, a file, and the start of its tables' names in the mart."""
 RESERVED = frozenset({"release", "period", "version", "days"})

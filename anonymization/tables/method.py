@@ -1,7 +1,7 @@
 """What a protection method is: everything that Noren asks of one, in the order of a release's way.
 
 A method is a module of `methods/` with a `METHOD`, and a declaration in `policy/protection.py`: its name in `Method`
-and its class in `Protection`, with `minimum_count`, `zeros` and `suppression_limit`; which measures it can protect is
+and its class in `Protection`, with `minimum_count`, `zeros` and `limit`; which measures it can protect is
 said in `policy/releases.py`. `METHODS` says which module. A release is protected, checked and told of by asking its
 method here. A method that is unknown, or that lacks an answer, is an error wherever it is asked, never another one.
 """

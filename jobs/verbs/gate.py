@@ -18,8 +18,9 @@ from anonymization.release.gaps import acknowledged, told
 from anonymization.release.gate.against_draw import against_draw
 from anonymization.release.gate.attacks import Attacked, as_frame, attack_candidate
 from anonymization.release.gate.changed import changed
-from anonymization.release.gate.compare import against_recount, count_again, labels, levels, plan_again
+from anonymization.release.gate.compare import against_recount, count_again, labels, plan_again
 from anonymization.release.gate.declared import collected, policy, schema, texts
+from anonymization.release.gate.hidden import hidden_shares, too_much
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
@@ -97,7 +98,8 @@ def gate(setting: Setting, identity: str) -> GateResult:
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         intake = check_intake(*intake_frames(taken, setting.policies), suites)
         results = (*intake, *check_candidate(frames, suites))
-        closed = [*attacked.unsettled, *reasons(results), *(f"{gap}: {MENDED}" for gap in told(unknown))]
+        lacking = [f"{gap}: {MENDED}" for gap in told(unknown)]
+        closed = [*attacked.unsettled, *reasons(results), *too_much(plan, frames.levels), *lacking]
     except Refusal as error:
         closed = [*attacked.unsettled, str(error)]
     closed += [str(finding) for finding in attacked.findings[:TOLD]]
@@ -140,7 +142,7 @@ def _frames(
         covering=covering,
         identifiers=texts(candidate.package),
         labels=labels(package.tables, recounted),
-        levels=levels(plan, recounted),
+        levels=hidden_shares(plan, package.tables, recounted),
         policy=policy(setting, candidate, plan),
         collected=days,
     )

@@ -38,7 +38,7 @@ PAGES = {
             "measures": {"visitors": {"kind": "persons", "source": "analytics", "title": TITLE}},
         }
     },
-    "protection": {"method": "suppression", "minimum_count": 10},
+    "protection": {"method": "suppression", "minimum_count": 10, "suppression_limit": 0.99},
 }  # fmt: skip
 
 

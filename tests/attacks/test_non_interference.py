@@ -83,8 +83,7 @@ def smaller(policies, folder):
             content["dimensions"]["region"] |= {"finest": 1, "levels": ["region"]}
         for table in content["tables"].values():
             table["dimensions"] = kept
-        content["protection"] = {k: v for k, v in content["protection"].items() if k != "suppression_limit"}
-        content |= {"protection": content["protection"] | {"minimum_count": 3}, "pins": {}}
+        content |= {"protection": content["protection"] | {"minimum_count": 3, "suppression_limit": 0.99}, "pins": {}}
         path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
     return load_policies(folder)
 

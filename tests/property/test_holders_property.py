@@ -41,7 +41,7 @@ def plan_of(policies, days, sources):
         "attributes": {"browser": {"source": "clicks", "column": "browser", "resolve": "latest"}},
         "dimensions": DIMENSIONS,
         "tables": {"t": {"title": TITLE, "dimensions": list(DIMENSIONS), "measures": {"clickers": CLICKS}}},
-        "protection": {"method": "suppression", "minimum_count": 10, "established_days": days},
+        "protection": {"method": "suppression", "minimum_count": 10, "established_days": days, "suppression_limit": 0.5},
     }  # fmt: skip
     release = Release.model_validate(declared)
     return resolve(policies, release, parse_period(release.period, "2026-10"))

@@ -30,7 +30,7 @@ RELEASE = {
             },
         }
     },
-    "protection": {"method": "suppression", "minimum_count": 10},
+    "protection": {"method": "suppression", "minimum_count": 10, "suppression_limit": 0.99},
 }  # fmt: skip
 
 

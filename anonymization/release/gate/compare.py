@@ -9,7 +9,6 @@ import pandas as pd
 
 from anonymization.errors import IntegrityError, StaleCandidate
 from anonymization.policy.periods import parse_period
-from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Candidate
 from anonymization.release.gaps import Gaps, gaps_of
 from anonymization.release.inputs import Inputs, opened_events
@@ -89,34 +88,13 @@ def against_recount(
             present = listed["listed"].fillna(False).astype(bool) | table.withheld  # noqa: FBT003 - pandas
             if measure is persons:
                 present &= listed["listed"].notna() | ~must_be_listed(table, listed)
-            present |= _rightly_unlisted(table, listed)
+            present |= rightly_unlisted(table, listed)
             complete.append(pd.DataFrame({"table": table.name, "measure": measure.name, "listed": present}))
             merged = any(dimension.merged for dimension in table.dimensions)  # what is unlisted is in a rest
             if measure is persons and table.withheld and not merged:
                 covering.append(_covering_unlisted(table, measure.name, values))
     covering.append(pd.DataFrame(columns=["table", "measure", "cell"]))
     return tuple(pd.concat(frames, ignore_index=True) for frames in (cells, complete, covering))  # type: ignore[return-value]
-
-
-def levels(plan: Plan, recounted: pd.DataFrame) -> pd.DataFrame:
-    """Whether the pinned levels of person dimensions still fit; no row where the release declares no limit.
-
-    Persons add up over person dimensions, so a class of the finest levels is counted by its row of the recount.
-    """
-    limit, rows = plan.release.protection.suppression_limit, []
-    for table in plan.tables if limit is not None else ():
-        people = [d for d in table.dimensions if d.kind is DimensionKind.PERSON]
-        finest = (recounted["table"] == table.name) & pd.Series(bool(people), index=recounted.index)
-        for dimension in table.dimensions:
-            codes = recounted[dimension.name]
-            finest &= ~codes.isin([TOTAL, *dimension.inner]) if dimension in people else codes == TOTAL
-        for measure in table.measures:
-            mine = recounted[finest & (recounted["measure"] == measure.name)]
-            counts = mine["recounted"]
-            if people and measure.how.persons:
-                few = int(counts[mine["for_threshold"] < plan.minimum_count].sum())
-                rows.append((table.name, measure.name, few <= (limit or 0) * counts.sum()))
-    return pd.DataFrame(rows, columns=["table", "measure", "within_limit"])
 
 
 def labels(tables: Sequence[SafeTable], recounted: pd.DataFrame) -> pd.DataFrame:
@@ -133,20 +111,20 @@ def labels(tables: Sequence[SafeTable], recounted: pd.DataFrame) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["table", "dimension", "enough_persons"])
 
 
-def _by_code(table: SafeTable, dimension: Dimension, counts: pd.DataFrame) -> pd.Series:
-    """What each code of a dimension has in all, by the measure that has the most of it."""
-    others = [key for key in table.keys if key != dimension.name]
-    return counts[(counts[others] == TOTAL).all(axis=1)].groupby(dimension.name)["for_threshold"].max()
-
-
-def _rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
-    """Whether a class has a code of an open dimension that too few persons have in all."""
+def rightly_unlisted(table: SafeTable, counts: pd.DataFrame) -> pd.Series:
+    """Return of which classes a code of an open dimension is of too few persons in all."""
     unlisted = pd.Series(False, index=counts.index)  # noqa: FBT003 - pandas
     for dimension in table.dimensions:
         if dimension.open:
             margin = _by_code(table, dimension, counts)
             unlisted |= counts[dimension.name].map(margin).fillna(0) < table.minimum_count
     return unlisted
+
+
+def _by_code(table: SafeTable, dimension: Dimension, counts: pd.DataFrame) -> pd.Series:
+    """What each code of a dimension has in all, by the measure that has the most of it."""
+    others = [key for key in table.keys if key != dimension.name]
+    return counts[(counts[others] == TOTAL).all(axis=1)].groupby(dimension.name)["for_threshold"].max()
 
 
 def _counts(table: SafeTable, recounted: pd.DataFrame, measure: str) -> pd.DataFrame:

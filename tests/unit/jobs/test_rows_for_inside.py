@@ -152,11 +152,12 @@ def people(setting):
 
 
 @pytest.mark.parametrize(("limit", "opened"), [(0.9, True), (0.0, False)])
-def test_the_gate_checks_that_pinned_levels_still_fit(setting, policies, limit, opened):
+def test_the_gate_is_closed_where_more_is_hidden_than_allowed(setting, policies, limit, opened):
     release = policies.releases["monthly-audience"]
-    protection = Suppression(method="suppression", minimum_count=10, suppression_limit=limit)
+    protection = Suppression(method="suppression", minimum_count=10, suppression_limit={0: limit})
     releases = {**policies.releases, release.release: release.model_copy(update={"protection": protection})}
     own = replace(setting, policies=replace(policies, releases=releases))
     result = gate(own, build(own, "monthly-audience", PERIOD).id)
     assert result.opened == opened
-    assert all("pinned levels" in reason for reason in result.reasons)
+    assert all("are hidden" in r or "is hidden than the release allows" in r for r in result.reasons)
+    assert any("`noren plan monthly-audience --period 2026-10` proposes" in r for r in result.reasons) is not opened

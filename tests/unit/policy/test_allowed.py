@@ -85,9 +85,9 @@ PERSONS_BY_AGE = {
 def test_clause_2_2_combination(policy_folder, read):
     """Terminals by members' age: nothing relates them, so everybody would be of unknown age."""
     age_band = yaml.safe_load((policy_folder / "releases/service-usage.yaml").read_text())["dimensions"]["age_band"]
-    protection = {"method": "suppression", "minimum_count": 20}
+    protection = {"method": "suppression", "minimum_count": 20, "suppression_limit": 0.5}
     dimensions = {"age_band": age_band}
-    declare(policy_folder, sources=read, tables=PERSONS_BY_AGE, dimensions=dimensions, protection=protection)
+    declare(policy_folder, sources=read, tables=PERSONS_BY_AGE, dimensions=dimensions, protection=protection, pins={})
     said = r"table 't' by 'age_band' joins 'locations' \(device\) and 'subscribers' \(member\) without.*2\(2\): “if, in comb"
     with pytest.raises(PolicyRefusal, match=said):
         allowed(policy_folder)

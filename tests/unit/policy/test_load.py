@@ -184,7 +184,7 @@ tables:
     dimensions: [network]
     measures:
       clickers: {{kind: persons, source: clicks, title: {{en: x, ja: x}}}}
-protection: {{method: suppression, minimum_count: 10}}
+protection: {{method: suppression, minimum_count: 10, suppression_limit: 0.5}}
 """
     )
     (policy_folder / release).write_text(text)

@@ -55,7 +55,7 @@ READ_AT = {
     "Suppression.p_percent": ("tables/methods/suppression.py", ".p_percent"),
     "Suppression.sensitive": ("tables/methods", ".sensitive"),
     "Text.ja": ("release/texts.py", "title.ja"),
-    "Thresholded.suppression_limit": ("release/gate/compare.py", "suppression_limit"),
+    "Thresholded.suppression_limit": ("release/gate/hidden.py", "protection.limit("),
     "TimeColumn.clock": ("deidentify/times.py", "time.clock"),
     "TimeColumn.column": ("deidentify/times.py", "time.column"),
     "TimeColumn.encoding": ("deidentify/times.py", "time.encoding"),

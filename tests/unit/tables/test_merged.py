@@ -29,7 +29,13 @@ def release(policies, dimensions, **changed):
     declared = policies.release("media-and-ads").model_dump(mode="json", by_alias=True)
     declared |= {"sources": ["displays"], "attributes": {}, "dimensions": dimensions, "pins": {}}
     declared["tables"] = {"devices": {"title": TITLE, "dimensions": list(dimensions), "measures": VIEWERS}}
-    declared["protection"] = {"method": "suppression", "minimum_count": 10, "zeros": "withheld", "merge": "device"}
+    declared["protection"] = {
+        "method": "suppression",
+        "minimum_count": 10,
+        "zeros": "withheld",
+        "merge": "device",
+        "suppression_limit": 0,
+    }
     return Release.model_validate(declared | changed)
 
 
@@ -124,7 +130,13 @@ def table(measures=VIEWERS, dimensions=("device",)):
 
 
 def protection(**changed):
-    return {"method": "suppression", "minimum_count": 10, "zeros": "withheld", "merge": "device"} | changed
+    return {
+        "method": "suppression",
+        "minimum_count": 10,
+        "zeros": "withheld",
+        "merge": "device",
+        "suppression_limit": 0,
+    } | changed
 
 
 REFUSED = {
