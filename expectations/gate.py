@@ -8,10 +8,15 @@ from dataclasses import dataclass, fields
 import pandas as pd
 
 from expectations.load import Suites
-from expectations.run import SuiteResult, run_suite
+from expectations.run import Scope, Scopes, SuiteResult, run_suite
 
 INTAKE_LIMITS = {"rejected_share": 0.05, "volume_low": 0.2, "volume_high": 5.0, "lag_days": 3.0}
 """Limits of the intake suite: share of rows rejected, volume against the median day, days from event to arrival."""
+INTAKE_SCOPES = {
+    "intake_days": Scope("days of sources"),
+    "intake_days.volume_ratio": Scope("days of sources beside which others are known"),
+    "intake_domains": Scope("codes"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,19 @@ class CandidateFrames:
     collected: pd.DataFrame
 
 
-def check_candidate(frames: CandidateFrames, suites: Suites) -> tuple[SuiteResult, ...]:
+def check_candidate(frames: CandidateFrames, suites: Suites, scopes: Scopes | None = None) -> tuple[SuiteResult, ...]:
     """Run every candidate suite, a user's own beside the shipped ones; an exposed release fails at least one.
 
     A user's own suite that looks at no frame fails as well: whoever wrote it expects something of it.
+
+    Args:
+        frames: what is looked at.
+        suites: what is expected.
+        scopes: of the frames, what each is about in this candidate.
     """
     return (
         *(
-            run_suite(suite, getattr(frames, frame.name))
+            run_suite(suite, getattr(frames, frame.name), scopes=scopes)
             for frame in fields(frames)
             for suite in suites.of(f"candidate_{frame.name}")
         ),
@@ -78,12 +88,12 @@ def check_intake(days: pd.DataFrame, domains: pd.DataFrame, suites: Suites) -> t
 
 def check_days(days: pd.DataFrame, suites: Suites) -> tuple[SuiteResult, ...]:
     """Run the suites of days; see `check_intake`."""
-    return tuple(run_suite(suite, days, INTAKE_LIMITS) for suite in suites.of("intake_days"))
+    return tuple(run_suite(suite, days, INTAKE_LIMITS, INTAKE_SCOPES) for suite in suites.of("intake_days"))
 
 
 def check_domains(domains: pd.DataFrame, suites: Suites) -> tuple[SuiteResult, ...]:
     """Run the suites of codes; see `check_intake`."""
-    return tuple(run_suite(suite, domains) for suite in suites.of("intake_domains"))
+    return tuple(run_suite(suite, domains, scopes=INTAKE_SCOPES) for suite in suites.of("intake_domains"))
 
 
 def reasons(results: Sequence[SuiteResult]) -> list[str]:
@@ -92,5 +102,9 @@ def reasons(results: Sequence[SuiteResult]) -> list[str]:
     for result in results:
         if result.error:
             found.append(f"{result.name}: {result.error}")
-        found += [f"{result.name}: not so: {check.meaning}" for check in result.checks if not check.success]
+        found += [
+            f"{result.name}: not so: {check.meaning} ({check.looked_at})"
+            for check in result.checks
+            if not check.success
+        ]
     return found

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
 from anonymization.deidentify.taken import IntakeRun, Taken, totals
+from expectations.run import SuiteResult
 
 OUT = Console(soft_wrap=True)
+
+
+def check_lines(results: Sequence[SuiteResult]) -> Iterator[str]:
+    """Yield a line a check: what became of it, what it means, and how much it looked at or why it did not."""
+    for suite in results:
+        for check in suite.checks:
+            yield f"{check.outcome:<16}  {suite.name}: {check.meaning} ({check.looked_at})"
 
 
 def bar(console: Console) -> Progress:

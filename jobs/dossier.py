@@ -117,14 +117,11 @@ def _gate(setting: Setting, candidate: Candidate) -> list[str]:
     lines += [
         f"**Open**, checked at {verdict['checked_at']}.",
         "",
-        "| what was checked | rows | result |",
-        "|---|---:|---|",
+        "| what was checked | of what, and what was found | result |",
+        "|---|---|---|",
     ]
     for suite in verdict["suites"]:
-        lines += [
-            f"| {c['meaning']} | {suite['rows']:,} | {'passed' if c['success'] else '**FAILED**'} |"
-            for c in suite["checks"]
-        ]
+        lines += [f"| {c['meaning']} | {c['looked_at']} | {c['outcome']} |" for c in suite["checks"]]
     return [*lines, ""]
 
 
@@ -143,7 +140,8 @@ def _utility(candidate: Candidate) -> list[str]:
     ]
     for one in kept:
         counts = (f"{published:,} of {every:,}" for published, every in (one.headlines, one.cells))
-        lines.append(f"| {one.measure} | {' | '.join(counts)} | {one.share:.1%} | {one.share_of_all:.1%} |")
+        shares = ("nobody" if not whole else f"{published / whole:.1%}" for published, whole in (one.finest, one.every))
+        lines.append(f"| {one.measure} | {' | '.join([*counts, *shares])} |")
     hidden = [f"{one.measure} ({one.lost})" for one in kept if one.lost]
     if hidden:
         lines += ["", f"**Headlines are hidden**: {', '.join(hidden)}. `noren plan` proposes levels that keep them."]
@@ -184,9 +182,12 @@ def _groups(table: SafeTable) -> list[str]:
                 cells = (cell_text(table.keys, row) for row in told[table.keys].to_numpy()[:GROUPS])
                 such = "; ".join(inert(cell) if any(d.open for d in table.dimensions) else cell for cell in cells)
                 lines.append(f"- {measure.title['en']} by {dimension.title['en']}: {len(told):,}, such as {such}")
-    if not lines:
-        return []
     least = table.minimum_count
+    if not lines:
+        return [
+            "",
+            f"Groups of {least} persons or more of whom all, or all but fewer than {least}, are in one class: none is told.",
+        ]
     return [
         "",
         f"Groups of {least} persons or more of whom all, or all but fewer than {least}, are in one class as well:",
@@ -246,7 +247,9 @@ def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
         "",
         *(gaps or ["Logs came of every day on which they are due."]),
         "",
-        f"Cookies linked to several members, whose links were not used: {conflicts:,}.",
+        f"Cookies linked to several members, whose links were not used: {conflicts:,}."
+        if plan.linking is not None
+        else "Cookies linked to several members: not applicable, as no log of links joins what is counted.",
         "",
         f"Left out by people's choices, beside what the intake dropped: {told_of_choices(candidate.request.choices)}.",
         "",

@@ -292,7 +292,7 @@ def _told(signed: SignedDecision, officers: Mapping[str, str]) -> dict[str, Any]
 
 def _check_names(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The verdict without anything but names and outcomes."""
-    return [{"suite": suite["name"], "passed": suite["success"]} for suite in verdict["suites"]]
+    return [{"suite": suite["name"], "outcome": suite["outcome"]} for suite in verdict["suites"]]
 
 
 def find_publication(transaction: Transaction, release: str, version: int, period: str | None = None) -> Publication:

@@ -52,6 +52,8 @@ class Utility:
 
     def __str__(self) -> str:
         """In words."""
+        if not self.cells[1]:
+            return "nobody is in any of its cells"
         return (
             f"headlines {self.headlines[0]:,} of {self.headlines[1]:,}, cells {self.cells[0]:,} of {self.cells[1]:,},"
             f" {self.share:.1%} of the finest cells' figures, {self.share_of_all:.1%} of every level's"

@@ -32,7 +32,9 @@ from anonymization.tables.method import method_of
 from anonymization.tables.plan import Plan
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
+from jobs.console import check_lines
 from jobs.own_suites import own_suites
+from jobs.scopes import scopes_of
 from jobs.stage import tell
 
 FINDINGS = "findings.json"
@@ -50,9 +52,8 @@ def command(candidate: str) -> None:
         checked = load_candidate(setting.home, setting.ledger, candidate)
     tell(candidate=candidate, digest=checked.request.digest)
     tell(verdict=checked.evidence / FILE, verdict_digest=verdict_digest(checked))
-    for suite in result.results:
-        for check in suite.checks:
-            click.echo(f"{'passed' if check.success else 'FAILED'}  {suite.name}: {check.meaning}")
+    for line in check_lines(result.results):
+        click.echo(line)
     if not result.opened:
         tell(reasons=list(result.reasons))
         raise Refusal("the gate is closed:\n  " + "\n  ".join(result.reasons))
@@ -97,7 +98,8 @@ def gate(setting: Setting, identity: str) -> GateResult:
         frames = _frames(setting, candidate, plan, package, recounted, attacked, days)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         intake = check_intake(*intake_frames(taken, setting.policies), suites)
-        results = (*intake, *check_candidate(frames, suites))
+        scopes = scopes_of(plan, issue, package.tables, earlier)
+        results = (*intake, *check_candidate(frames, suites, scopes))
         lacking = [f"{gap}: {MENDED}" for gap in told(unknown)]
         closed = [*attacked.unsettled, *reasons(results), *too_much(plan, frames.levels), *lacking]
     except Refusal as error:

@@ -29,7 +29,8 @@ from anonymization.policy.sources import PersonColumn
 from anonymization.release.choices import optouts
 from anonymization.release.setting import opened
 from expectations.gate import check_days, check_domains, check_intake, reasons
-from jobs.console import OUT, bar, print_intake
+from expectations.run import SuiteResult
+from jobs.console import OUT, bar, check_lines, print_intake
 from jobs.options import engine_option, master_option
 from jobs.own_suites import own_suites
 from jobs.stage import tell
@@ -66,7 +67,9 @@ def command(source: str | None, day: datetime | None, engine: str, master: str |
     tell(failures=[{"file": name, "reason": why} for name, why in run.failures])
     if run.failures:
         raise InputError(f"{len(run.failures)} file(s) were not taken in; see above")
-    closed = intake_reasons(fresh, setting.policies) if fresh else []
+    checked, closed = intake_checks(fresh, setting.policies) if fresh else ((), [])
+    for line in check_lines(checked):
+        OUT.print(line, highlight=False, markup=False)
     if closed:
         tell(reasons=closed)
         raise Refusal("the intake's checks: " + "; ".join(closed))
@@ -227,13 +230,13 @@ def _write_metrics(home: Home, run: IntakeRun) -> None:
     write_private(path, indented(content, as_given=True))
 
 
-def intake_reasons(taken: Sequence[Taken], policies: Policies) -> list[str]:
-    """Return what the intake's checks find, each with its source, and its day of arrival where it is about a day."""
+def intake_checks(taken: Sequence[Taken], policies: Policies) -> tuple[tuple[SuiteResult, ...], list[str]]:
+    """Return what the intake's checks looked at, and what they found: with its source, and its day if it is of one."""
     days, domains = intake_frames(taken, policies)
     suites = own_suites(policies)
-    everything = reasons(check_intake(days, domains, suites))
-    if not everything:
-        return []
+    results = check_intake(days, domains, suites)
+    if not (everything := reasons(results)):
+        return results, []
     by_day = [
         f"{source}, arrived {arrived}: {reason}"
         for source, of_source in days.groupby("source")
@@ -246,4 +249,4 @@ def intake_reasons(taken: Sequence[Taken], policies: Policies) -> list[str]:
         for source, codes in domains.groupby("source")
         for reason in reasons(check_domains(codes, suites))
     ]
-    return by_day + by_source or everything
+    return results, by_day + by_source or everything

@@ -19,6 +19,8 @@ def command(directory: Path) -> None:
     result = verify(directory, at_hand)
     for check in result.checks:
         click.echo(check if check.startswith("NOTE") else f"holds: {check}")
+    if at_hand is None:
+        click.echo("not checked: ledger, as the publisher's home is not at hand")
     if result.envelope["mark"]:
         click.echo(result.envelope["mark"])
     click.echo("verified" + ("; this version was WITHDRAWN" if result.withdrawn else ""))

@@ -16,8 +16,8 @@ from expectations.gate import INTAKE_LIMITS, CandidateFrames, check_candidate, c
 from expectations.library import great_expectations
 from expectations.load import FOLDER, load_suites
 from expectations.required import REQUIRED
-from expectations.run import _quiet, run_suite
-from jobs.verbs.intake import intake_reasons
+from expectations.run import Scope, _quiet, run_suite
+from jobs.verbs.intake import intake_checks
 
 CANARY = "canary-7f3a"
 GOOD = {
@@ -245,10 +245,53 @@ def test_null_does_not_pass(name, column, null):
 
 def test_what_is_not_true_has_not_passed(monkeypatch):
     for said in (None, 1, "true", False):
-        monkeypatch.setattr("expectations.run._validate", lambda suite, *_, said=said: [said] * len(suite.expectations))
+        monkeypatch.setattr(
+            "expectations.run._validate", lambda suite, *_, said=said: [(said, None)] * len(suite.expectations)
+        )
         assert not outcome("candidate_margins").success
-    monkeypatch.setattr("expectations.run._validate", lambda suite, *_: [True] * len(suite.expectations))
+    monkeypatch.setattr("expectations.run._validate", lambda suite, *_: [(True, 0)] * len(suite.expectations))
     assert outcome("candidate_margins").success
+
+
+# What is told of a check: how much it looked at, and that it did not pass where it does not apply.
+
+NO_ROWS = pd.DataFrame({"enough_persons": []})
+SOME = pd.DataFrame({"enough_persons": [True, True, False]})
+TOLD = {
+    "passed": ("labels", SOME[:2], {}, "passed", "rows: 2, 0 at fault"),
+    "failed": ("labels", SOME, {}, "FAILED", "rows: 3, 1 at fault"),
+    "nothing to check": ("labels", NO_ROWS, {}, "nothing to check", "rows: 0"),
+    "of what": ("labels", SOME[:2], {"labels": Scope("codes")}, "passed", "codes: 2, 0 at fault"),
+    "how many": ("labels", SOME[:2], {"labels": Scope("codes", 7)}, "passed", "codes: 7, 0 at fault"),
+    "of one column": (
+        "labels", SOME[:2], {"labels": Scope("codes"), "labels.enough_persons": Scope("other", 0)},
+        "nothing to check", "other: 0",
+    ),
+    "does not apply": ("labels", NO_ROWS, {"labels": Scope(why_not="no list is open")}, "not applicable", "no list is open"),
+    "does not apply, and yet at fault": (
+        "labels", SOME, {"labels": Scope("codes", why_not="no list is open")}, "FAILED", "codes: 3, 1 at fault",
+    ),
+    "findings": ("audit", pd.DataFrame({"cell": [CANARY]}), {"audit": Scope("figures", 9)}, "FAILED", "figures: 9, 1 at fault"),
+    "no findings": ("audit", pd.DataFrame({"cell": []}), {"audit": Scope("figures", 9)}, "passed", "figures: 9, 0 at fault"),
+    "no findings in nothing": ("audit", pd.DataFrame({"cell": []}), {"audit": Scope("figures", 0)}, "nothing to check", "figures: 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "frame", "scopes", "became", "looked_at"), TOLD.values(), ids=TOLD)
+def test_what_is_told_of_a_check(name, frame, scopes, became, looked_at):
+    result = run_suite(SHIPPED[f"candidate_{name}"], frame, scopes=scopes)
+    (check,) = result.checks
+    assert (check.outcome, check.looked_at, result.outcome) == (became, looked_at, became)
+    (told,) = result.as_dict()["checks"]
+    assert (told["outcome"], told["looked_at"], told["success"]) == (became, looked_at, became != "FAILED")
+    assert CANARY not in json.dumps(told)
+
+
+def test_a_day_beside_which_no_other_is_known_has_no_volume_that_passed():
+    result = outcome("intake_days", volume_ratio=[None])
+    found = {check.column: check.outcome for check in result.checks}
+    assert found["volume_ratio"] == "nothing to check"
+    assert {found[column] for column in ("balance", "rejected_share", "lag_days")} == {"passed"}
 
 
 # A user's own suites.
@@ -282,7 +325,7 @@ def test_a_users_own_suite_closes_the_gate_further(own):
     few = expectation("expect_table_row_count_to_be_between", "at most one text", max_value=1)
     suites = own("candidate_identifiers", few)
     found = reasons(candidate_results(suites))
-    assert found == ["own candidate_identifiers: not so: at most one text"]
+    assert found == ["own candidate_identifiers: not so: at most one text (rows: 6)"]
     assert suites.digest != load_suites().digest
 
 
@@ -341,8 +384,11 @@ def rejecting(taken, *, of, share):
 
 def test_what_the_intake_finds_is_told_with_its_source_and_day(world, policies):
     taken, chosen = rejecting(world.run.taken, of=max, share=0.2)
-    (found,) = intake_reasons(taken, policies)
-    assert found == f"clicks, arrived {chosen.arrived}: intake_days: not so: few rows are rejected"
+    (found,) = intake_checks(taken, policies)[1]
+    assert (
+        found
+        == f"clicks, arrived {chosen.arrived}: intake_days: not so: few rows are rejected (days of sources: 1, 1 at fault)"
+    )
 
 
 def test_a_code_of_no_list_is_told_with_its_source(world, policies):
@@ -350,14 +396,14 @@ def test_a_code_of_no_list_is_told_with_its_source(world, policies):
     index = next(i for i, one in enumerate(taken) if one.source == "subscribers" and one.codes)
     column = next(iter(taken[index].codes))
     taken[index] = replace(taken[index], codes=taken[index].codes | {column: [*taken[index].codes[column], "no-code"]})
-    (found,) = intake_reasons(taken, policies)
+    (found,) = intake_checks(taken, policies)[1]
     assert found.startswith("subscribers: intake_domains: not so: ")
 
 
 def test_one_of_a_days_few_stragglers_is_no_sign(world, policies):
     taken, chosen = rejecting(world.run.taken, of=min, share=0)
     assert chosen.read < 20
-    assert intake_reasons(taken, policies) == []
+    assert intake_checks(taken, policies)[1] == []
 
 
 def test_generated_logs_pass_the_intake_suites(world, policies):
