@@ -35,6 +35,7 @@ class CandidateFrames:
         identifiers: file, text.
         labels: table, dimension, enough_persons; one row a code that no closed list has.
         levels: one row a table and measure of a release that limits what is hidden: within_limit.
+        headlines: one row a headline with somebody in: kept, or hidden because of what is out already.
         policy: permitted, one_key_period, policy_unchanged.
         collected: source, complete_or_acknowledged, told; one row a source that was read.
     """
@@ -50,6 +51,7 @@ class CandidateFrames:
     identifiers: pd.DataFrame
     labels: pd.DataFrame
     levels: pd.DataFrame
+    headlines: pd.DataFrame
     policy: pd.DataFrame
     collected: pd.DataFrame
 

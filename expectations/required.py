@@ -73,6 +73,7 @@ REQUIRED: Mapping[str, tuple[Required, ...]] = {
     ),
     "candidate_labels": (_true("enough_persons"),),
     "candidate_levels": (_true("within_limit"),),
+    "candidate_headlines": (_true("kept"),),
     "candidate_collected": (SOMETHING, _true("complete_or_acknowledged"), _true("told")),
     "candidate_policy": (
         SOMETHING,

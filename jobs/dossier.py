@@ -142,9 +142,8 @@ def _utility(candidate: Candidate) -> list[str]:
         counts = (f"{published:,} of {every:,}" for published, every in (one.headlines, one.cells))
         shares = ("nobody" if not whole else f"{published / whole:.1%}" for published, whole in (one.finest, one.every))
         lines.append(f"| {one.measure} | {' | '.join([*counts, *shares])} |")
-    hidden = [f"{one.measure} ({one.lost})" for one in kept if one.lost]
-    if hidden:
-        lines += ["", f"**Headlines are hidden**: {', '.join(hidden)}. `noren plan` proposes levels that keep them."]
+    if hidden := [f"- {one.measure}, {inert(cell)}: {why}" for one in kept for cell, why in one.missing]:
+        lines += ["", "**Headlines are hidden**:", "", *hidden]
     return [*lines, ""]
 
 
@@ -186,7 +185,7 @@ def _groups(table: SafeTable) -> list[str]:
     if not lines:
         return [
             "",
-            f"Groups of {least} persons or more of whom all, or all but fewer than {least}, are in one class: none is told.",
+            f"Groups of {least} persons or more of whom all, or all but fewer than {least}, are in one class: none.",
         ]
     return [
         "",

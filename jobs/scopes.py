@@ -40,6 +40,7 @@ def scopes_of(plan: Plan, issue: Issue, tables: Sequence[SafeTable], earlier: Se
         "identifiers": Scope("texts"),
         "labels": Scope("codes", why_not="" if _some(tables, "open") else "each dimension has a closed list of codes"),
         "levels": Scope("measures", why_not=_without_limit(plan)),
+        "headlines": Scope("headlines with somebody in", why_not=_without_headlines(plan)),
         "policy": Scope("release"),
     }
 
@@ -60,6 +61,12 @@ def _without_limit(plan: Plan) -> str:
     if method_of(plan.method).drawn:
         return "drawn noise hides no cell"
     return "" if plan.release.protection.limit(plan.expected) is not None else "the release declares no limit"
+
+
+def _without_headlines(plan: Plan) -> str:
+    if plan.release.keeps_headlines:
+        return ""
+    return _without_limit(plan) or "whatever covers a class that is not listed is not listed either"
 
 
 def _together(earlier: Sequence[Issue]) -> Scope:

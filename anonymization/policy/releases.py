@@ -191,6 +191,9 @@ class Release(Declared):
     attributes: dict[Name, Attribute] = Field(default_factory=dict)
     dimensions: dict[Name, DimensionSpec]
     tables: dict[Name, TableSpec] = Field(min_length=1)
+    headlines: dict[Name, tuple[tuple[Name, ...], ...]] = Field(default_factory=dict)
+    """By table, the margins that are never given up for other cells, each by its dimensions, the grand total by none.
+    By default the grand total and each dimension alone that has a closed list of codes."""
     pins: dict[PersonsExpected, dict[Name, tuple[str, ...]]] = Field(default_factory=dict)
     """From how many persons expected on, which codes of a dimension stand by themselves; see `Release.pinned`."""
     protection: Protection
@@ -235,6 +238,37 @@ class Release(Declared):
             for measure in table.measures.values():
                 if measure.source not in self.sources:
                     raise ValueError(f"table {name!r} reads source {measure.source!r}, which `sources` omits")
+        return self
+
+    @property
+    def keeps_headlines(self) -> bool:
+        """Whether its method hides figures one by one: drawn noise hides none, and what is withheld goes upward."""
+        protection = self.protection
+        if isinstance(protection, DifferentialPrivacy):
+            return False
+        return protection.zeros is Zeros.PUBLISHED or getattr(protection, "merge", None) is not None
+
+    @model_validator(mode="after")
+    def _headlines_are_margins(self) -> Self:
+        if self.headlines and not self.keeps_headlines:
+            raise ValueError(
+                "`headlines` are for figures that are hidden one by one: `differential_privacy` hides none, and with"
+                " `zeros: withheld` whatever covers a hidden one goes with it; leave them out"
+            )
+        for name, margins in self.headlines.items():
+            if name not in self.tables:
+                raise ValueError(f"`headlines` name the unknown table {name!r}; known: {sorted(self.tables)}")
+            own = self.tables[name].dimensions
+            where = f"`headlines` of table {name!r}"
+            if not margins:
+                raise ValueError(f"{where} name no margin: list some, such as `[]`, the grand total, or leave them out")
+            for margin in margins:
+                if unknown := sorted(set(margin) - set(own)):
+                    raise ValueError(f"{where} name the unknown dimensions {unknown}; the table's: {sorted(own)}")
+                if len(set(margin)) < len(margin):
+                    raise ValueError(f"{where}: {list(margin)} is no margin: it names a dimension twice")
+            if len({frozenset(margin) for margin in margins}) < len(margins):
+                raise ValueError(f"{where} name a margin twice")
         return self
 
     @model_validator(mode="after")

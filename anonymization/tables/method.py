@@ -9,8 +9,8 @@ method here. A method that is unknown, or that lacks an answer, is an error wher
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ import pandas as pd
 
 from anonymization.errors import ProtectionError
 from anonymization.policy.protection import CellKey, Cost, Method, Suppression
+from anonymization.tables.headlines import Why
 from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, figures
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Protected:
         optimal: whether no pattern costs less.
         standing: what the unsafe cells need from now on.
         proof: moves from true figures that prove that enough is hidden; null where nothing is proven so.
+        lost: headlines that are hidden, though they are not unsafe themselves: table, measure and cell, and why.
     """
 
     tables: tuple[SafeTable, ...]
@@ -58,6 +60,7 @@ class Protected:
     optimal: bool
     standing: tuple[Standing, ...] = ()
     proof: Proof | None = None
+    lost: Mapping[tuple[str, str, str], Why] = field(default_factory=dict)
 
 
 def alone(tables: tuple[SafeTable, ...]) -> Protected:

@@ -139,6 +139,7 @@ class Table:
         contributors: of a `total` beside which no persons are published, the number of its contributors.
         for_threshold: of a measure of persons, where it is not the figure itself, how many the threshold counts in each
             row: holders, of whom one may have several ids.
+        headlines: the margins that are never given up for other cells, each by its dimensions.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Table:
     largest: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     contributors: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     for_threshold: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    headlines: frozenset[frozenset[str]] = frozenset()
 
     def few(self, measure: Measure, minimum_count: int) -> npt.NDArray[np.bool_]:
         """Return the rows with somebody, but with fewer persons than the threshold asks for."""

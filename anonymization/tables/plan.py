@@ -14,6 +14,7 @@ from anonymization.policy.periods import Period
 from anonymization.policy.protection import Method, Zeros
 from anonymization.policy.releases import Attribute, DimensionKind, DimensionSpec, Release, established_days
 from anonymization.policy.sources import NOT_SPECIFIED, UNKNOWN
+from anonymization.tables.headlines import Margin, by_default
 from anonymization.tables.model import REST, REST_LEVEL, TOTAL, Dimension, Measure
 
 ALL_LABELS = ("all", "全体")
@@ -28,6 +29,7 @@ class TablePlan:
 
     Attributes:
         established: on how many days an id is seen that counts for the threshold; 1 where each does.
+        headlines: the margins that are never given up for other cells.
     """
 
     name: str
@@ -36,6 +38,7 @@ class TablePlan:
     measures: tuple[Measure, ...]
     days: bool
     established: int = 1
+    headlines: frozenset[Margin] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ def resolve(policies: Policies, release: Release, period: Period, *, expected: i
             ),
             days=table.days,
             established=established_days(release.protection, (release.dimensions[d] for d in table.dimensions)),
+            headlines=_headlines(release, name, [dimensions[d] for d in table.dimensions]),
         )
         for name, table in release.tables.items()
     )
@@ -162,6 +166,13 @@ def resolve(policies: Policies, release: Release, period: Period, *, expected: i
         withheld=release.protection.zeros is Zeros.WITHHELD,
         expected=expected,
     )
+
+
+def _headlines(release: Release, table: str, dimensions: Sequence[Dimension]) -> frozenset[Margin]:
+    """The margins that are declared, or those by default where the method can keep any."""
+    if table in release.headlines:
+        return frozenset(map(Margin, release.headlines[table]))
+    return by_default(dimensions) if release.keeps_headlines else frozenset()
 
 
 def _by_week(spec: DimensionSpec) -> DimensionSpec:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from anonymization.tables.model import FREE, TOTAL, Measure, SafeTable, Table
+from anonymization.tables.headlines import Why, headline_rows
+from anonymization.tables.model import FREE, TOTAL, Measure, SafeTable, Table, cell_text
+
+Lost = Mapping[tuple[str, str, str], Why]
+"""By table, measure and cell."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +24,11 @@ class Utility:
     """Of one measure, among the cells where somebody is: numbers of cells, and sums of the figure.
 
     Attributes:
-        headlines: the grand total, and the cells of one dimension alone that has a closed list: published, all.
+        headlines: cells of the margins that are declared as such: published, all.
         cells: published, all.
         finest: the figure summed over the cells of the finest codes: in published ones, in all.
         every: the same over cells of every level.
+        missing: the headlines that are hidden, each with why.
     """
 
     table: str
@@ -32,6 +37,7 @@ class Utility:
     cells: tuple[int, int]
     finest: tuple[int, int]
     every: tuple[int, int]
+    missing: tuple[tuple[str, str], ...] = ()
 
     @property
     def share(self) -> float:
@@ -62,24 +68,29 @@ class Utility:
 
 def noted(rows: Sequence[Mapping[str, Any]]) -> list[Utility]:
     """Return what a request has noted; nothing of what was built before this was noted."""
-    return [Utility(**row) for row in rows]
+    return [Utility(**{**row, "missing": tuple(map(tuple, row.get("missing", ())))}) for row in rows]
 
 
-def utility(true: Table, safe: SafeTable, measure: Measure) -> Utility:
-    """Return what of a measure is published."""
+def utility(true: Table, safe: SafeTable, measure: Measure, lost: Lost = MappingProxyType({})) -> Utility:
+    """Return what of a measure is published.
+
+    Args:
+        true: a table of true figures.
+        safe: the same as it is published.
+        measure: one of its measures.
+        lost: of headlines that are hidden, though they are not unsafe themselves, why.
+    """
     keys = true.keys
     columns = [*keys, f"{measure.name}_status"]
     frame = true.frame[[*keys, measure.name]].merge(safe.frame[columns], on=keys, how="left")
     frame = frame[frame[measure.name] > 0]
-    depth = pd.DataFrame({d.name: frame[d.name] != TOTAL for d in true.dimensions}).sum(axis=1)
-    leaf, closed = np.ones(len(frame), dtype=bool), np.ones(len(frame), dtype=bool)
+    leaf = np.ones(len(frame), dtype=bool)
     for dimension in true.dimensions:
-        codes = frame[dimension.name]
-        leaf &= ~codes.isin([TOTAL, *dimension.inner]).to_numpy()
-        closed &= (codes == TOTAL).to_numpy() | dimension.closed
+        leaf &= ~frame[dimension.name].isin([TOTAL, *dimension.inner]).to_numpy()
     free = (frame[f"{measure.name}_status"] == FREE).to_numpy()
     figure = frame[measure.name].to_numpy(dtype=np.int64)
-    headline = (depth <= 1).to_numpy() & closed
+    headline = headline_rows(frame, keys, true.headlines)
+    cells = [cell_text(keys, codes) for codes in frame.loc[headline & ~free, keys].to_numpy()]
     return Utility(
         true.name,
         measure.name,
@@ -87,9 +98,10 @@ def utility(true: Table, safe: SafeTable, measure: Measure) -> Utility:
         (int(free.sum()), len(frame)),
         (int(figure[leaf & free].sum()), int(figure[leaf].sum())),
         (int(figure[free].sum()), int(figure.sum())),
+        tuple((cell, lost.get((true.name, measure.name, cell), Why.UNSAFE).value) for cell in cells),
     )
 
 
-def utilities(true: tuple[Table, ...], safe: tuple[SafeTable, ...]) -> list[Utility]:
-    """Return what of every measure is published."""
-    return [utility(t, s, m) for t, s in zip(true, safe, strict=True) for m in t.measures]
+def utilities(true: tuple[Table, ...], safe: tuple[SafeTable, ...], lost: Lost = MappingProxyType({})) -> list[Utility]:
+    """Return what of every measure is published; see `utility`."""
+    return [utility(t, s, m, lost) for t, s in zip(true, safe, strict=True) for m in t.measures]

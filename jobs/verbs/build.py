@@ -101,7 +101,7 @@ def build(
             "engine": engine,
             "inputs": logs,
             "figures": _figures(protected) | told,
-            "utility": [asdict(one) for true in counted for one in utilities(true, protected.tables)],
+            "utility": [asdict(one) for true in counted for one in utilities(true, protected.tables, protected.lost)],
             "gaps": gaps,
             "seconds": round(time.perf_counter() - started, 3),
             "expected_persons": expected,

@@ -20,7 +20,7 @@ from anonymization.release.gate.attacks import Attacked, as_frame, attack_candid
 from anonymization.release.gate.changed import changed
 from anonymization.release.gate.compare import against_recount, count_again, labels, plan_again
 from anonymization.release.gate.declared import collected, policy, schema, texts
-from anonymization.release.gate.hidden import hidden_shares, too_much
+from anonymization.release.gate.hidden import hidden_headlines, hidden_shares, lost_headlines, too_much
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
@@ -30,6 +30,7 @@ from anonymization.tables.audit.audit import margins
 from anonymization.tables.audit.sheets import CANDIDATE
 from anonymization.tables.method import method_of
 from anonymization.tables.plan import Plan
+from anonymization.tables.utility import noted
 from expectations.gate import CandidateFrames, check_candidate, check_intake, reasons
 from expectations.run import SuiteResult
 from jobs.console import check_lines
@@ -101,7 +102,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
         scopes = scopes_of(plan, issue, package.tables, earlier)
         results = (*intake, *check_candidate(frames, suites, scopes))
         lacking = [f"{gap}: {MENDED}" for gap in told(unknown)]
-        closed = [*attacked.unsettled, *reasons(results), *too_much(plan, frames.levels), *lacking]
+        closed = [*attacked.unsettled, *reasons(results), *_told(plan, frames), *lacking]
     except Refusal as error:
         closed = [*attacked.unsettled, str(error)]
     closed += [str(finding) for finding in attacked.findings[:TOLD]]
@@ -145,6 +146,21 @@ def _frames(
         identifiers=texts(candidate.package),
         labels=labels(package.tables, recounted),
         levels=hidden_shares(plan, package.tables, recounted),
+        headlines=hidden_headlines(
+            plan, package.tables, recounted, noted(request.utility), version=_version_is_out(setting, candidate)
+        ),
         policy=policy(setting, candidate, plan),
         collected=days,
     )
+
+
+def _version_is_out(setting: Setting, candidate: Candidate) -> bool:
+    """Whether a version of the candidate's release and period was published: its levels are the candidate's."""
+    request = candidate.request
+    with setting.ledger.transaction() as transaction:
+        return any((p.release, p.period) == (request.release, request.period) for p in transaction.publications())
+
+
+def _told(plan: Plan, frames: CandidateFrames) -> list[str]:
+    """What is of less use than the release declares, by how much, and what to do."""
+    return [*too_much(plan, frames.levels), *lost_headlines(plan, frames.headlines)[:TOLD]]

@@ -28,7 +28,7 @@ from anonymization.release.setting import Setting, opened
 from anonymization.release.states import inputs_of
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.levels import Ladder, Pins, counted, kept, listed, proposed
-from anonymization.tables.model import Table
+from anonymization.tables.model import TOTAL, Table
 from anonymization.tables.plan import Plan, resolve
 from anonymization.tables.utility import Utility, utilities
 from jobs.options import Names, engine_option, master_option, period_option
@@ -154,6 +154,7 @@ def plan(
     inputs = inputs_of(setting, whole.release.sources, whole.period, judging=whole.judging)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (at, events):
         true = tabulate(at, whole, events)
+        _require_a_total(true, name, whole.minimum_count)
         ladders = _ladders(setting, whole, true, keep)
         if all(ladder.fixed for ladder in ladders.values()):
             raise InputError(f"release {name!r} has no dimension of which codes could be given up")
@@ -177,6 +178,22 @@ def plan(
     best = max(good, key=lambda t: t.bits) if good else max(able, key=lambda t: (t.whole, t.share))
     size = expected if expected is not None else _rounded_down(true)
     return Planned(name, whole.period.name, size, trials, best)
+
+
+def _require_a_total(tables: Sequence[Table], name: str, least: int) -> None:
+    """Refuse a release whose every level is unsafe.
+
+    Raises:
+        Refusal: fewer persons are in a whole table than may be published.
+    """
+    for table in tables:
+        whole = (table.frame[table.keys] == TOTAL).all(axis=1).to_numpy()
+        for measure in (m for m in table.measures if m.how.persons):
+            if (table.few(measure, least) & whole).any():
+                raise Refusal(
+                    f"release {name!r}: {table.name}.{measure.name} is of fewer than {least} persons in all: no levels"
+                    " help; declare a longer period, or another population"
+                )
 
 
 def _ladders(setting: Setting, plan: Plan, tables: Sequence[Table], keep: Sequence[str]) -> dict[str, Ladder]:

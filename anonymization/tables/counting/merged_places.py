@@ -229,4 +229,12 @@ def _table(of: Merging, counted: _Counted, decision: Decision, persons: Integers
     dimensions = tuple(with_codes(d, set(frame[d.name].unique())) for d in of.table.dimensions)
     if of.table.days:
         frame["days"] = denominators(of.plan, of.table, frame)
-    return Table(of.table.name, of.table.title, dimensions, of.table.measures, frame, days=of.table.days)
+    return Table(
+        of.table.name,
+        of.table.title,
+        dimensions,
+        of.table.measures,
+        frame,
+        days=of.table.days,
+        headlines=of.table.headlines,
+    )

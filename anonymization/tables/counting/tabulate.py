@@ -146,6 +146,7 @@ def _tabulate_one(engine: Engine, plan: Plan, table: TablePlan, events: Mapping[
         days=table.days,
         largest=largest,
         for_threshold=for_threshold,
+        headlines=table.headlines,
     )
 
 

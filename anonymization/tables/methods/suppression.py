@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress as suppress_error
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -29,6 +30,7 @@ from anonymization.tables.audit.knowledge import both, figures_of, public_needs
 from anonymization.tables.audit.sheets import CANDIDATE, Issue
 from anonymization.tables.audit.standing_needs import standing_needs, standing_of
 from anonymization.tables.audit.system_of import Linked, link
+from anonymization.tables.headlines import Why, headline_rows
 from anonymization.tables.method import (
     Beside,
     Protected,
@@ -44,8 +46,11 @@ from anonymization.tables.method import (
 from anonymization.tables.methods.suppression_attack import unmet_needs
 from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.methods.unsafe import Rules, Unsafe, hides_zeros, unsafe_cells
-from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table
+from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, cell_text
 from anonymization.tables.plan import Plan
+
+MOST_COST = 10_000_000
+"""What a headline costs more than other cells, at most: beyond that a solver's numbers are no longer exact."""
 
 
 def protect(
@@ -76,13 +81,39 @@ def protect(
     found = _hidden(linked, tables, issue, rules, deadline, corrected)
     own = np.unique(np.concatenate(linked.places[: _sheets(tables)]))
     hidden = alone = int(found.cells[own].sum())
+    lost = _lost(linked, tables, found)
     if len(linked.sheets) > _sheets(tables):
-        alone = int(_hidden(link([issue]), tables, issue, rules, deadline).cells.sum())
+        by_itself = link([issue])
+        of_itself = _hidden(by_itself, tables, issue, rules, deadline)
+        alone = int(of_itself.cells.sum())
+        without = _lost(by_itself, tables, of_itself)
+        lost = {cell: why if cell in without else Why.EARLIER for cell, why in lost.items()}
     safe = _safe_tables(tables, linked, found.cells, rules)
     standing = standing_of(linked, issue.name, found.unsafe.needs)
     return Protected(
-        safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal, standing, found.proof
+        safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal, standing, found.proof, lost
     )
+
+
+def _vital(linked: Linked, tables: Sequence[Table]) -> Booleans:
+    """The cells that are headlines."""
+    found = np.zeros(linked.cells, dtype=bool)
+    rows = (headline_rows(t.frame, t.keys, t.headlines) for t in tables for _ in t.measures)
+    for at, places in zip(rows, linked.places, strict=False):
+        found[places[at]] = True
+    return found
+
+
+def _lost(linked: Linked, tables: Sequence[Table], found: _Hidden) -> dict[tuple[str, str, str], Why]:
+    """Headlines that are hidden, though they are not unsafe themselves."""
+    lost = found.cells & _vital(linked, tables)
+    lost[found.unsafe.cells] = False
+    rows = ((table, measure) for table in tables for measure in table.measures)
+    return {
+        (table.name, measure.name, cell_text(table.keys, codes)): Why.OTHERS
+        for (table, measure), places in zip(rows, linked.places, strict=False)
+        for codes in table.frame.loc[lost[places], table.keys].to_numpy()
+    }
 
 
 @dataclass(frozen=True)
@@ -137,12 +168,19 @@ def _hidden(
         insiders=unsafe.insiders,
         contributor=unsafe.contributor,
     )
-    if (shown_before & problem.open).any():
-        try:
-            return _solved(linked, replace(problem, open=problem.open & ~shown_before), unsafe, deadline)
-        except ProtectionError:
-            pass  # the gate tells what it comes to
-    return _solved(linked, problem, unsafe, deadline)
+    vital = _vital(linked, tables) & problem.open & ~hidden
+    dear = replace(problem, cost=_priced(problem, vital))
+    for shut in (vital | shown_before, shown_before):
+        if (shut & problem.open).any():
+            with suppress_error(ProtectionError):  # the gate tells what it comes to
+                return _solved(linked, replace(dear, open=problem.open & ~shut), unsafe, deadline)
+    return _solved(linked, dear, unsafe, deadline)
+
+
+def _priced(problem: Problem, vital: Booleans) -> Integers:
+    """What it costs to hide each cell, where a headline costs more than all other cells together."""
+    others = int(problem.cost[problem.open & ~vital].sum())
+    return np.asarray(problem.cost + np.where(vital, min(others, MOST_COST) + 1, 0))
 
 
 def _may_be_empty(linked: Linked, tables: Sequence[Table], rules: Rules) -> Booleans:

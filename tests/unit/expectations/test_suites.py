@@ -34,6 +34,7 @@ GOOD = {
     "candidate_identifiers": {"text": ["1,234", "5339359912", "2018-02-01", "media-research", "東京都", "10-19"]},
     "candidate_labels": {"enough_persons": [True]},
     "candidate_levels": {"within_limit": [True]},
+    "candidate_headlines": {"kept": [True]},
     "candidate_collected": {"complete_or_acknowledged": [True], "told": [True]},
     "candidate_policy": {"permitted": [True], "one_key_period": [True], "policy_unchanged": [True]},
 }  # fmt: skip
@@ -57,6 +58,7 @@ FAULTS = [
     ("candidate_covering", {"cell": [CANARY]}, "covers"),
     ("candidate_labels", {"enough_persons": [True, False]}, "codes that no closed list has"),
     ("candidate_levels", {"within_limit": [False]}, "levels"),
+    ("candidate_headlines", {"kept": [True, False]}, "headline"),
     ("candidate_collected", {"complete_or_acknowledged": [False]}, "logs came of every day"),
     ("candidate_collected", {"told": [False]}, "the package says which days"),
     ("candidate_policy", {"permitted": [False]}, "policy allows"),

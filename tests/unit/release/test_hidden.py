@@ -11,9 +11,10 @@ import pytest
 from anonymization.policy.periods import PeriodKind, parse_period
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind
-from anonymization.release.gate.hidden import hidden_shares, too_much
+from anonymization.release.gate.hidden import hidden_headlines, hidden_shares, lost_headlines, too_much
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.plan import resolve
+from anonymization.tables.utility import Utility
 
 TITLE = {"en": "x", "ja": "x"}
 SEEN = {TOTAL: 70, "a": 40, "b": 20, "c": 10, "few": 3}
@@ -89,3 +90,45 @@ def test_too_much_is_told_by_how_much_and_what_to_do(plan, name, more, told):
     (line,) = too_much(made, over)
     assert line.startswith("visits.visitors: 40.0% of the cells with somebody in are hidden (2 of 5), allowed 0.2: ")
     assert told in line
+
+
+OTHERS, EARLIER = (
+    "others that are unsafe would follow from it",
+    "with what is out already it would tell of a few persons",
+)
+LOST = {
+    "published": (set(), {}, False, {}),
+    "unsafe itself": (
+        {"few"},
+        {},
+        False,
+        {"page=few": "as it is unsafe itself: let 'few' of page count with others; "},
+    ),
+    "unsafe itself, whatever the build says": (
+        {"few"},
+        {"page=few": EARLIER},
+        False,
+        {"page=few": "as it is unsafe itself"},
+    ),
+    "for others": ({"b"}, {"page=b": OTHERS}, False, {"page=b": f"as {OTHERS}: "}),
+    "the grand total": ({TOTAL}, {"page=_T": OTHERS}, False, {"page=_T": f"as {OTHERS}: coarsen page; "}),
+    "for what is out": ({"b"}, {"page=b": EARLIER}, False, {}),
+    "of a further version": ({"b", "few"}, {"page=b": OTHERS}, True, {}),
+}
+
+
+@pytest.mark.parametrize(("hidden", "noted", "version", "told"), LOST.values(), ids=LOST)
+def test_a_headline_that_is_hidden_is_told_with_why(plan, hidden, noted, version, told):
+    made = plan(expected=5000)
+    spec = next(iter(made.release.dimensions.values()))
+    release = made.release.model_copy(update={"dimensions": {"page": spec}})
+    margins = frozenset([frozenset(), frozenset(["page"])])
+    made = replace(made, release=release, tables=(replace(made.tables[0], name="visits", headlines=margins),))
+    one = Utility("visits", "visitors", (0, 0), (0, 0), (0, 0), (0, 0), tuple(noted.items()))
+    frame = hidden_headlines(made, [table(set(SEEN), hidden)], recounted(SEEN), [one], version=version)
+    assert sorted(frame["cell"]) == sorted(f"page={code}" for code in SEEN)
+    lines = lost_headlines(made, frame)
+    assert len(lines) == len(told)
+    for cell, words in told.items():
+        assert any(f"visits.visitors: the headline {cell} is hidden, {words}" in line for line in lines), lines
+    assert all("`noren plan service-usage --period 2026-10` proposes" in line for line in lines)
