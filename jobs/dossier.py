@@ -7,6 +7,7 @@ from anonymization.errors import GateRefusal
 from anonymization.files import write_private
 from anonymization.policy.allowed import check_release
 from anonymization.policy.model import Recipient
+from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Candidate, Request, load_candidate
 from anonymization.release.gaps import told
 from anonymization.release.gate.verdict import require_open
@@ -15,6 +16,7 @@ from anonymization.release.left_out import told_of_choices
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
 from anonymization.release.states import WAITING
+from anonymization.tables.counting.facts import OF_UNKNOWN
 from anonymization.tables.method import method_of
 from anonymization.tables.methods.unsafe_groups import told_groups
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text, error_column
@@ -75,6 +77,7 @@ def _head(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
         f"- **For what.** {policies.policy.purposes[request.purpose].text}",
         f"- **Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
         f"- **Protection.** {told.dossier}{_counted(plan)}{_for_earlier(request)}",
+        *_left_out(plan, request),
         "",
         "Allowed by:",
         *(f"- {clause}" for clause in clauses),
@@ -100,6 +103,18 @@ def _for_earlier(request: Request) -> str:
     """What it cost that other releases are out."""
     cells = request.figures.get("cells confidential because of earlier releases alone", 0)
     return f" {cells:,} cells are confidential because of what is out already." if cells else ""
+
+
+def _left_out(plan: Plan, request: Request) -> list[str]:
+    """Whom a measure does not count as some attribute of theirs is not known; how few they are is nobody's affair."""
+    found = []
+    for table in plan.tables:
+        people = [d.title["en"].lower() for d in table.dimensions if d.kind is DimensionKind.PERSON]
+        for measure in (m for m in table.measures if m.known and m.how.persons):
+            most = request.figures.get(f"{table.name}.{measure.name}: {OF_UNKNOWN}", 0)
+            number = f"up to {most:,} persons" if most else "nobody"
+            found.append(f"- **Left out.** Of {measure.name} who is of unknown {' or '.join(people)}: {number}.")
+    return found
 
 
 def _built(candidate: Candidate) -> str:

@@ -94,6 +94,7 @@ def weighted(
     data = [np.broadcast_to(np.asarray(w, dtype=np.int64), c.shape) for w, c in zip(weights, columns, strict=True)]
     at = (np.concatenate(rows), np.concatenate(columns))
     matrix = sparse.csr_array((np.concatenate(data), at), shape=(number, cells), dtype=np.int64)
+    matrix.eliminate_zeros()  # of a cell that is its own part, beside one that holds nobody
     return Relations(matrix, np.full(number, low), np.full(number, high))
 
 

@@ -133,6 +133,8 @@ class MeasureSpec(Declared):
     """Only events whose coded column has one of these codes."""
     column: Name | None = None
     """For `total`: the integer column to sum; without it, events are counted."""
+    known: bool = False
+    """Whether only persons count of whom every attribute is known that the table is by."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -153,11 +155,15 @@ class TableSpec(Declared):
     @model_validator(mode="after")
     def _every_population_counts_persons(self) -> Self:
         counted = {
-            (m.source, tuple(sorted(m.where.items()))) for m in self.measures.values() if m.kind is MeasureKind.PERSONS
+            (m.source, tuple(sorted(m.where.items())), m.known)
+            for m in self.measures.values()
+            if m.kind is MeasureKind.PERSONS
         }
         for name, measure in self.measures.items():
-            if (measure.source, tuple(sorted(measure.where.items()))) not in counted:
-                raise ValueError(f"measure {name!r} needs a `persons` measure of the same source and filter beside it")
+            if (measure.source, tuple(sorted(measure.where.items())), measure.known) not in counted:
+                raise ValueError(
+                    f"measure {name!r} needs a `persons` measure of the same source, filter and `known` beside it"
+                )
         return self
 
 
@@ -269,6 +275,18 @@ class Release(Declared):
                     raise ValueError(f"{where}: {list(margin)} is no margin: it names a dimension twice")
             if len({frozenset(margin) for margin in margins}) < len(margins):
                 raise ValueError(f"{where} name a margin twice")
+        return self
+
+    @model_validator(mode="after")
+    def _known_by_something(self) -> Self:
+        for name, table in self.tables.items():
+            of_persons = any(self.dimensions[d].kind is DimensionKind.PERSON for d in table.dimensions)
+            for label, measure in table.measures.items():
+                if measure.known and not of_persons:
+                    raise ValueError(
+                        f"table {name!r}, measure {label!r}: `known` is for tables with a `person` dimension, by whose"
+                        " attribute somebody is known; leave it out"
+                    )
         return self
 
     @model_validator(mode="after")

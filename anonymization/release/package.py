@@ -128,6 +128,7 @@ def _read_table(folder: Path, name: str, block: Mapping[str, Any], least: int, m
             spec.get("column"),
             spec["population"]["links"],
             {k: tuple(v) for k, v in spec["population"].get("filtered_of", {}).items()},
+            "known" in spec["population"],
         )
         for m, spec in sorted(block["measures"].items(), key=lambda item: order.index(item[0]))
     )

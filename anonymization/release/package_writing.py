@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from anonymization.files import indented, private_folder, write_private
 from anonymization.policy.decide import Clause
+from anonymization.policy.releases import DimensionKind
 from anonymization.release.manifest import MANIFEST
 from anonymization.release.package import (
     OCCURRING,
@@ -29,7 +30,7 @@ from anonymization.release.package import (
 )
 from anonymization.release.texts import notice, readme
 from anonymization.tables.method import method_of
-from anonymization.tables.model import ERROR_LEVEL, REST, TOTAL, Dimension, SafeTable, error_column
+from anonymization.tables.model import ERROR_LEVEL, REST, TOTAL, Dimension, Measure, SafeTable, error_column
 from anonymization.tables.plan import Plan
 
 
@@ -100,9 +101,9 @@ def _dictionary(tables: Sequence[SafeTable]) -> bytes:
             meaning = f"{dimension.title['en']}; codes in codelists/{dimension.name}.csv; {TOTAL} is the total"
             writer.writerow((table.name, dimension.name, meaning, dimension.title["ja"]))
         for measure in table.measures:
-            writer.writerow(
-                (table.name, measure.name, f"{measure.title['en']}: {measure.how.meaning}", measure.title["ja"])
-            )
+            english, japanese = _of_known(table, measure)
+            meaning = f"{measure.title['en']}: {measure.how.meaning}{english}"
+            writer.writerow((table.name, measure.name, meaning, f"{measure.title['ja']}{japanese}"))
             status = "F: free. C: confidential, the figure is empty"
             writer.writerow((table.name, f"{measure.name}_status", status, "F: 公表、C: 秘匿"))
             if error_column(measure) in table.frame.columns:
@@ -114,6 +115,15 @@ def _dictionary(tables: Sequence[SafeTable]) -> bytes:
         if table.days:
             writer.writerow((table.name, "days", "Days of this day type in the period (a denominator)", "期間内の日数"))
     return buffer.getvalue().encode()
+
+
+def _of_known(table: SafeTable, measure: Measure) -> tuple[str, str]:
+    """What is said of a measure that leaves out whose attributes are not known, in English and Japanese."""
+    people = [d.title for d in table.dimensions if d.kind is DimensionKind.PERSON] if measure.known else []
+    if not people:
+        return "", ""
+    english, japanese = (joint.join(title[of] for title in people) for joint, of in ((" or ", "en"), ("・", "ja")))
+    return f"; without persons of unknown {english.lower()}", f"（{japanese}が不明な人を除く）"
 
 
 def _descriptor(plan: Plan, tables: Sequence[SafeTable], lacking: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -201,6 +211,7 @@ def _audit_block(table: SafeTable) -> dict[str, Any]:
                     "filter": {k: list(v) for k, v in m.where.items()},
                     **({"filtered_of": {k: list(v) for k, v in m.lists.items()}} if m.lists else {}),
                     "links": m.links,
+                    **({"known": "persons of whom every attribute that the table is by is known"} if m.known else {}),
                 },
                 **({"column": m.column} if m.column is not None else {}),
                 **(

@@ -104,6 +104,7 @@ class Measure:
         links: the source that proves which cookies belong to a member, where persons are counted across it.
         lists: of each filtered column that has one, its closed code list: every code that an event may hold.
         population: what measures of the same persons share: source, links and filter, as text.
+        known: whether only persons count of whom every attribute is known that the table is by.
     """
 
     name: str
@@ -114,12 +115,14 @@ class Measure:
     column: str | None = None
     links: str | None = None
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    known: bool = False
 
     @property
     def population(self) -> str:
         """The population as text: source, what links its persons, and filter."""
         filters = ";".join(f"{column}={'|'.join(codes)}" for column, codes in sorted(self.where.items()))
-        return f"{self.source}{f' by {self.links}' if self.links else ''}[{filters}]"
+        known = " of known attributes" if self.known else ""
+        return f"{self.source}{f' by {self.links}' if self.links else ''}[{filters}]{known}"
 
     @property
     def how(self) -> Kind:

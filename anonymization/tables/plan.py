@@ -132,6 +132,7 @@ def resolve(policies: Policies, release: Release, period: Period, *, expected: i
                     spec.column,
                     linking if spec.source in {linking, *linked} else None,
                     _closed_lists(policies, spec.source, spec.where),
+                    spec.known,
                 )
                 for m, spec in table.measures.items()
             ),

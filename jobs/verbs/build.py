@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
@@ -18,8 +18,8 @@ from anonymization.release.proofs import write_proof
 from anonymization.release.protect import claimed_by, privacy_of, protected_tables
 from anonymization.release.setting import Setting, opened
 from anonymization.release.states import WAITING, inputs_of, waiting
-from anonymization.tables.counting.facts import conflicts_sql
-from anonymization.tables.counting.tabulate import tabulate
+from anonymization.tables.counting.facts import OF_UNKNOWN, conflicts_sql, facts_statement
+from anonymization.tables.counting.tabulate import FACTS, preparing, tabulate
 from anonymization.tables.method import Protected, method_of
 from anonymization.tables.model import CONFIDENTIAL, Table
 from anonymization.tables.plan import Plan
@@ -82,6 +82,7 @@ def build(
         told = {
             "links in conflict": _links_in_conflict(opened, plan, events),
             WAITING: _waiting(opened, setting, plan, inputs),
+            **_unknown(opened, plan, events),
         }
     stage = new_stage(setting.home)
     try:
@@ -127,6 +128,26 @@ def _least(setting: Setting, plan: Plan) -> int:
 def _links_in_conflict(engine: Engine, plan: Plan, events: Mapping[str, str]) -> int:
     sql = conflicts_sql(plan, events)
     return 0 if sql is None else int(engine.fetch(sql).column("n")[0].as_py())
+
+
+def _unknown(engine: Engine, plan: Plan, events: Mapping[str, str]) -> dict[str, int]:
+    """Persons who are left out of a measure as some attribute of theirs is not known, up to the next multiple of N."""
+    found, least = {}, max(plan.minimum_count, 2)
+    counted = [(t, m) for t in plan.tables for m in t.measures if m.known and m.how.persons]
+    prepared = list(preparing(plan, events)) if counted else []
+    for statement in prepared:
+        engine.create(statement.name, statement.sql)
+    for table, measure in counted:
+        every, known = (
+            f"SELECT DISTINCT f.p FROM ({facts_statement(plan, FACTS, table.dimensions, [one], events).sql}) AS f"
+            for one in (replace(measure, known=False), measure)
+        )
+        sql = f"SELECT count(*) AS n FROM ({every}) AS a ANTI JOIN ({known}) AS b ON a.p = b.p"
+        persons = int(engine.fetch(sql).column("n")[0].as_py())
+        found[f"{table.name}.{measure.name}: {OF_UNKNOWN}"] = -(-persons // least) * least
+    for statement in prepared:
+        engine.drop(statement.name)
+    return found
 
 
 def _waiting(engine: Engine, setting: Setting, plan: Plan, inputs: Inputs) -> int:

@@ -68,6 +68,7 @@ class Axis:
         sets: what each code consists of; every base code for the total. Codes without a set are not linked by sets.
         series: codes that one publication lists beside each other.
         linked: whether its codes are not one tree alone, and sets say more than the tree.
+        parted: whether a sheet lists a dimension on it of which its measure counts a part alone: no tree says so.
         made: codes that nobody lists.
         size: of how many codes the numbers of cells tell; codes that came later are of no cell.
     """
@@ -79,6 +80,7 @@ class Axis:
     sets: dict[str, Members] = field(default_factory=dict)
     series: dict[str, list[str]] = field(default_factory=dict)
     linked: bool = False
+    parted: bool = False
     made: set[str] = field(default_factory=set)
     size: int = 1
     _named: dict[Members, str] = field(default_factory=dict)

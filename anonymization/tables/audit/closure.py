@@ -64,7 +64,7 @@ def closure(listed: Sequence[str], axis: Axis, *, by_tree: bool = True) -> Closu
 
 def _told(sets: Mapping[str, Members], axis: Axis) -> Iterator[Sum]:
     """The sums that an axis's only tree says, if all of a code's parts are listed."""
-    if len({tuple(sorted(tree.parents.items())) for tree in axis.trees}) != 1:
+    if axis.parted or len({tuple(sorted(tree.parents.items())) for tree in axis.trees}) != 1:
         return
     below: dict[str, list[str]] = {}
     for code, parent in axis.trees[0].parents.items():

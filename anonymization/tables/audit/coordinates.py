@@ -12,6 +12,7 @@ import pandas as pd
 
 from anonymization.disclosure.system import Booleans, Integers
 from anonymization.errors import GateRefusal
+from anonymization.policy.sources import UNKNOWN
 from anonymization.tables.audit.axes import (
     CODES,
     OTHER,
@@ -274,6 +275,10 @@ def _on(axis: Axis, sheet: Sheet) -> list[Dimension]:
 
 
 def _filter(axis: Axis, sheet: Sheet) -> frozenset[str] | None:
+    """The base codes that a sheet counts alone: those of its measure's filter, or of who is known by an attribute."""
+    people = [d for d in _on(axis, sheet) if is_person(d)] if sheet.measure.known else []
+    if people:
+        return frozenset().union(*(m for of in base_codes(people) for m in of.values())) - {UNKNOWN}
     codes = sheet.measure.where.get(axis.name.removeprefix("column "))
     return None if codes is None or not axis.name.startswith("column ") else frozenset(codes)
 
@@ -289,7 +294,7 @@ def _listed(axis: Axis, numbered: Sequence[tuple[int, Sheet]]) -> dict[int, Rows
     trees = [
         tree_of(dimension, number, unlisted=sheet.unlisted).renamed(named[id(dimension)])
         for number, sheet in numbered
-        for dimension in _on(axis, sheet)
+        for dimension in (_on(axis, sheet) if _filter(axis, sheet) is None else ())  # a filter's codes are a part
     ]
     axis.trees = apart_by_rests(merged(trees))
     for tree in axis.trees:
@@ -297,6 +302,7 @@ def _listed(axis: Axis, numbered: Sequence[tuple[int, Sheet]]) -> dict[int, Rows
             axis.add(code)
     shapes = {frozenset(set(tree.parents.items()) - {(r, tree.parents[r]) for r in tree.rests}) for tree in axis.trees}
     several = any(len(_on(axis, sheet)) > 1 for _, sheet in numbered)
+    axis.parted = any(_on(axis, sheet) and _filter(axis, sheet) is not None for _, sheet in numbered)
     axis.linked = several or len(shapes) > 1 or any(_filter(axis, sheet) for _, sheet in numbered)
     return {number: _rows(axis, sheet, named, sets) for number, sheet in numbered}
 

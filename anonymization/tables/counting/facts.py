@@ -20,6 +20,8 @@ from anonymization.tables.model import Dimension, Measure
 from anonymization.tables.plan import Plan
 
 LINKS = "link_map"
+OF_UNKNOWN = "persons left out, of unknown attributes, at most"
+"""What is noted of a measure that counts those of known attributes alone."""
 DAYS_BEFORE_MONDAY = 3
 MESH_DIVISORS = {"mesh4": 1, "mesh3": 10, "mesh2": 1000}
 """From the half mesh that events hold to each level of JIS X 0410."""
@@ -160,6 +162,13 @@ def event_dimensions(dimensions: tuple[Dimension, ...]) -> list[Dimension]:
     return [dimension for dimension in dimensions if dimension.kind is DimensionKind.EVENT]
 
 
+def _of_known(person: str, dimensions: tuple[Dimension, ...], measure: Measure) -> str:
+    """The condition that every attribute of a person is known, where those alone count."""
+    people = [d for d in dimensions if d.kind is DimensionKind.PERSON] if measure.known else []
+    known = "SELECT a.p FROM attribute_{} AS a WHERE a.value <> '{}'"
+    return "".join(f" AND {person} IN ({known.format(d.name, UNKNOWN)})" for d in people)
+
+
 def facts_statement(
     plan: Plan, name: str, dimensions: tuple[Dimension, ...], measures: list[Measure], events: Mapping[str, str]
 ) -> Statement:
@@ -178,6 +187,7 @@ def facts_statement(
     mask = f"BIT_OR_AGG(SHIFT_LEFT(1, e.day - {plan.period.first}))"
     sql = (
         f"SELECT {person} AS p{columns}, {mask} AS days{totals} FROM {source}"
-        f" WHERE {in_period(plan)}{where_clause(measures[0])} GROUP BY {', '.join([person, *values])}"
+        f" WHERE {in_period(plan)}{where_clause(measures[0])}{_of_known(person, dimensions, measures[0])}"
+        f" GROUP BY {', '.join([person, *values])}"
     )
     return Statement(name, method_of(plan.method).bound(sql, len(values), measures, plan.release.protection))

@@ -168,6 +168,9 @@ def rows_of(plan: Plan, dimensions: tuple[Dimension, ...], measure: Measure, eve
     where = " AND ".join(
         f'q."{column}" IN ({", ".join(literal(code) for code in codes)})' for column, codes in measure.where.items()
     )
+    if measure.known:
+        known = [f"a{n}.person IS NOT NULL" for n, d in enumerate(dimensions) if d.kind is DimensionKind.PERSON]
+        where = " AND ".join([*known, *([where] if where else [])])
     rows = f"SELECT {', '.join(columns)} FROM ({_person(plan, measure.source, events)}) AS q{joins}"
     return _with_levels(rows + (f" WHERE {where}" if where else ""), dimensions)
 

@@ -35,6 +35,7 @@ READ_AT = {
     "DifferentialPrivacy.method": ("tables/plan.py", "release.protection.method"),
     "DifferentialPrivacy.rho": ("policy/protection.py", "self.rho if"),
     "Dominance.percent": ("tables/methods/suppression.py", "dominance.percent"),
+    "MeasureSpec.known": ("tables/plan.py", "spec.known"),
     "Microdata.description": ("verbs/microdata.py", "spec.description.en"),
     "Microdata.distinct_l": ("verbs/microdata.py", "spec.distinct_l"),
     "Microdata.k": ("verbs/microdata.py", "KAnonymity(spec.k)"),
