@@ -227,9 +227,13 @@ def declared(setting, policy_folder):
     def declare(based_on, name, **changes):
         content = yaml.safe_load((POLICIES / "releases" / f"{based_on}.yaml").read_text())
         pins = {} if "dimensions" in changes else content.get("pins", {})
-        if "dimensions" in changes and "protection" not in changes:
-            content["protection"]["suppression_limit"] = 0.99  # no size is declared for these
         content |= {"release": name, "pins": pins, **changes}
+        if not content["pins"] and not {"method": "differential_privacy"}.items() <= content["protection"].items():
+            content["headlines"] = {table: [[]] for table in content["tables"]}  # no size is declared for these
+            content["protection"] = content["protection"] | {"suppression_limit": 0.99}
+            if "merge" in content["protection"] or content["protection"].get("zeros") == "withheld":
+                del content["headlines"]
+                content["protection"]["suppression_limit"] = 0 if "merge" in content["protection"] else 0.99
         (policy_folder / "releases" / f"{name}.yaml").write_text(
             yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
         )

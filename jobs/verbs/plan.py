@@ -219,7 +219,7 @@ def _standing(release: Release, expected: int | None, ladders: Mapping[str, Ladd
     """Every code that stands by the release's own pins, by dimension."""
     pins, found = release.pinned(expected), {}
     for name, ladder in ladders.items():
-        if name not in pins:
+        if name not in pins or ladder.fixed:  # also where `--keep` says so
             found[name] = ladder.codes
         elif release.dimensions[name].column == DAY:
             found[name] = ladder.codes - set(ladder.chains)

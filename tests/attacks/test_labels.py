@@ -38,6 +38,7 @@ PAGES = {
             "measures": {"visitors": {"kind": "persons", "source": "analytics", "title": TITLE}},
         }
     },
+    "headlines": {"pages": [[]]},
     "protection": {"method": "suppression", "minimum_count": 10, "suppression_limit": 0.99},
 }  # fmt: skip
 

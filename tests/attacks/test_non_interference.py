@@ -84,6 +84,7 @@ def smaller(policies, folder):
         for table in content["tables"].values():
             table["dimensions"] = kept
         content |= {"protection": content["protection"] | {"minimum_count": 3, "suppression_limit": 0.99}, "pins": {}}
+        content["headlines"] = {table: [[]] for table in content["tables"]}
         path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
     return load_policies(folder)
 

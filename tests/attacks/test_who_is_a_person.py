@@ -54,6 +54,7 @@ def searched(tmp_path, policy_folder):
         tables = {"t": {"title": TITLE, "dimensions": [name], "measures": {"searchers": SEARCHERS}}}
         declared = DECLARED | {
             "release": "searched", "dimensions": {name: spec}, "tables": tables,
+            "headlines": {"t": [[]]},
             "protection": {"method": "suppression", "minimum_count": 50 if name == "keyword" else 10, "suppression_limit": 0.99, **protection},
         }  # fmt: skip
         text = yaml.safe_dump(declared, allow_unicode=True, sort_keys=False)

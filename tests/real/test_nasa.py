@@ -32,6 +32,7 @@ RELEASE = {
             },
         }
     },
+    "headlines": {"visitors": [[]]},
     "protection": {"method": "suppression", "minimum_count": 10, "suppression_limit": 0.99},
 }  # fmt: skip
 EASTERN = timezone(timedelta(hours=-4))

@@ -95,5 +95,5 @@ def test_a_version_keeps_the_levels_of_the_one_before(setting):
         declared = [one.payload["persons"] for one in transaction.entries(kind=EntryKind.EXPECTED)]
     assert declared == [5_000, 90_000]
     codes = (published.folder / "package" / "codelists" / "age_band.csv").read_text().splitlines()
-    assert "20-39,_T,age_band,20 to 39,20〜39歳" in codes
-    assert not any(code.startswith("20-29,") for code in codes)
+    assert "20-29,_T,age_band,20 to 29,20〜29歳" in codes
+    assert not any(code.startswith("60-69,") for code in codes)
