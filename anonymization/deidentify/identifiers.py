@@ -144,12 +144,15 @@ def make_pseudonyms(
         f" WHERE reason IS NULL AND refused IS NULL AND {column} IS NOT NULL"
         for column in columns
     )
-    engine.create(
-        name,
-        f"SELECT d.{NUMBER} AS {NUMBER}, d.person AS person, d.month AS month, PSEUDONYM(k.ipad, k.opad, d.person) AS p"
-        f" FROM ({distinct}) AS d INNER JOIN {name}_pads AS k ON d.month = k.month",
-    )
-    engine.drop(f"{name}_pads")
+    try:
+        engine.create(
+            name,
+            f"SELECT d.{NUMBER} AS {NUMBER}, d.person AS person, d.month AS month,"
+            " PSEUDONYM(k.ipad, k.opad, d.person) AS p"
+            f" FROM ({distinct}) AS d INNER JOIN {name}_pads AS k ON d.month = k.month",
+        )
+    finally:
+        engine.drop(f"{name}_pads")  # keys stay no longer than they are used
     persons = "count(*)" if len(months) == 1 else "count(DISTINCT person)"
     by_case = f"{persons} - count(DISTINCT lower(person))"
     counts = engine.fetch(
