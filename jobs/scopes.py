@@ -42,6 +42,7 @@ def scopes_of(plan: Plan, issue: Issue, tables: Sequence[SafeTable], earlier: Se
         "levels": Scope("measures", why_not=_without_limit(plan)),
         "headlines": Scope("headlines with somebody in", why_not=_without_headlines(plan)),
         "policy": Scope("release"),
+        "collected": Scope("sources"),
     }
 
 
