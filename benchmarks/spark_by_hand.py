@@ -81,7 +81,8 @@ def monthly_audience(spark: Any, files: Files, first: int, past: int) -> pd.Data
         F.coalesce("age_band", F.lit(UNKNOWN)).alias("age_band"),
         F.explode(F.array_append("used", F.lit(TOTAL))).alias("service"),
     )
-    counted = rows.groupBy("measure", "region", "age_band", "service").count().toArrow().to_pandas()
+    known = (F.col("measure") != "users") | ((F.col("region") != UNKNOWN) & (F.col("age_band") != UNKNOWN))
+    counted = rows.where(known).groupBy("measure", "region", "age_band", "service").count().toArrow().to_pandas()
     keys = ["region", "age_band", "service"]
     fine = counted.pivot_table(index=keys, columns="measure", values="count", fill_value=0).reset_index()
     with HIERARCHY.open(encoding="utf-8") as lines:

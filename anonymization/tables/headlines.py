@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from anonymization.disclosure.system import Booleans
 from anonymization.tables.model import TOTAL, Dimension
+
+if TYPE_CHECKING:
+    from anonymization.disclosure.system import Booleans
 
 Margin = frozenset[str]
 """The dimensions that a margin is by; none for the grand total."""

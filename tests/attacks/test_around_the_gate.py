@@ -19,7 +19,6 @@ from anonymization.policy.load import load_policies
 from jobs.verbs.audit import attack
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
-from jobs.verbs.init import initialize
 from jobs.walk import RELEASES
 
 PERIOD = "2026-10"
@@ -101,7 +100,7 @@ def test_no_proof_makes_the_gate_overlook_a_figure_that_follows(by_service_and_a
 
 
 def last_figure_changed(candidate):
-    path = candidate.package / "tables" / "usage.csv"
+    path = candidate.package / "tables" / "audience.csv"
     text = path.read_text()
     path.write_text(text[: text.rindex("F")] + "C\n")
 
@@ -118,12 +117,12 @@ def manifest_made_anew(candidate):
 
 
 def needs_lost(candidate):
-    next(candidate.evidence.glob("needs*")).write_text("")
+    (candidate.evidence / "needs.jsonl").write_text("")
 
 
 @pytest.mark.parametrize("change", [last_figure_changed, manifest_made_anew, needs_lost])
 def test_a_candidate_that_was_changed_is_none(setting, change):
-    candidate = build(setting, "service-usage", PERIOD)
+    candidate = build(setting, "monthly-audience", PERIOD)
     change(candidate)
     with pytest.raises(IntegrityError):
         gate(setting, candidate.id)
@@ -152,18 +151,18 @@ def test_a_build_that_forgets_what_is_out_is_found_by_the_gate(declared, release
     content = yaml.safe_load((POLICIES / "releases" / "service-usage.yaml").read_text())
     dimensions = {name: of for name, of in content["dimensions"].items() if name != "status"}
     tables = {"ages": content["tables"]["usage"] | {"dimensions": list(dimensions)}}
+    declared("service-usage", "usage", pins={})  # every code of both: something is left to hide
     setting = declared(
         "service-usage", "usage-by-age", dimensions=dimensions, tables=tables, recipient="urban-planning"
     )
-    initialize(setting.home, expected=10**6)  # every code of both: something is left to hide
-    release_it(setting, build(setting, "service-usage", PERIOD))
+    release_it(setting, build(setting, "usage", PERIOD))
     honest = build(setting, "usage-by-age", PERIOD)
     assert honest.request.figures["cells confidential because of earlier releases alone"] > 0
     assert gate(setting, honest.id).opened
     monkeypatch.setattr(anonymization.release.protect, "earlier_issues", lambda *_, **__: [])
     result = gate(setting, build(setting, "usage-by-age", PERIOD).id)
     assert "candidate_together" in failed(result)
-    assert any("service-usage 2026-10 v1, usage." in reason for reason in result.reasons)
+    assert any("usage 2026-10 v1, usage." in reason for reason in result.reasons)
 
 
 @pytest.mark.parametrize("name", RELEASES)

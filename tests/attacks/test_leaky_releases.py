@@ -241,14 +241,21 @@ ONCE_MORE = ("every secondary total", "clicks of hidden persons", "page views of
 """What others do too, of other releases: in short, of one."""
 
 
+MORE_CODES = {
+    "web-audience": {"day": ["week"]},
+    "service-usage": {"age_band": ["0-39", "0-19", "20-39", "40-over", "40-59"]},
+}
+"""Which codes stand: those of every other dimension, and these."""
+
+
 @pytest.fixture
 def hiding(setting, declared):
-    """A setting, and the name of a release in it that hides figures: the web audience with every access and browser."""
+    """A setting, and the name of a release in it that hides figures: of the smaller ones one with more codes."""
 
     def hiding(release):
-        if release != "web-audience":
+        if release not in MORE_CODES:
             return setting, release
-        return declared(release, name := f"{release}-in-full", pins={0: {"day": ["week"]}}), name
+        return declared(release, name := f"{release}-in-full", pins={0: MORE_CODES[release]}), name
 
     return hiding
 

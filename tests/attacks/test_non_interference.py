@@ -83,7 +83,8 @@ def smaller(policies, folder):
             content["dimensions"]["region"] |= {"finest": 1, "levels": ["region"]}
         for table in content["tables"].values():
             table["dimensions"] = kept
-        content |= {"protection": content["protection"] | {"minimum_count": 3, "suppression_limit": 0.99}, "pins": {}}
+        limit = 0 if "merge" in content["protection"] else 0.99
+        content |= {"protection": content["protection"] | {"minimum_count": 3, "suppression_limit": limit}, "pins": {}}
         content["headlines"] = {table: [[]] for table in content["tables"]}
         path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
     return load_policies(folder)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import unicodedata
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from faker import Faker
+from harness.houses import on_any_day
 
 import anonymization.deidentify.keywords
 from anonymization.deidentify.keywords import normalized, personal_data
 from anonymization.home import Home
+from anonymization.policy.load import load_policies
 from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
@@ -120,8 +124,9 @@ def typed_by_many(home, terms):
 
 
 def published_keywords(policies, folder, terms):
-    home = Home(folder)
-    initialize(home)
+    home = Home(folder / "home")
+    policies = load_policies(on_any_day(Path(shutil.copytree(policies.folder, folder / "policies"))))
+    initialize(home, policies=policies.folder)
     typed_by_many(home, terms)
     run_intake(home, policies, arrivals(home, policies), optouts=[])
     ledger = Ledger.of(home)

@@ -54,7 +54,7 @@ def test_a_figure_under_a_blank_changes_no_byte(packages, policies, tmp_path, na
 
 def test_the_attack_on_blanks_works(packages):
     """A writer that took the column's own memory would show what is under a blank."""
-    (table,) = read_package(packages["service-usage"]).tables
+    (table,) = read_package(packages["monthly-audience"]).tables
     made = with_figures_under_the_blanks(table, HIDDEN)
     assert HIDDEN in made.frame["users"].array._data
     assert str(HIDDEN).encode() not in table_csv(made)

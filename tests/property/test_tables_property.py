@@ -75,6 +75,8 @@ def naive_audience(given_clicks, given_links, given_subscribers, regions):
         cells = {}
         for who, service in seen:
             prefecture = attribute(who, 3)
+            if measure == "users" and "unknown" in (prefecture, attribute(who, 4)):
+                continue  # `known`
             region = [prefecture, regions[prefecture][0], TOTAL]
             for cell in itertools.product(region, [attribute(who, 4), TOTAL], [service, TOTAL]):
                 cells.setdefault(cell, set()).add(who)

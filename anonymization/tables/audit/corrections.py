@@ -159,7 +159,10 @@ def _rests(linked: Linked, difference: Floats) -> list[Finding]:
     for row in np.flatnonzero(equation & (unknown > 0)):
         cells = matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]
         weights = matrix.data[matrix.indptr[row] : matrix.indptr[row + 1]]
-        parent = int(cells[weights > 0][0])
+        whole = cells[weights > 0]
+        if not len(whole):  # of a code of which the measure counts nobody: 0 in both
+            continue
+        parent = int(whole[0])
         between = int(abs(left[row]))
         if known[parent] and 1 <= between < linked.minimum[parent]:
             release, table, measure, text = linked.name(parent)

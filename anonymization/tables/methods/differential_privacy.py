@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,6 @@ from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.method import Beside, Protected, ProtectionMethod, Told, alone
 from anonymization.tables.methods.cell_key_noise import PRECISION
-from anonymization.tables.methods.consistent import Fitted, Floats, errors_of, fitted, require_solvable
 from anonymization.tables.methods.mechanisms import (
     Kind,
     Sensitivity,
@@ -56,6 +55,11 @@ from anonymization.tables.model import (
     with_errors,
 )
 from anonymization.tables.plan import Plan, TablePlan, with_codes
+
+if TYPE_CHECKING:
+    from anonymization.tables.methods.consistent import Fitted
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 Integers = npt.NDArray[np.int64]
 Levels = tuple[str, ...]
@@ -240,6 +244,8 @@ def consistent(plan: Plan, protection: DifferentialPrivacy, tables: Sequence[Saf
     Raises:
         GateRefusal: a cell that is known beforehand has no figure, or the solver did not come to an end.
     """
+    from anonymization.tables.methods.consistent import Fitted, fitted  # noqa: PLC0415 - scipy, for what is fitted alone
+
     if not protection.consistent:
         return tuple(Fitted(table, ()) for table in tables)
     kind = kind_of(protection)
@@ -340,6 +346,8 @@ class _DifferentialPrivacy:
         """Persons stand apart, a delta is declared where classes are selected, and not too many figures are to fit."""
         require_bounds(plan)
         if protection.consistent:
+            from anonymization.tables.methods.consistent import require_solvable  # noqa: PLC0415 - see `consistent`
+
             require_solvable(plan.tables)
 
     def bound(self, facts: str, dimensions: int, measures: Sequence[Measure], protection: DifferentialPrivacy) -> str:
@@ -374,6 +382,8 @@ class _DifferentialPrivacy:
 
     def errors(self, plan: Plan, protection: DifferentialPrivacy, tables: Sequence[SafeTable]) -> tuple[SafeTable, ...]:
         """What follows from the scale of a figure's noise; of figures made to fit, by draws of that noise."""
+        from anonymization.tables.methods.consistent import errors_of  # noqa: PLC0415 - see `consistent`
+
         kind, found = kind_of(protection), []
         for declared, table, scale in beside_scales(plan, protection, tables):
             if protection.consistent:

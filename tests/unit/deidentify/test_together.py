@@ -196,7 +196,7 @@ def test_files_leave_together_what_they_leave_one_by_one(two, source):
     check_equal(two, source)
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize(("files", "size"), [(2, 1 << 20), (3, 1 << 20), (100, 300), (100, 1)], ids=str)
 def test_however_many_go_together(two, monkeypatch, files, size):
     monkeypatch.setattr(taking, "FILES", files)
@@ -204,7 +204,7 @@ def test_however_many_go_together(two, monkeypatch, files, size):
     check_equal(two, "searches")
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize("name", ["_number", "noren:file", "file_index", "filename"])
 def test_a_column_of_whatever_name_is_one_that_nobody_declared(intake, name):
     files = landed(intake, "locations", [locations(f"d{n}", **{name: [7]}) for n in range(2)])
@@ -241,7 +241,7 @@ def test_files_that_are_as_declared_go_in_one_pass(intake, monkeypatch, source):
     assert made.count("parsed") == made.count("judged") == 1
 
 
-@pytest.mark.once_on_spark
+@pytest.mark.later_on_spark
 @pytest.mark.parametrize("place", range(5))
 def test_an_engine_that_fails_with_one_file_fails_with_it_alone(intake, monkeypatch, place):
     write = intake.engine.write_each
@@ -262,6 +262,7 @@ def test_an_engine_that_fails_with_one_file_fails_with_it_alone(intake, monkeypa
     assert left == [".json"] * 4 + [".parquet"] * 4
 
 
+@pytest.mark.later_on_spark
 def test_a_lost_engine_ends_the_run_and_leaves_no_copy(intake, monkeypatch):
     def lost(*_):
         raise EngineError("gone", lost=True)
@@ -273,6 +274,7 @@ def test_a_lost_engine_ends_the_run_and_leaves_no_copy(intake, monkeypatch):
     assert not list(intake.home.events.rglob("*.parquet"))
 
 
+@pytest.mark.later_on_spark
 def test_an_engine_that_reads_another_number_of_one_files_rows_is_not_believed(intake, monkeypatch):
     """Rows of one file that are lost, or counted for another file, are that file's failure, whatever the sum says."""
     create = intake.engine.create
@@ -287,6 +289,7 @@ def test_an_engine_that_reads_another_number_of_one_files_rows_is_not_believed(i
     assert f"1.log holds 2 records, of which {intake.engine.name} reads 1" in str(outcomes[1])
 
 
+@pytest.mark.later_on_spark
 def test_a_file_that_takes_anothers_place_within_a_run(intake, monkeypatch):
     """Two files of one name and day, as two folders of Spark may hold: the second is not taken in beside the first."""
     paths = []

@@ -87,7 +87,9 @@ def test_figures_against_the_exact_ones(noisy, monkeypatch):
 
 def test_equal_persons_are_an_equal_figure_in_another_table_and_in_another_run(noisy, declared):
     content = {"title": {"en": "By age band", "ja": "年代別"}, "dimensions": ["age_band"]}
-    people = {"users": {"kind": "persons", "source": "links", "title": {"en": "Users", "ja": "利用者数"}}}
+    people = {
+        "users": {"kind": "persons", "source": "links", "known": True, "title": {"en": "Users", "ja": "利用者数"}}
+    }
     other = declared(
         "monthly-audience",
         "by-age-band",
