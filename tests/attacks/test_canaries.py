@@ -6,6 +6,7 @@ import base64
 import codecs
 import gzip
 import hashlib
+import re
 import unicodedata
 from urllib.parse import quote
 
@@ -120,6 +121,11 @@ def residue(home):
     return b"\0".join([names, *(content(path) for path in files)])
 
 
+def holds(held, needle):
+    """Whether bytes hold a needle; one of digits alone not within a longer number, where it stands by chance."""
+    return needle in held and (not needle.isdigit() or re.search(rb"(?<!\d)%b(?!\d)" % needle, held) is not None)
+
+
 def seen(canaries, held):
     """Which spelling of which column is there."""
     return {
@@ -128,7 +134,7 @@ def seen(canaries, held):
         for value in values
         for spelling, spelt in SPELLINGS.items()
         for needle in spelt(value)
-        if len(needle) >= SHORTEST and needle in held
+        if len(needle) >= SHORTEST and holds(held, needle)
     }
 
 
@@ -168,3 +174,10 @@ def test_no_pseudonym_is_in_a_package_or_beside_it(world, canaries, shipped):
     ]
     held = b"".join(content(path) for path in outside)
     assert not [needle for needle in needles if needle in held]
+
+
+@pytest.mark.parametrize(
+    ("held", "found"), [(b"1 35702485 2", True), (b"at 35702485", True), (b"9135702485", False), (b"357024851", False)]
+)
+def test_digits_within_a_longer_number_are_none(held, found):
+    assert holds(held, b"35702485") is found
