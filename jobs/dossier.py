@@ -113,7 +113,7 @@ def _left_out(plan: Plan, request: Request) -> list[str]:
         for measure in (m for m in table.measures if m.known and m.how.persons):
             most = request.figures.get(f"{table.name}.{measure.name}: {OF_UNKNOWN}", 0)
             number = f"up to {most:,} persons" if most else "nobody"
-            found.append(f"- **Left out.** Of {measure.name} who is of unknown {' or '.join(people)}: {number}.")
+            found.append(f"- **Left out.** Of {measure.name}, those of unknown {' or '.join(people)}: {number}.")
     return found
 
 
