@@ -8,7 +8,7 @@ are usual, and one that has not come yet. What was published all the same says w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from statistics import median
 from typing import TypeAlias
@@ -19,12 +19,14 @@ from anonymization.deidentify.taken import Taken
 from anonymization.engine.base import Engine
 from anonymization.errors import DecisionRefusal, InputError
 from anonymization.files import canonical
+from anonymization.home import Home
 from anonymization.keys import public_text, sign, signature_holds
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import EPOCH, Period
 from anonymization.policy.sources import Arrives
-from anonymization.release.inputs import Inputs, find_inputs, opened_events
+from anonymization.release.inputs import Days, Inputs, files_of_period, find_inputs, open_source, opened_events
 from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger
+from anonymization.release.left_out import months_of
 from anonymization.release.setting import Setting
 
 USUAL = 0.4
@@ -37,19 +39,32 @@ WEEKEND = 5
 Gaps: TypeAlias = Mapping[str, Mapping[str, str]]
 """By source the days that it lacks, written YYYY-MM-DD, and how much of each is there: `nothing`, or a share."""
 NOTHING = "nothing"
+MENDED = "take its logs in and build again, or let an officer say that the gap is known: noren gaps"
 
 
-def gaps_of(engine: Engine, policies: Policies, inputs: Inputs, events: Mapping[str, str]) -> Gaps:
-    """Return the gaps of each source that was read; `events` are its relations, as `opened_events` yields them."""
-    period = inputs.period
+def gaps_of(engine: Engine, home: Home, policies: Policies, inputs: Inputs, events: Mapping[str, str]) -> Gaps:
+    """Return the gaps of each source that was read; `events` are its relations, as `opened_events` yields them.
+
+    What is usual is told by the whole months that the period touches.
+    """
+    period, months = inputs.period, months_of(inputs.period)
+    whole = replace(period, first=months[0].first, past=months[-1].past)
     found: dict[str, dict[str, str]] = {}
     for source, taken in inputs.taken.items():
-        days = f"day >= {period.first} AND day < {period.past}"
-        sql = f"SELECT day, count(*) AS n FROM {events[source]} WHERE {days} GROUP BY day"
-        counted = {row["day"]: row["n"] for row in engine.fetch(sql).to_pylist()}
+        counted = _by_day(engine, events[source], period)
+        if whole != period:
+            files = [(paths, Days()) for paths, _ in files_of_period(home, source, whole)]
+            around = _by_day(engine, open_source(engine, policies, source, files, f"months_{source}"), whole)
+            counted = around | {day: counted.get(day, 0) for day in range(period.first, period.past)}
         if gaps := missing(policies.sources[source].arrives, counted, days_delivered(taken), period):
             found[source] = {_written(day): much for day, much in gaps.items()}
     return found
+
+
+def _by_day(engine: Engine, rows: str, period: Period) -> dict[int, int]:
+    days = f"day >= {period.first} AND day < {period.past}"
+    counted = engine.fetch(f"SELECT day, count(*) AS n FROM {rows} WHERE {days} GROUP BY day").to_pylist()
+    return {row["day"]: row["n"] for row in counted}
 
 
 def missing(arrives: Arrives, counted: Mapping[int, int], delivered: frozenset[int], period: Period) -> dict[int, str]:
@@ -60,19 +75,19 @@ def missing(arrives: Arrives, counted: Mapping[int, int], delivered: frozenset[i
 
     Args:
         arrives: how often logs come.
-        counted: events a day; without events it may lack.
+        counted: events a day, of days around the period as well; a day without events it may lack.
         delivered: days of which a log came, whatever was in it.
         period: the days.
     """
     days = range(period.first, period.past)
     if arrives is Arrives.DAILY:
-        return {day: much for day in days if (much := _there(day, counted, delivered, days)) is not None}
+        return {day: much for day in days if (much := _there(day, counted, delivered)) is not None}
     empty = arrives is Arrives.MONTHLY and not any(counted.get(day) for day in days)
     return dict.fromkeys(days, NOTHING) if empty else {}
 
 
-def _there(day: int, counted: Mapping[int, int], delivered: frozenset[int], days: range) -> str | None:
-    alike = [counted.get(one, 0) for one in days if _weekend(one) == _weekend(day)]
+def _there(day: int, counted: Mapping[int, int], delivered: frozenset[int]) -> str | None:
+    alike = [n for one, n in counted.items() if _weekend(one) == _weekend(day)]
     usual = median([n for n in alike if n] or [0])
     events = counted.get(day, 0)
     if not events:
@@ -190,4 +205,4 @@ def gaps_now(setting: Setting, source: str, period: Period) -> Gaps:
     """
     inputs = find_inputs(setting.home, setting.policies, [source], period)
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
-        return gaps_of(engine, setting.policies, inputs, events)
+        return gaps_of(engine, setting.home, setting.policies, inputs, events)

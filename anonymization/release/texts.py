@@ -81,8 +81,8 @@ def _lacking(lacking: Mapping[str, Sequence[str]]) -> list[str]:
     if not lacking:
         return []
     return [
-        "**Incomplete.** Logs of some days were not collected. What happened on them is in no figure: a zero of such a",
-        "day says nothing, and figures of longer spans are too small.",
+        "**Incomplete.** Logs of some days were not collected, or not all of them. What happened on them is in no",
+        "figure, or in part: a zero of such a day says nothing, and figures of longer spans are too small.",
         "",
         *(f"- {source}: {', '.join(days)}" for source, days in sorted(lacking.items())),
         "",

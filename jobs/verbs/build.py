@@ -75,7 +75,7 @@ def build(
             counted.append(tabulate(opened, plan, events))
             return counted[-1]
 
-        gaps = gaps_of(opened, setting.policies, inputs, events)
+        gaps = gaps_of(opened, setting.home, setting.policies, inputs, events)
         left_out = left_out_of(opened, setting.home, inputs, plan.release.sources)
         privacy = privacy_of(setting, plan, logs, left_out.state)
         protected = protected_tables(setting, plan, privacy, true)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import click
 
-from anonymization.errors import InputError
-from anonymization.policy.periods import period_named
+from anonymization.errors import InputError, Refusal
+from anonymization.policy.periods import Period, period_named
+from anonymization.policy.releases import PeriodKind
 from anonymization.policy.sources import Arrives
-from anonymization.release.gaps import Gaps, acknowledge, acknowledged, gaps_now, told
+from anonymization.release.gaps import MENDED, Gaps, acknowledge, acknowledged, gaps_now, told
 from anonymization.release.setting import Setting, opened
 from jobs.signing import officers_key
 
@@ -28,7 +29,7 @@ def command(text: str, source: str | None, officer: str | None) -> None:
     with opened() as setting:
         if source is not None and source not in setting.policies.sources:
             raise InputError(f"--acknowledge: no such source; declared: {sorted(setting.policies.sources)}")
-        due = [name for name, one in setting.policies.sources.items() if one.arrives is not Arrives.IRREGULARLY]
+        due = [name for name, one in setting.policies.sources.items() if _is_due(one.arrives, period)]
         found: Gaps = {}
         for name in due if source is None else [source]:
             try:
@@ -38,12 +39,19 @@ def command(text: str, source: str | None, officer: str | None) -> None:
         if source is not None and officer is not None:
             _sign(setting, source, found, officer)
         known = acknowledged(setting.ledger, setting.officers)
-        for gap in told(rest := known.without(found)):
-            click.echo(f"closes the gate: {gap}")
+        rest = known.without(found)
         for gap in told({name: days for name, days in found.items() if name not in rest}):
             click.echo(f"known to an officer: {gap}")
+    if rest:
+        told_of = "\n  ".join(f"{gap}: {MENDED}" for gap in told(rest))
+        raise Refusal(f"of releases that read it, this closes the gate:\n  {told_of}")
     if not found:
-        click.echo(f"{period.name}: nothing else is missing" if source is None else f"{source} lacks nothing")
+        click.echo(f"{period.name}: of every source that has events, those of each day are there")
+
+
+def _is_due(arrives: Arrives, period: Period) -> bool:
+    """Whether some logs of a source are due in a period."""
+    return arrives is Arrives.DAILY or (arrives is Arrives.MONTHLY and period.kind is PeriodKind.MONTH)
 
 
 def _sign(setting: Setting, source: str, found: Gaps, officer: str) -> None:

@@ -14,7 +14,7 @@ from anonymization.release.candidate import Candidate, load_candidate, read_stan
 from anonymization.release.delivered import require_known
 from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.earlier import earlier_issues
-from anonymization.release.gaps import acknowledged, told
+from anonymization.release.gaps import MENDED, acknowledged, told
 from anonymization.release.gate.against_draw import against_draw
 from anonymization.release.gate.attacks import Attacked, as_frame, attack_candidate
 from anonymization.release.gate.changed import changed
@@ -39,7 +39,6 @@ from jobs.scopes import scopes_of
 from jobs.stage import tell
 
 FINDINGS = "findings.json"
-MENDED = "take its logs in and build again, or let an officer say that the gap is known: noren gaps"
 TOLD = 20
 """Findings that stand in the reasons; all of them stand in the evidence."""
 

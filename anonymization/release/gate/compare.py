@@ -47,7 +47,7 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
 def count_again(setting: Setting, plan: Plan, inputs: Inputs, package: Package) -> tuple[pd.DataFrame, Gaps]:
     """Count again, and look for gaps, on DuckDB always: a candidate that Spark built is checked by the other engine."""
     with opened_events(setting.home, setting.policies, inputs, engine="duckdb") as (engine, events):
-        gaps = gaps_of(engine, setting.policies, inputs, events)
+        gaps = gaps_of(engine, setting.home, setting.policies, inputs, events)
         counted = recount(engine, plan, events, package.tables)
     return counted.assign(expected=method_of(plan.method).expected(counted, plan.release.protection)), gaps
 

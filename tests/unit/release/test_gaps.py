@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -10,7 +11,7 @@ from anonymization.keys import generate_officer_key, load_private_key
 from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import PeriodKind
 from anonymization.policy.sources import Arrives
-from anonymization.release.gaps import acknowledge, acknowledged, gaps_now, missing, told
+from anonymization.release.gaps import TELLING, acknowledge, acknowledged, gaps_now, missing, told
 from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.package import read_package
 from jobs.__main__ import main
@@ -153,11 +154,13 @@ def test_the_verb_lists_what_is_missing_and_takes_an_officers_word(lacking, monk
         return CliRunner().invoke(main, ["gaps", "--period", *words])
 
     listed = ran("2026-10")
-    assert (listed.exit_code, listed.output) == (0, "closes the gate: analytics lacks 2026-10-12 to 2026-10-13\n")
+    assert listed.exit_code == 1
+    assert "closes the gate:\n  analytics lacks 2026-10-12 to 2026-10-13: take its logs in" in listed.output
     signed = ran("2026-10", "--acknowledge", "analytics", "--officer", WALKS)
     assert signed.exit_code == 0, signed.output
     assert "known to an officer: analytics lacks 2026-10-12 to 2026-10-13" in signed.output
-    assert "closes" not in ran("2026-10").output
+    assert ran("2026-10").exit_code == 0
+    assert "each day are there" in ran("2026-10-11").output
     for words, said in (
         (("2026-10", "--acknowledge", "analytics"), "go together"),
         (("2026-13",), "no such period"),
@@ -168,3 +171,15 @@ def test_the_verb_lists_what_is_missing_and_takes_an_officers_word(lacking, monk
         refused = ran(*words)
         assert refused.exit_code == 2, refused.output
         assert said in refused.output
+
+
+def test_what_is_usual_is_told_by_the_month_also_of_a_day(setting):
+    """A day with few events is no usual day because nobody looks at another."""
+    folder = setting.home.events / "source=clicks"
+    (path,) = [p for p in (folder / "arrived=2026-10-12").glob("*.parquet") if pq.read_metadata(p).num_rows > TELLING]
+    rows = pq.read_table(path)
+    path.unlink()
+    pq.write_table(rows.slice(0, 20), path)
+    day = parse_period(PeriodKind.DAY, "2026-10-12")
+    assert set(gaps_now(setting, "clicks", day)["clicks"]) == {"2026-10-12"}
+    assert gaps_now(setting, "clicks", parse_period(PeriodKind.DAY, "2026-10-14")) == {}
