@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from anonymization.errors import InputError, IntegrityError, Refusal
+from anonymization.errors import DecisionRefusal, InputError, IntegrityError, Refusal
 from anonymization.files import PRIVATE_FOLDER, private_folder, write_private_once
 from anonymization.home import Home
 
@@ -182,6 +183,16 @@ def signature_holds(public_key: str, signature: str, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def require_enrolled(officer: str, officers: Mapping[str, str], key: Ed25519PrivateKey) -> None:
+    """Check that an officer is enrolled with a key.
+
+    Raises:
+        DecisionRefusal: the officer is not, or has another key.
+    """
+    if officers.get(officer) != public_text(key.public_key()):
+        raise DecisionRefusal(f"{officer!r} is not enrolled with this key; enrolled: {', '.join(sorted(officers))}")
 
 
 def _master_key(home: Home) -> bytes:

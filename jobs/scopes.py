@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from anonymization.tables.audit.sheets import Issue, sheets_of
+from anonymization.tables.audit.sheets import Issue, figures_solved
 from anonymization.tables.method import method_of
 from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable
 from anonymization.tables.plan import Plan
@@ -25,7 +23,7 @@ def scopes_of(plan: Plan, issue: Issue, tables: Sequence[SafeTable], earlier: Se
         earlier: releases that share persons and are out.
     """
     free, hidden = (sum(_with_status(tables, status)) for status in (FREE, CONFIDENTIAL))
-    solved = sum(int((~np.isnan(sheet.value)).sum()) for sheet in sheets_of(issue))
+    solved = figures_solved(issue)
     return {
         "schema": Scope("columns"),
         "cells": Scope("figures"),

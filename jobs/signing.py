@@ -11,7 +11,7 @@ from anonymization.errors import InputError
 from anonymization.keys import load_private_key
 from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import Decision, Outcome, decide
-from anonymization.release.setting import opened
+from anonymization.release.setting import Setting, opened
 
 STAYS = "what leaves with the release: your name and signature, and when; your comment stays inside"
 
@@ -43,3 +43,13 @@ def officers_key() -> Ed25519PrivateKey:
     if path is None:
         raise InputError("set NOREN_OFFICER_KEY to the officer's private key file")
     return load_private_key(Path(path))
+
+
+def require_a_key(setting: Setting, officer: str) -> None:
+    """Refuse an officer who has no key to sign with.
+
+    Raises:
+        InputError: the officer answers in Airflow.
+    """
+    if officer in setting.airflow_officers:
+        raise InputError(f"{officer!r} answers in Airflow: an officer with a key has to sign")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from anonymization.errors import DecisionRefusal, InputError
+from anonymization.errors import InputError
 from anonymization.files import canonical
-from anonymization.keys import public_text, sign
+from anonymization.keys import require_enrolled, sign
 from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger, now
 
 
@@ -25,8 +25,7 @@ def correct(ledger: Ledger, *, officer: str, officers: Mapping[str, str], key: E
         DecisionRefusal: the officer is not enrolled, or has another key.
         InputError: the ledger's time is not ahead of the clock.
     """
-    if officers.get(officer) != public_text(key.public_key()):
-        raise DecisionRefusal(f"{officer!r} is not enrolled with this key; enrolled: {', '.join(sorted(officers))}")
+    require_enrolled(officer, officers, key)
     with ledger.transaction() as transaction:
         last, time = transaction.entries()[-1], now()
         if last.time <= time:

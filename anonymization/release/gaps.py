@@ -16,13 +16,15 @@ from typing import TypeAlias
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from anonymization.deidentify.taken import Taken
+from anonymization.deidentify.times import day_number, day_of_number
 from anonymization.engine.base import Engine
-from anonymization.errors import DecisionRefusal, InputError
+from anonymization.errors import InputError
 from anonymization.files import canonical
 from anonymization.home import Home
-from anonymization.keys import public_text, sign, signature_holds
+from anonymization.keys import require_enrolled, sign, signature_holds
+from anonymization.policy.calendar import SATURDAY, iso_day
 from anonymization.policy.load import Policies
-from anonymization.policy.periods import EPOCH, Period
+from anonymization.policy.periods import Period
 from anonymization.policy.sources import Arrives
 from anonymization.release.inputs import Days, Inputs, files_of_period, find_inputs, open_source, opened_events
 from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger
@@ -35,7 +37,6 @@ TELLING = 100
 """Events of a usual day from which on fewer of them say that some are missing."""
 NEVER_BY_CHANCE = 7
 """Where a usual day has so many, one without any comes by chance once in a thousand days (Poisson)."""
-WEEKEND = 5
 Gaps: TypeAlias = Mapping[str, Mapping[str, str]]
 """By source the days that it lacks, written YYYY-MM-DD, and how much of each is there: `nothing`, or a share."""
 NOTHING = "nothing"
@@ -57,7 +58,7 @@ def gaps_of(engine: Engine, home: Home, policies: Policies, inputs: Inputs, even
             around = _by_day(engine, open_source(engine, policies, source, files, f"months_{source}"), whole)
             counted = around | {day: counted.get(day, 0) for day in range(period.first, period.past)}
         if gaps := missing(policies.sources[source].arrives, counted, days_delivered(taken), period):
-            found[source] = {_written(day): much for day, much in gaps.items()}
+            found[source] = {iso_day(day): much for day, much in gaps.items()}
     return found
 
 
@@ -81,17 +82,20 @@ def missing(arrives: Arrives, counted: Mapping[int, int], delivered: frozenset[i
     """
     days = range(period.first, period.past)
     if arrives is Arrives.DAILY:
-        return {day: much for day in days if (much := _there(day, counted, delivered)) is not None}
+        usual = {
+            weekend: median([n for day, n in counted.items() if n and _weekend(day) is weekend] or [0])
+            for weekend in (False, True)
+        }
+        there = {day: _there(counted.get(day, 0), usual[_weekend(day)], day in delivered) for day in days}
+        return {day: much for day, much in there.items() if much is not None}
     empty = arrives is Arrives.MONTHLY and not any(counted.get(day) for day in days)
     return dict.fromkeys(days, NOTHING) if empty else {}
 
 
-def _there(day: int, counted: Mapping[int, int], delivered: frozenset[int]) -> str | None:
-    alike = [n for one, n in counted.items() if _weekend(one) == _weekend(day)]
-    usual = median([n for n in alike if n] or [0])
-    events = counted.get(day, 0)
+def _there(events: int, usual: float, delivered: bool) -> str | None:  # noqa: FBT001 - what is known of a day
+    """How much of a day is there, if it lacks logs."""
     if not events:
-        return NOTHING if usual >= NEVER_BY_CHANCE or day not in delivered else None
+        return NOTHING if usual >= NEVER_BY_CHANCE or not delivered else None
     return f"{events / usual:.0%}" if usual >= TELLING and events < USUAL * usual else None
 
 
@@ -99,7 +103,7 @@ def days_delivered(taken: tuple[Taken, ...]) -> frozenset[int]:
     """Return the days of which a log was taken in: those between its events, that of its arrival and the one before."""
     found: set[int] = set()
     for one in taken:
-        arrived = (date.fromisoformat(one.arrived) - EPOCH).days
+        arrived = day_number(date.fromisoformat(one.arrived))
         found |= {arrived - 1, arrived}
         if one.first_day is not None and one.last_day is not None:
             found |= {*range(one.first_day, one.last_day + 1)}
@@ -107,11 +111,7 @@ def days_delivered(taken: tuple[Taken, ...]) -> frozenset[int]:
 
 
 def _weekend(day: int) -> bool:
-    return (EPOCH + timedelta(days=day)).weekday() >= WEEKEND
-
-
-def _written(day: int) -> str:
-    return (EPOCH + timedelta(days=day)).isoformat()
+    return day_of_number(day).weekday() >= SATURDAY
 
 
 def days_lacking(gaps: Gaps) -> dict[str, list[str]]:
@@ -187,8 +187,7 @@ def acknowledge(
         DecisionRefusal: the officer is not enrolled, or has another key.
         InputError: the source lacks nothing.
     """
-    if officers.get(officer) != public_text(key.public_key()):
-        raise DecisionRefusal(f"{officer!r} is not enrolled with this key; enrolled: {', '.join(sorted(officers))}")
+    require_enrolled(officer, officers, key)
     if source not in gaps:
         raise InputError(f"{source!r} lacks nothing; gaps: {'; '.join(told(gaps)) or 'none'}")
     content = {"source": source, "days": sorted(gaps[source]), "officer": officer}

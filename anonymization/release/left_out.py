@@ -49,6 +49,11 @@ def rounded_down(number: int, least: int) -> str:
     return f"{number // least * least:,}" if number >= least else f"fewer than {least}"
 
 
+def rounded_up(number: int, least: int) -> int:
+    """Return the next multiple of the minimum publishable count: how few somebody's like are is nobody's affair."""
+    return -(-number // least) * least
+
+
 def told_of_choices(told: Mapping[str, str]) -> str:
     """Return in words how many rows and persons were left out: what `LeftOut.told` says."""
     return f"{told.get('rows', 0)} rows, {told.get('persons', 0)} persons"

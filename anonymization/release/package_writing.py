@@ -11,6 +11,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -39,7 +40,7 @@ def write_package(
     plan: Plan,
     tables: Sequence[SafeTable],
     clauses: Sequence[Clause],
-    lacking: Mapping[str, Sequence[str]] | None = None,
+    lacking: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
     """Write a package into an empty folder and return its digest.
 
@@ -56,11 +57,11 @@ def write_package(
         files[f"tables/{table.name}.parquet"] = _table_parquet(table)
         for dimension in table.dimensions:
             files[f"codelists/{dimension.name}.csv"] = _codelist(dimension)
-    descriptor = _descriptor(plan, tables, lacking or {})
+    descriptor = _descriptor(plan, tables, lacking)
     files["datapackage.json"] = indented(descriptor).encode()
     files["data-dictionary.csv"] = _dictionary(tables)
     files["NOTICE.md"] = notice(plan.release, plan.period, clauses).encode()
-    files["README.md"] = readme(plan.release, plan.period, tables, lacking or {}).encode()
+    files["README.md"] = readme(plan.release, plan.period, tables, lacking).encode()
     files[MANIFEST] = indented(
         {"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
     ).encode()

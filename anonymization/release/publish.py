@@ -104,7 +104,7 @@ def _publish(
     request = candidate.request
     with ledger.transaction() as transaction:
         transaction.verify_chain()
-        earlier = [p for p in transaction.publications() if (p.release, p.period) == (request.release, request.period)]
+        earlier = transaction.versions(request.release, request.period)
         for publication in earlier:
             if publication.digest == request.digest:
                 raise AlreadyOut(f"this content is out already, as {publication}")

@@ -74,7 +74,7 @@ class Setting:
     def expected_in(self, release: str, period: str) -> int | None:
         """What a release's levels are chosen by: a further version of what is out keeps those of the one before."""
         with self.ledger.transaction() as transaction:
-            out = [one for one in transaction.publications() if (one.release, one.period) == (release, period)]
+            out = transaction.versions(release, period)
             if out:
                 built = transaction.entries(kind=EntryKind.REQUEST, subject=out[-1].candidate)[-1]
                 expected = built.payload.get("expected_persons")

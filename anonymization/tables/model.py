@@ -232,3 +232,8 @@ def with_errors(table: SafeTable, errors: Mapping[str, npt.NDArray[np.int64]]) -
 def cell_text(keys: Sequence[str], codes: Iterable[object]) -> str:
     """Return a cell's coordinates as text."""
     return ", ".join(f"{key}={code}" for key, code in zip(keys, codes, strict=True))
+
+
+def level_columns(table: Table | SafeTable) -> list[pd.Series]:
+    """Return, a column a dimension, the level of each row's code, or the total."""
+    return [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]

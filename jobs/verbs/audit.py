@@ -14,14 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-import numpy as np
 
 from anonymization.errors import InputError
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.findings import Finding
-from anonymization.tables.audit.sheets import sheets_of
+from anonymization.tables.audit.sheets import figures_solved
 from jobs.options import DIRECTORY
 
 OLDER = "does not say what its codes consist of: its groupings and filters are related to others by their codes alone"
@@ -64,7 +63,7 @@ def attack_packages(packages: Mapping[Path, Package]) -> tuple[Finding, ...]:
 
 def _looked_at(directory: Path, package: Package) -> str:
     """How much of a package is attacked: figures with noise do not add up, and nothing follows from them alone."""
-    solved = sum(int((~np.isnan(sheet.value)).sum()) for sheet in sheets_of(issue_of(package, directory.as_posix())))
+    solved = figures_solved(issue_of(package, directory.as_posix()))
     return f"{solved:,} published figures" if solved else "not applicable: its figures carry noise and do not add up"
 
 

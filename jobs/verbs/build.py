@@ -12,7 +12,7 @@ from anonymization.engine.base import Engine
 from anonymization.release.candidate import Candidate, discard, new_stage, store_candidate, write_standing
 from anonymization.release.gaps import days_lacking, gaps_of, told
 from anonymization.release.inputs import Inputs, left_out_of, open_inputs, opened_events, plan_release
-from anonymization.release.left_out import told_of_choices
+from anonymization.release.left_out import rounded_up, told_of_choices
 from anonymization.release.package_writing import write_package
 from anonymization.release.proofs import write_proof
 from anonymization.release.protect import claimed_by, privacy_of, protected_tables
@@ -144,7 +144,7 @@ def _unknown(engine: Engine, plan: Plan, events: Mapping[str, str]) -> dict[str,
         )
         sql = f"SELECT count(*) AS n FROM ({every}) AS a ANTI JOIN ({known}) AS b ON a.p = b.p"
         persons = int(engine.fetch(sql).column("n")[0].as_py())
-        found[f"{table.name}.{measure.name}: {OF_UNKNOWN}"] = -(-persons // least) * least
+        found[f"{table.name}.{measure.name}: {OF_UNKNOWN}"] = rounded_up(persons, least)
     for statement in prepared:
         engine.drop(statement.name)
     return found
@@ -160,7 +160,7 @@ def _waiting(engine: Engine, setting: Setting, plan: Plan, inputs: Inputs) -> in
         days = f"day BETWEEN {period.first} AND {period.past - 1}"
         sql = f"SELECT count(DISTINCT p) AS n FROM {rows} WHERE {days}"
         persons += int(engine.fetch(sql).column("n")[0].as_py())
-    return -(-persons // least) * least
+    return rounded_up(persons, least)
 
 
 def _figures(protected: Protected) -> dict[str, int]:

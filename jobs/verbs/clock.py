@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from anonymization.errors import InputError
 from anonymization.release.clock import correct
 from anonymization.release.setting import opened
 from jobs.options import officer_option
-from jobs.signing import officers_key
+from jobs.signing import officers_key, require_a_key
 
 
 @click.command("clock", help=__doc__)
@@ -16,7 +15,6 @@ from jobs.signing import officers_key
 def command(officer: str) -> None:
     key = officers_key()
     with opened() as setting:
-        if officer in setting.airflow_officers:
-            raise InputError(f"{officer!r} answers in Airflow: an officer with a key has to sign")
+        require_a_key(setting, officer)
         entry = correct(setting.ledger, officer=officer, officers=setting.officers, key=key)
     click.echo(f"the ledger's time is {entry.time} again (entry {entry.seq}); erasures of a later time do not count")

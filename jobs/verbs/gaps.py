@@ -13,7 +13,7 @@ from anonymization.policy.releases import PeriodKind
 from anonymization.policy.sources import Arrives
 from anonymization.release.gaps import MENDED, Gaps, acknowledge, acknowledged, gaps_now, told
 from anonymization.release.setting import Setting, opened
-from jobs.signing import officers_key
+from jobs.signing import officers_key, require_a_key
 
 
 @click.command("gaps", help=__doc__)
@@ -55,7 +55,6 @@ def _is_due(arrives: Arrives, period: Period) -> bool:
 
 
 def _sign(setting: Setting, source: str, found: Gaps, officer: str) -> None:
-    if officer in setting.airflow_officers:
-        raise InputError(f"{officer!r} answers in Airflow: an officer with a key has to sign")
+    require_a_key(setting, officer)
     entry = acknowledge(setting.ledger, source, found, officer=officer, officers=setting.officers, key=officers_key())
     click.echo(f"recorded as entry {entry.seq}")

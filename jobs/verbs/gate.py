@@ -157,7 +157,7 @@ def _version_is_out(setting: Setting, candidate: Candidate) -> bool:
     """Whether a version of the candidate's release and period was published: its levels are the candidate's."""
     request = candidate.request
     with setting.ledger.transaction() as transaction:
-        return any((p.release, p.period) == (request.release, request.period) for p in transaction.publications())
+        return bool(transaction.versions(request.release, request.period))
 
 
 def _told(plan: Plan, frames: CandidateFrames) -> list[str]:

@@ -211,6 +211,10 @@ class Transaction:
             Publication(r.candidate, r.release, r.period, r.version, r.digest) for r in self._connection.execute(query)
         ]
 
+    def versions(self, release: str, period: str) -> list[Publication]:
+        """Return the publications of a release and period, in order of version."""
+        return [one for one in self.publications() if (one.release, one.period) == (release, period)]
+
     def publish(self, publication: Publication, decision: str) -> None:
         """Take a version number and use up a decision."""
         self._connection.execute(sa.insert(USED).values((decision,)))

@@ -100,6 +100,11 @@ def sheets_of(issue: Issue) -> list[Sheet]:
     return found
 
 
+def figures_solved(issue: Issue) -> int:
+    """Return how many published figures of an issue add up, and are solved for: none of those with unknown noise."""
+    return sum(int((~np.isnan(sheet.value)).sum()) for sheet in sheets_of(issue))
+
+
 def _read(issue: Issue, table: Table | SafeTable, measure: Measure) -> Reading | None:
     if isinstance(table, SafeTable):
         return method_of(table.method).read(table, measure, issue.noise)

@@ -22,19 +22,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import sparse, stats
 
 from anonymization.disclosure.least_squares import Fit, nearest
+from anonymization.disclosure.system import Floats, Integers
 from anonymization.errors import GateRefusal, InputError
 from anonymization.policy.releases import DimensionKind
 from anonymization.tables.methods.mechanisms import Kind
-from anonymization.tables.model import ERROR_LEVEL, TOTAL, Dimension, Measure, SafeTable, figures
+from anonymization.tables.model import ERROR_LEVEL, TOTAL, Dimension, Measure, SafeTable, figures, level_columns
 from anonymization.tables.plan import TablePlan
 
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Scales = Mapping[str, Floats]
 """Of each measure, the scale of the noise of each row of a published table."""
 
@@ -163,8 +161,7 @@ def errors_of(declared: TablePlan, table: SafeTable, scale: Scales, kind: Kind) 
             for name, values in found.items():
                 of_turn[name].append(np.abs(values - true[name]))
             true = found
-    level = [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]
-    margin = pd.MultiIndex.from_arrays(level).factorize()[0]
+    margin = pd.MultiIndex.from_arrays(level_columns(table)).factorize()[0]
     first, second = ({name: _within(np.array(far), margin) for name, far in turn.items()} for turn in missed)
     return {name: np.maximum(first[name], second[name]) for name in start}
 

@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,7 @@ from anonymization.tables.model import (
     Measure,
     SafeTable,
     Table,
+    level_columns,
     with_errors,
 )
 from anonymization.tables.plan import Plan, TablePlan, with_codes
@@ -59,8 +60,7 @@ from anonymization.tables.plan import Plan, TablePlan, with_codes
 if TYPE_CHECKING:
     from anonymization.tables.methods.consistent import Fitted
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-
+Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Levels = tuple[str, ...]
 """A margin: a level of each dimension, or the total."""
@@ -217,7 +217,7 @@ def drawn(tables: Sequence[Table], protection: DifferentialPrivacy) -> tuple[Saf
 def _drawn(
     table: Table, protection: DifferentialPrivacy, each: Shares, scale: dict[tuple[str, str, Levels], float]
 ) -> SafeTable:
-    level = [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]
+    level = level_columns(table)
     frames = []
     for levels in margins(table):
         at = np.logical_and.reduce([own == wanted for own, wanted in zip(level, levels, strict=True)])
@@ -267,8 +267,7 @@ def beside_scales(
 
 def levels_of(table: SafeTable) -> list[Levels]:
     """Return the margin that each row of a published table is of."""
-    columns = [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]
-    return list(zip(*columns, strict=True))
+    return list(zip(*level_columns(table), strict=True))
 
 
 def every_cell(table: Shape, levels: Levels) -> pd.DataFrame:
