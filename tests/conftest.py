@@ -42,7 +42,9 @@ from jobs.verbs.init import initialize
 from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import OFFICER, open_demo
 
-pytest_plugins = ["harness.costs", "harness.forms", "harness.groups", "harness.houses", "harness.once"]
+pytest_plugins = [
+    f"harness.{name}" for name in ("costs", "forms", "groups", "houses", "once", "java", "room")
+]  # a plugin after those that it imports
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 EVENTS, SEED = 150_000, 3
@@ -50,9 +52,6 @@ EXPECTED = 5_000
 """Persons that the world's home says it expects: levels at which something is left to hide."""
 WORTH_KEEPING = 0.1
 """Seconds of solving that are worth a file for the other workers."""
-# Java's second compiler pays in long jobs only: without it, short ones take two thirds of the time. Its room for compiled
-# code would then be a fifth, and Java goes on without compiling, slowly, once that is full.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m")
 
 
 def pytest_addoption(parser):

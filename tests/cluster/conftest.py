@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 
 import pytest
+from harness.java import OPTIONS
 
 from anonymization.engine.spark.java import java_home
 
 HERE = Path(__file__).parent
 WITHIN = 60.0
-SHORT = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
-"""Java's options of processes that do little, as in tests/conftest.py."""
 MASTER, WORKER = (f"org.apache.spark.deploy.{name}" for name in ("master.Master", "worker.Worker"))
 
 
@@ -45,18 +44,19 @@ class Cluster:
             "spark.authenticate.secret": secrets.token_hex(16),
             "spark.network.crypto.enabled": "true",
             "spark.master.rest.enabled": "false",  # it knows no secret
-            "spark.executor.extraJavaOptions": SHORT,
+            "spark.executor.extraJavaOptions": os.environ[OPTIONS],
         }
         (folder / "conf").mkdir()
         self.defaults = folder / "conf" / "spark-defaults.conf"
         self.defaults.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         self.defaults.chmod(0o600)
         self.environment = os.environ | {
-            "SPARK_CONF_DIR": str(folder / "conf"),
+            # not by a folder for settings: it would stand in the class path, and be another one than the archive's
+            "PYSPARK_SUBMIT_ARGS": f"--properties-file {self.defaults} pyspark-shell",
             "SPARK_LOCAL_IP": "127.0.0.1",
             "JAVA_HOME": str(java_home(folder / "java")),
             "PYSPARK_PYTHON": sys.executable,
-            "SPARK_DAEMON_JAVA_OPTS": SHORT,
+            "SPARK_DAEMON_JAVA_OPTS": os.environ[OPTIONS],
         }
         self._running: dict[str, subprocess.Popen] = {}
         port = free_port()
@@ -106,9 +106,10 @@ class Cluster:
         return (self._folder / f"{name}.log").read_text()
 
     def _start(self, name: str, kind: str, *words: str, **changed: str) -> None:
+        settings = ("--properties-file", str(self.defaults))
         with (self._folder / f"{name}.log").open("w") as log:
             self._running[name] = subprocess.Popen(
-                [self._class, kind, "--host", "127.0.0.1", "--webui-port", "0", *words],
+                [self._class, kind, "--host", "127.0.0.1", "--webui-port", "0", *settings, *words],
                 env=self.environment | changed, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 

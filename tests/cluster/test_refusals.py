@@ -70,6 +70,7 @@ def test_workers_that_cannot_run_noren(cluster, build_on, tmp_path):
     assert "a worker's Python has no Noren" in build_on(PYSPARK_PYTHON=bare_python(tmp_path))
 
 
+@pytest.mark.long("faults")
 def test_a_worker_with_another_noren(cluster, build_on, tmp_path):
     cluster.add_worker("same")
     cluster.add_worker("other", **other_noren(tmp_path))

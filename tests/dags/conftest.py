@@ -17,10 +17,14 @@ ROOT = HERE.parent.parent
 DAGS = ROOT / "dags"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    if importlib.util.find_spec("airflow") is None:
-        for item in items:
-            if HERE in item.path.parents:
+    """All of them are one worker's, which imports Airflow once."""
+    missing = importlib.util.find_spec("airflow") is None
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("dags"))
+            if missing:
                 item.add_marker(pytest.mark.skip("Airflow is not installed: pip install 'noren[airflow]'"))
 
 

@@ -12,6 +12,10 @@ from dataclasses import replace
 import pytest
 
 
+def pytest_configure(config):  # the mark is known without pytest-xdist, too
+    config.addinivalue_line("markers", "xdist_group(name): one worker runs what has the name")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (not _groups(item), item.get_closest_marker("slow") is None))

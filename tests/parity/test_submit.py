@@ -52,7 +52,7 @@ def started(setting, tmp_path):
 
 
 def test_equal_packages_and_verdicts(started, setting):
-    words = ("monthly-audience", "--period", "2026-10")
+    words = ("service-usage", "--period", "2026-10")
     submitted, its = started(SUBMIT, *words, "--engine", "spark")
     assert submitted.returncode == 0, submitted.stderr
     alone, own = started(MODULE, *words)

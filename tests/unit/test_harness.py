@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from harness.forms import KINDS
+from harness.room import ROOM, roomy
 
 TESTS = Path(__file__).parent.parent
 LONG = {
@@ -122,3 +125,19 @@ def test_a_test_that_changes_what_all_share_fails_the_run(more, code, tmp_path):
     assert ended == code, said
     assert ("kept.txt" in said) == bool(code)
     assert "failed" not in said
+
+
+@pytest.mark.parametrize(
+    ("writable", "flags", "free", "expected"),
+    [
+        pytest.param(True, 0, ROOM + 1, True, id="room"),
+        pytest.param(False, 0, ROOM + 1, False, id="another's"),
+        pytest.param(True, os.ST_NOEXEC, ROOM + 1, False, id="nothing is started there"),
+        pytest.param(True, 0, ROOM, False, id="as small as a container's"),
+    ],
+)
+def test_files_of_a_run_stand_in_memory_where_there_is_room(monkeypatch, tmp_path, writable, flags, free, expected):
+    monkeypatch.setattr(os, "access", lambda *_: writable)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=flags))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    assert roomy(tmp_path) is expected
