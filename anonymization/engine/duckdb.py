@@ -35,6 +35,9 @@ STATEMENTS = 64
 """Parsed statements that are kept: an intake runs the same score of them again and again."""
 AS_IT_IS = "hive_partitioning=false"
 """Folders are called `source=...`, which is no column of the files in them."""
+ENCRYPTED_SPILL = {"force_mbedtls_unsafe": "true", "temp_file_encryption": "true"}
+"""What does not fit into memory lies in files while a run lasts, or longer if it is killed. Its key is drawn by
+a generator that DuckDB calls unsafe: the other one comes with an extension that would have to be downloaded."""
 DISK_FULL = "No space left on device"
 
 
@@ -54,6 +57,7 @@ class DuckDBEngine(Closing):
             "memory_limit": literal(memory_limit),
             "preserve_insertion_order": "false",
             "temp_directory": literal(str(self._spill)),
+            **ENCRYPTED_SPILL,
             "TimeZone": "'UTC'",
             "allowed_directories": f"[{', '.join(map(literal, allowed))}]",
             "enable_external_access": "false",

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymization.engine.base import Closing
-from anonymization.engine.duckdb import AS_IT_IS, LINE
+from anonymization.engine.duckdb import AS_IT_IS, ENCRYPTED_SPILL, LINE
 from anonymization.errors import InputError
 from anonymization.quoting import literal, quoted
 
@@ -98,6 +98,7 @@ class TabularEngine(Closing):
             "enable_progress_bar": "false",
             "preserve_insertion_order": "true",
             "temp_directory": literal(str(self._spill)),
+            **ENCRYPTED_SPILL,
             "TimeZone": "'UTC'",
             "allowed_paths": f"[{', '.join(literal(str(file.absolute())) for file in files)}]",
             "allowed_directories": f"[{literal(str(self._spill))}]",

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import sqlglot
 
@@ -83,6 +84,18 @@ def test_what_a_run_that_is_over_spilled_is_wiped(tmp_path):
         assert not list(tmp_path.rglob("left.tmp"))
         assert all(folder.stat().st_mode & 0o077 == 0 for folder in folders)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_duckdb_spills_tells_nothing(tmp_path):
+    texts = pa.table({"id": pa.array([f"canary-{number:032d}-of-a-member" for number in range(600_000)])})
+    with open_engine("duckdb", temporary=tmp_path, memory_limit="20MB", threads=1) as engine:
+        engine.register("members", texts)
+        spilled = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        assert len(spilled) > 1 << 20
+        assert b"canary-" not in spilled
+        assert engine.fetch("SELECT COUNT(*) AS n, MAX(id) AS last FROM members").to_pylist() == [
+            {"n": 600_000, "last": texts["id"][-1].as_py()}
+        ]
 
 
 @pytest.mark.parametrize(("days", "there"), [(1, True), (8, False)], ids=["at work, perhaps", "abandoned"])
