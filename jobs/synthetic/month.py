@@ -18,6 +18,7 @@ from anonymization.home import Home
 from jobs.synthetic import media, traffic
 from jobs.synthetic.agents import make_agents
 from jobs.synthetic.choosers import write_choices
+from jobs.synthetic.churn import a_month_later, subscribers_of
 from jobs.synthetic.files import write_csv, write_lines, write_table
 from jobs.synthetic.people import Subscriber, make_people, make_subscribers
 from jobs.synthetic.places import Places, make_places
@@ -157,7 +158,7 @@ def generate(
         for log in DAILY:
             lines = around.late.arriving(log.source, day)
             if lines:
-                _write(around, log.source, day, lines, log.suffixes[0])
+                _write(around, log.source, day, lines, log.suffixes[0], late=True)
     _write_snapshots(around, days, places, events)
     _repeat_a_file(home, days, done)
     done.optouts, done.later_optouts = write_choices(home, people, rng)
@@ -237,20 +238,29 @@ DAILY = (
 """The logs of every day, the big ones first."""
 
 
-def _path(home: Home, source: str, day: date, suffix: str) -> Path:
-    return home.landing / f"source={source}" / f"arrived={day}" / f"{source}-{day}.{suffix}"
+def _path(home: Home, source: str, day: date, suffix: str, *, late: bool = False) -> Path:
+    """Where a file lies; what comes late, in the month after, has a name beside that month's own."""
+    return home.landing / f"source={source}" / f"arrived={day}" / f"{source}-{day}{'-late' if late else ''}.{suffix}"
 
 
-def _write(around: _Month, source: str, day: date, lines: list[str], suffix: str, *, header: bool = False) -> None:
-    write_lines(_path(around.home, source, day, suffix), lines)
+def _write(
+    around: _Month, source: str, day: date, lines: list[str], suffix: str, *, header: bool = False, late: bool = False
+) -> None:
+    write_lines(_path(around.home, source, day, suffix, late=late), lines)
     around.done.rows[source] += len(lines) - header
     around.done.files += 1
 
 
 def _write_snapshots(around: _Month, days: list[date], places: Places, events: int) -> None:
-    """Write what is delivered once a month: subscribers, terminals, attendees of events."""
+    """Write what is delivered once a month: subscribers, terminals, attendees of events.
+
+    Where the month before lies in the same home, subscribers are those of then but for who came, went or moved.
+    """
     people, rng = around.world.people, around.rng
     subscribers = make_subscribers(rng, people, places, around.seed, days[0].year)
+    if (before := _path(around.home, "subscribers", days[0] - timedelta(days=1), "csv")).is_file():
+        churn = np.random.default_rng([around.seed, days[0].toordinal()])
+        subscribers = a_month_later(churn, subscribers_of(before), people, places, around.seed, days[0].year)
     header = ("as_of", *Subscriber.__dataclass_fields__)
     rows = [(str(days[-1]), *vars(row).values()) for row in subscribers]
     birth = header.index("birth_date")

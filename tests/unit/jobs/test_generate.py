@@ -6,13 +6,17 @@ import gzip
 import hashlib
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from anonymization.errors import InputError
 from anonymization.home import Home
 from anonymization.release.choices import read_optouts
+from jobs.synthetic.churn import a_month_later, subscribers_of
 from jobs.synthetic.month import generate
+from jobs.synthetic.people import make_people
+from jobs.synthetic.places import make_places
 from jobs.verbs.intake import arrivals
 
 pytestmark = pytest.mark.xdist_group("generate")
@@ -108,3 +112,16 @@ def test_files_are_private(made):
 def test_too_few_events_are_refused(tmp_path):
     with pytest.raises(InputError, match="at least 1000"):
         generate(Home(tmp_path).create(), 10, 1)
+
+
+def test_a_month_later_nearly_the_same_people_subscribe(made):
+    before = subscribers_of(next(made[0].landing.glob("source=subscribers/*/*.csv")))
+    places = make_places(np.random.default_rng(7))
+    people = make_people(np.random.default_rng(7), places, 12_000, 9)
+    after, again = (a_month_later(np.random.default_rng(1), before, people, places, 7, 2026) for _ in range(2))
+    assert after == again
+    older, newer = ({row.member_id: row for row in rows} for rows in (before, after))
+    stayed = older.keys() & newer.keys()
+    assert len(older) * 0.96 < len(stayed) < len(older)
+    assert newer.keys() - older.keys()
+    assert all(older[member].birth_date == newer[member].birth_date for member in stayed)
