@@ -38,10 +38,12 @@ class Judged:
     Attributes:
         undeclared: how many of its columns its source does not declare.
         by_case: how many persons fewer there would be if ids that differ by case alone were one; of files with persons.
+        months: the key periods of their events.
     """
 
     undeclared: Mapping[int, int]
     by_case: Mapping[int, int]
+    months: Sequence[Month]
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,16 @@ class _Parsed:
 
 
 @contextmanager
-def judged(files: Mapping[int, Ready], source: Source, around: IntakeContext) -> Iterator[Judged]:
+def judged(
+    files: Mapping[int, Ready], source: Source, around: IntakeContext, *, ids_too: bool = False
+) -> Iterator[Judged]:
     """Hold the relation `judged` of the rows of a source's files; `optouts` is at hand (see `register_optouts`).
+
+    Args:
+        files: by number.
+        source: theirs.
+        around: what the run works with.
+        ids_too: whether the relation `pseudonyms` is held as long, which knows whose each pseudonym is.
 
     Raises:
         SourceError: a file is not what its source declares.
@@ -69,8 +79,9 @@ def judged(files: Mapping[int, Ready], source: Source, around: IntakeContext) ->
             made.callback(engine.drop, "worked")
             _register_distinct(source, around)
             others = spell_others(engine, "parsed", ids) if parsed.odd else []
-            for name in (*others, "identified", "pseudonyms"):
+            for name in (*others, "identified"):
                 made.callback(engine.drop, name)
+            (held if ids_too else made).callback(engine.drop, "pseudonyms")
             to = None if linked is None else [column.column for column in ids].index(linked.column)
             engine.view("identified", identified_sql("parsed", ids, len(source.persons), to, others))
             identities = ["person", *(["linked"] if linked else [])]
@@ -80,7 +91,7 @@ def judged(files: Mapping[int, Ready], source: Source, around: IntakeContext) ->
             )
             held.callback(engine.drop, "judged")
             engine.create("judged", judging)
-        yield Judged(parsed.undeclared, by_case)
+        yield Judged(parsed.undeclared, by_case, parsed.months)
 
 
 def _parse(

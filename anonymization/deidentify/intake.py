@@ -27,22 +27,20 @@ from anonymization.deidentify.batch import Judged, judged
 from anonymization.deidentify.delivered import content_digest
 from anonymization.deidentify.events import ACCEPTED, event_schema
 from anonymization.deidentify.identifiers import register_optouts
-from anonymization.deidentify.readers import check_header
-from anonymization.deidentify.screening import Screened, screen
-from anonymization.deidentify.screening_parquet import screen_parquet
-from anonymization.deidentify.taken import NAME, Delivered, Taken, known_intake
+from anonymization.deidentify.look import looked_at
+from anonymization.deidentify.notes import ROWS, SAID
+from anonymization.deidentify.noting import note_all
+from anonymization.deidentify.taken import Delivered, Taken, known_intake
 from anonymization.engine.base import NUMBER
 from anonymization.errors import EngineError, NorenError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, sync, write_private
 from anonymization.home import Home
-from anonymization.policy.sources import Format, Source
+from anonymization.policy.sources import Source
 
 TOGETHER = 32 << 20
 """Bytes of records that go through the engine together; a file with more goes by itself."""
 FILES = 100
 """Files that do: as many as DuckDB keeps open to write into."""
-LEAST = 100
-"""Bytes that a record counts for at least: few of a packed Parquet file hold many."""
 QUARANTINED = pa.schema([("reason", pa.string()), ("line", pa.string())])
 Done: TypeAlias = Taken | SourceError
 """What became of a file: of its rows, or why it was refused."""
@@ -63,17 +61,17 @@ def take_in(arrival: Arrival, around: IntakeContext) -> Taken:
 def take_all(arrivals: Iterable[Arrival], around: IntakeContext) -> Iterator[tuple[Arrival, Done]]:
     """Take files of one source in and yield, in their order, what became of each; of one that is refused nothing stays.
 
-    A file of a content that another one of them has is known, once that one was taken in.
+    A file of a content that another one of them has is known, once that one was taken in. Of stocks it is noted, then,
+    who was there in months before (`noting.py`).
     """
+    stocks = []
     with closing(_Waiting(around)) as waiting:
         for arrival in arrivals:
             yield from waiting.look(arrival)
+            if arrival.source.stock:
+                stocks.append(arrival)
         yield from waiting.take()
-
-
-def workspace_of(home: Home, source: str) -> Path:
-    """Return where the files of a source lie as engines read them while it is taken in."""
-    return home.temporary / f"records-{source}"
+    note_all(stocks, around)
 
 
 class _Waiting:
@@ -159,30 +157,7 @@ def _look(arrival: Arrival, digest: str, named: str, around: IntakeContext, deli
             f"{arrival.name} was taken in before with other content ({rows} rows): both would be counted. If that"
             " was an upload by half, noren intake --replace; if both count, deliver this one by another name"
         )
-    workspace = private_folder(workspace_of(home, source.source))
-    try:
-        screened = _screened(arrival, digest, home, workspace)
-        undeclared = check_header(source, screened, arrival.path.name)
-        size = max(screened.readable.stat().st_size, LEAST * screened.records)
-        return Ready(arrival, screened, undeclared, named, size)
-    except BaseException:
-        for left in workspace.glob(f"{digest[:NAME]}.*"):  # a copy, as far as it came
-            left.unlink()
-        raise
-
-
-def _screened(arrival: Arrival, digest: str, home: Home, workspace: Path) -> Screened:
-    source = arrival.source
-    if source.format is Format.PARQUET:
-        return screen_parquet(arrival.path, digest, source, workspace=workspace)
-    return screen(
-        arrival.path,
-        digest,
-        source.format,
-        workspace=workspace,
-        quarantine=arrival.beside(home.quarantine, digest, ".unreadable.jsonl"),
-        encoding=source.encoding,
-    )
+    return looked_at(arrival, digest, named, home)
 
 
 def _take(files: Sequence[Ready], around: IntakeContext, delivered: Delivered) -> Iterator[Done]:
@@ -324,6 +299,7 @@ def _commit(file: Ready, taken: Taken, home: Home, delivered: Delivered) -> None
 def _forget(home: Home, said: Path, taken: Taken) -> None:
     """Remove what was taken in of a content that another takes the place of; what says so goes last."""
     aside = home.quarantine / said.parent.relative_to(home.events)
-    for path in (*files_of(said.with_suffix(".parquet"), taken.parts), *aside.glob(f"{said.stem}*")):
+    noted = (path for suffix in (SAID, ROWS) for path in said.parent.glob(f"{said.stem}*{suffix}"))
+    for path in (*files_of(said.with_suffix(".parquet"), taken.parts), *noted, *aside.glob(f"{said.stem}*")):
         path.unlink(missing_ok=True)
     said.unlink()

@@ -263,6 +263,13 @@ def load_policies(folder: Path) -> Policies:
             reader.errors.append(
                 f"links.yaml: source {link.source!r} declares no columns {link.from_.column!r}, {link.to.column!r}"
             )
+        reader.errors += [
+            f"sources/{source.source}.yaml: stock: who joins is not known of ids of {person.namespace!r}, which"
+            f" links.yaml joins by {link.source!r}; allowed is a stock of other ids"
+            for source in sources.values()
+            for person in source.persons
+            if source.stock and person.namespace == link.from_.namespace
+        ]
     try:
         spelt = spellings(sources.values())
     except ValueError as error:

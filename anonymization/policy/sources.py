@@ -261,6 +261,9 @@ class Source(Declared):
     format: Format
     encoding: Encoding = Encoding.UTF_8
     arrives: Arrives = Arrives.DAILY
+    stock: bool = False
+    """Whether it tells of nearly the same persons month after month, as a list of subscribers does: then who came, went
+    or moved between two months is noted, and what the months tell together is held to the threshold."""
     zone: str
     time: TimeColumn
     persons: tuple[PersonColumn, ...] = Field(min_length=1)
@@ -285,6 +288,8 @@ class Source(Declared):
             column = self.columns.get(person.column)
             if column is None or column.treatment is not Treatment.PSEUDONYM:
                 raise ValueError(f"the person column {person.column!r} is declared with treatment `pseudonym`")
+        if self.stock and self.time.encoding is not TimeEncoding.DATE:
+            raise ValueError("a `stock` is a snapshot, whose time is a `date`")
         if self.encoding is not Encoding.UTF_8 and self.format is Format.PARQUET:
             raise ValueError("a Parquet file has no `encoding`: its texts are UTF-8")
         halves = [

@@ -1,7 +1,8 @@
 """Erase logs, events and k-anonymous rows that are over the policy's time, and destroy their months' keys.
 
 Raw logs, their rejected lines and their events go by the month in which they arrived, k-anonymous rows by the month
-that they are about; and the key of a month once nothing that is left holds an event of it.
+that they are about. What is noted of a month (`deidentify/noting.py`) goes with it, and its key once nothing that is
+left holds an event of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from anonymization.deidentify.notes import notes_about
 from anonymization.deidentify.taken import Taken, day_of, known_files, logs_held, touches, wipe_copies
 from anonymization.errors import Refusal
 from anonymization.home import Home
@@ -94,6 +96,10 @@ def erase(setting: Setting, today: date, *, rehearsed: bool = False, months: int
             wipe_copies(setting.home, held=True)
         folders = dict(_folders(setting.home, first))
         files = {zone: sum(_count(folder) for folder in found) for zone, found in folders.items() if found}
+        gone = {folder for found in folders.values() for folder in found}
+        notes = [path for path in notes_about(setting.home, first) if path.parent not in gone]
+        if notes:
+            files[setting.home.events.name] = files.get(setting.home.events.name, 0) + len(notes)
         keys, awaited = _keys(setting.home, first)
         erased = Erased(first, files, keys, awaited)
         if rehearsed or not (files or keys):
@@ -102,6 +108,8 @@ def erase(setting: Setting, today: date, *, rehearsed: bool = False, months: int
         entry = record_erasure(setting.ledger, first, {"files": files, "keys": list(keys)})
         for folder in [folder for found in folders.values() for folder in found]:
             _remove(folder)
+        for path in notes:
+            path.unlink(missing_ok=True)
         periods = PeriodKeys(setting.home)
         for month in keys:
             periods.destroy(month)

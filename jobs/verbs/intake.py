@@ -15,8 +15,9 @@ import click
 from anonymization.deidentify.arrivals import Arrival, IntakeContext
 from anonymization.deidentify.devices import DeviceFamilies
 from anonymization.deidentify.frames import intake_frames
-from anonymization.deidentify.intake import take_all, workspace_of
+from anonymization.deidentify.intake import take_all
 from anonymization.deidentify.keywords import Keywords
+from anonymization.deidentify.look import workspace_of
 from anonymization.deidentify.taken import IntakeRun, Taken, day_of, logs_held, totals, wipe_copies
 from anonymization.engine import memory_share, open_engine
 from anonymization.engine.base import wiped

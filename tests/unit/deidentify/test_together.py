@@ -15,7 +15,8 @@ from harness.intakes import Intake
 
 from anonymization.deidentify import intake as taking
 from anonymization.deidentify.arrivals import Arrival
-from anonymization.deidentify.intake import take_all, take_in, workspace_of
+from anonymization.deidentify.intake import take_all, take_in
+from anonymization.deidentify.look import workspace_of
 from anonymization.deidentify.taken import Taken
 from anonymization.errors import EngineError, SourceError
 

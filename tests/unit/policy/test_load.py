@@ -98,6 +98,7 @@ def test_the_digest_follows_every_byte(policy_folder, policies):
         pytest.param("policy.yaml", "types: [security_camera]", "types: [camera]", "unknown information types", id="purpose of no type"),
         pytest.param("officers.yaml", "officers: {}", "officers: {a: {title: x, public_key: abc}}", "base64 of an Ed25519", id="no key"),
         pytest.param("links.yaml", "column: cookie_id", "column: cookie", "declares no columns", id="link without column"),
+        pytest.param("sources/subscribers.yaml", "namespace: member", "namespace: cookie", "stock: who joins is not known of ids of 'cookie'", id="stock of linked ids"),
         pytest.param("codelists/service.csv", "code,label_en", "kode,label_en", r"codelists/service.csv: expected the columns", id="code list header"),
         pytest.param("codelists/service.csv", "mail,", "search,", "the code 'search' stands twice", id="code twice"),
         pytest.param("hierarchies/region.csv", "14;kanto", "14", "same number of levels", id="ragged hierarchy"),
