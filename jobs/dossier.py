@@ -21,7 +21,7 @@ from anonymization.tables.method import method_of
 from anonymization.tables.methods.unsafe_groups import told_groups
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text, error_column
 from anonymization.tables.plan import Plan
-from anonymization.tables.utility import noted
+from anonymization.tables.utility import FOR_MONTHS, noted
 from jobs.inert import inert
 
 SAMPLE = 12
@@ -102,7 +102,10 @@ def _counted(plan: Plan) -> str:
 def _for_earlier(request: Request) -> str:
     """What it cost that other releases are out."""
     cells = request.figures.get("cells confidential because of earlier releases alone", 0)
-    return f" {cells:,} cells are confidential because of what is out already." if cells else ""
+    told = f" {cells:,} cells are confidential because of what is out already" if cells else ""
+    months = request.figures.get(FOR_MONTHS, 0)
+    told += f", {months:,} of them lest two months tell of the few who joined, left or moved" if months else ""
+    return f"{told}." if told else ""
 
 
 def _left_out(plan: Plan, request: Request) -> list[str]:

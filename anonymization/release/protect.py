@@ -11,7 +11,10 @@ from anonymization.release.budget import price, require_left
 from anonymization.release.claims import claim, require_one_method
 from anonymization.release.draws import draw_digest, store_draw, stored_draw
 from anonymization.release.earlier import earlier_issues
+from anonymization.release.inputs import Inputs
+from anonymization.release.neighbours import neighbours
 from anonymization.release.setting import Setting
+from anonymization.tables.audit.neighbours import Neighbour
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.method import Protected, method_of
 from anonymization.tables.model import SafeTable, Table
@@ -51,6 +54,10 @@ class _Beside:
     setting: Setting
     plan: Plan
     privacy: Mapping[str, str]
+    inputs: Inputs
+
+    def neighbours(self) -> Sequence[Neighbour]:
+        return neighbours(self.setting, self.plan, self.inputs)
 
     def earlier(self) -> Sequence[Issue]:
         plan, period = self.plan, self.plan.period
@@ -64,9 +71,13 @@ class _Beside:
 
 
 def protected_tables(
-    setting: Setting, plan: Plan, privacy: Mapping[str, str], tables: Callable[[], tuple[Table, ...]]
+    setting: Setting,
+    plan: Plan,
+    privacy: Mapping[str, str],
+    inputs: Inputs,
+    tables: Callable[[], tuple[Table, ...]],
 ) -> Protected:
     """Return the tables as they may be published, and their errors, beside what shares persons and is out."""
-    beside, method, protection = _Beside(setting, plan, privacy), method_of(plan.method), plan.release.protection
-    protected = method.protect(plan, protection, tables, beside)
+    method, protection = method_of(plan.method), plan.release.protection
+    protected = method.protect(plan, protection, tables, _Beside(setting, plan, privacy, inputs))
     return replace(protected, tables=method.errors(plan, protection, protected.tables))

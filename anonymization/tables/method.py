@@ -26,6 +26,7 @@ from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, T
 if TYPE_CHECKING:
     from anonymization.disclosure.proof import Proof
     from anonymization.tables.audit.findings import Finding
+    from anonymization.tables.audit.neighbours import Neighbour
     from anonymization.tables.audit.sheets import Issue
     from anonymization.tables.audit.standing import Standing
     from anonymization.tables.plan import Plan
@@ -51,6 +52,7 @@ class Protected:
         standing: what the unsafe cells need from now on.
         proof: moves from true figures that prove that enough is hidden; null where nothing is proven so.
         lost: headlines that are hidden, though they are not unsafe themselves: table, measure and cell, and why.
+        for_months: by table and measure, cells that are hidden only because of neighbouring months of a stock.
     """
 
     tables: tuple[SafeTable, ...]
@@ -61,6 +63,7 @@ class Protected:
     standing: tuple[Standing, ...] = ()
     proof: Proof | None = None
     lost: Mapping[tuple[str, str, str], Why] = field(default_factory=dict)
+    for_months: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def alone(tables: tuple[SafeTable, ...]) -> Protected:
@@ -74,6 +77,9 @@ class Beside(Protocol):
 
     def earlier(self) -> Sequence[Issue]:
         """Return the releases that share persons and are out."""
+
+    def neighbours(self) -> Sequence[Neighbour]:
+        """Return what is out of the months before and after, of stocks that the release counts exactly."""
 
     def stored(self) -> tuple[SafeTable, ...] | None:
         """Return the tables of an earlier draw of the same figures, if there is one."""

@@ -15,6 +15,8 @@ import numpy as np
 from anonymization.tables.headlines import Why, headline_rows
 from anonymization.tables.model import FREE, TOTAL, Measure, SafeTable, Table, cell_text
 
+FOR_MONTHS = "cells confidential because of neighbouring months alone"
+"""The name of that figure in a request."""
 Lost = Mapping[tuple[str, str, str], Why]
 """By table, measure and cell."""
 
@@ -29,6 +31,7 @@ class Utility:
         finest: the figure summed over the cells of the finest codes: in published ones, in all.
         every: the same over cells of every level.
         missing: the headlines that are hidden, each with why.
+        months: cells that are hidden only because of neighbouring months of a stock.
     """
 
     table: str
@@ -38,6 +41,7 @@ class Utility:
     finest: tuple[int, int]
     every: tuple[int, int]
     missing: tuple[tuple[str, str], ...] = ()
+    months: int = 0
 
     @property
     def share(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 
 import click
@@ -23,7 +23,7 @@ from anonymization.tables.counting.tabulate import FACTS, preparing, tabulate
 from anonymization.tables.method import Protected, method_of
 from anonymization.tables.model import CONFIDENTIAL, Table
 from anonymization.tables.plan import Plan
-from anonymization.tables.utility import noted, utilities
+from anonymization.tables.utility import FOR_MONTHS, Utility, noted, utilities
 from jobs.options import engine_option, master_option, period_option
 from jobs.stage import tell
 
@@ -78,7 +78,7 @@ def build(
         gaps = gaps_of(opened, setting.home, setting.policies, inputs, events)
         left_out = left_out_of(opened, setting.home, inputs, plan.release.sources)
         privacy = privacy_of(setting, plan, logs, left_out.state)
-        protected = protected_tables(setting, plan, privacy, true)
+        protected = protected_tables(setting, plan, privacy, inputs, true)
         told = {
             "links in conflict": _links_in_conflict(opened, plan, events),
             WAITING: _waiting(opened, setting, plan, inputs),
@@ -102,7 +102,7 @@ def build(
             "engine": engine,
             "inputs": logs,
             "figures": _figures(protected) | told,
-            "utility": [asdict(one) for true in counted for one in utilities(true, protected.tables, protected.lost)],
+            "utility": [asdict(one) for true in counted for one in _utilities(true, protected)],
             "gaps": gaps,
             "seconds": round(time.perf_counter() - started, 3),
             "expected_persons": expected,
@@ -117,6 +117,12 @@ def build(
         return store_candidate(setting.home, setting.ledger, stage, known)
     finally:
         discard(stage)
+
+
+def _utilities(true: tuple[Table, ...], protected: Protected) -> Iterator[Utility]:
+    """What of every measure is published, and what is not because of neighbouring months."""
+    for one in utilities(true, protected.tables, protected.lost):
+        yield replace(one, months=protected.for_months.get((one.table, one.measure), 0))
 
 
 def _least(setting: Setting, plan: Plan) -> int:
@@ -173,4 +179,6 @@ def _figures(protected: Protected) -> dict[str, int]:
             figures[f"{table.name}.{measure.name}: confidential"] = hidden
     figures["cells unsafe by themselves"] = protected.unsafe
     figures["cells confidential because of earlier releases alone"] = protected.for_earlier
+    if months := sum(protected.for_months.values()):
+        figures[FOR_MONTHS] = months
     return figures

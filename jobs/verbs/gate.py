@@ -21,6 +21,7 @@ from anonymization.release.gate.changed import changed
 from anonymization.release.gate.compare import against_recount, count_again, labels, plan_again
 from anonymization.release.gate.declared import collected, policy, schema, texts
 from anonymization.release.gate.hidden import hidden_headlines, hidden_shares, lost_headlines, too_much
+from anonymization.release.gate.neighbouring import neighbouring
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
 from anonymization.release.package import Package, read_package
@@ -91,9 +92,11 @@ def gate(setting: Setting, identity: str) -> GateResult:
         request = candidate.request
         span = (request.first_day, request.past_day)
         earlier = earlier_issues(setting, request.sources, *span, counted=plan.counted)
-        attacked = attack_candidate(plan, package, recounted, earlier, read_proof(candidate))
+        proof = read_proof(candidate)
+        attacked = attack_candidate(plan, package, recounted, earlier, proof)
         issue = issue_of(package, CANDIDATE)
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
+        attacked.together += neighbouring(setting, plan, inputs, package, recounted, earlier, proof)
         days = collected(inputs, package, gaps, unknown)
         frames = _frames(setting, candidate, plan, package, recounted, attacked, days)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
@@ -144,7 +147,7 @@ def _frames(
         covering=covering,
         identifiers=texts(candidate.package),
         labels=labels(package.tables, recounted),
-        levels=hidden_shares(plan, package.tables, recounted),
+        levels=hidden_shares(plan, package.tables, recounted, noted(request.utility)),
         headlines=hidden_headlines(
             plan, package.tables, recounted, noted(request.utility), version=_version_is_out(setting, candidate)
         ),

@@ -22,7 +22,7 @@ from anonymization.policy.crosscheck import BY_WEEK, DAY, NOT_PINNED
 from anonymization.policy.load import load_policies
 from anonymization.policy.protection import Method
 from anonymization.policy.releases import Release
-from anonymization.release.inputs import opened_events, plan_release
+from anonymization.release.inputs import Inputs, opened_events, plan_release
 from anonymization.release.protect import protected_tables
 from anonymization.release.setting import Setting, opened
 from anonymization.release.states import inputs_of
@@ -166,7 +166,7 @@ def plan(
                 found[f"at most {limit:.0%} in cells of too few"] = pins
         trials = tuple(
             _tried(
-                setting, whole, (at, events), label, _declared(whole.release, pins, ladders),
+                setting, whole, inputs, (at, events), label, _declared(whole.release, pins, ladders),
                 float(kept(cells, ladders, pins, whole.minimum_count).bits.min()),
             )
             for label, pins in found.items()
@@ -237,6 +237,7 @@ def _declared(release: Release, pins: Pins, ladders: Mapping[str, Ladder]) -> di
 def _tried(
     setting: Setting,
     whole: Plan,
+    inputs: Inputs,
     at: tuple[Engine, Mapping[str, str]],
     label: str,
     pins: dict[str, tuple[str, ...]],
@@ -250,7 +251,7 @@ def _tried(
     left: tuple[Utility, ...] = ()
     with suppress(ProtectionError):
         counting = {m.name for table in true for m in table.measures if m.how.persons}
-        safe = protected_tables(setting, plan, {}, lambda: true).tables
+        safe = protected_tables(setting, plan, {}, inputs, lambda: true).tables
         left = tuple(one for one in utilities(true, safe) if one.measure in counting)
     codes = {d.name: len(set(d.parents) - d.inner) for table in true for d in table.dimensions}
     return Trial(label, pins, codes, bits, left, time.process_time() - began)

@@ -21,19 +21,24 @@ COLUMNS = ["table", "measure", "cells", "hidden", "allowed", "within_limit"]
 HEADLINE_COLUMNS = ["table", "measure", "cell", "why", "kept"]
 
 
-def hidden_shares(plan: Plan, tables: Sequence[SafeTable], recounted: pd.DataFrame) -> pd.DataFrame:
+def hidden_shares(
+    plan: Plan, tables: Sequence[SafeTable], recounted: pd.DataFrame, noted: Iterable[Utility] = ()
+) -> pd.DataFrame:
     """Return, of each measure, in how many cells somebody is by the recount, and how many of them are hidden.
 
     No row where the release declares no limit. Of an open dimension the listed codes count. What is merged is not
-    hidden: whoever is there counts in a rest that is published.
+    hidden: whoever is there counts in a rest that is published. What is hidden only because of neighbouring months of a
+    stock counts not: no level that was declared could foresee it. How much that is the build says: a matter of use.
 
     Returns:
         table, measure, cells, hidden, allowed (a share), within_limit.
     """
     allowed, rows = plan.release.protection.limit(plan.expected), []
+    months = {(one.table, one.measure): one.months for one in noted}
     for table in tables if allowed is not None else ():
         for measure in table.measures:
             cells, hidden = _counted(table, measure, recounted[recounted["table"] == table.name])
+            hidden = max(0, hidden - months.get((table.name, measure.name), 0))
             within = hidden <= Fraction(repr(float(allowed or 0))) * cells
             rows.append((table.name, measure.name, cells, hidden, allowed, within))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -78,6 +78,43 @@ def changes(
     return found.reindex(columns=["table", "measure", *keys, *FIGURES]).astype(dict.fromkeys(FIGURES, "Int64"))
 
 
+def changers(
+    engine: Engine, plans: tuple[Plan, Plan], states: tuple[Mapping[str, str], Mapping[str, str]]
+) -> pd.DataFrame:
+    """Return each person's change of each class: table, measure, a column a dimension, `person` and `apart`.
+
+    Nobody is listed in a class to which he contributes the same in both states.
+
+    Args:
+        engine: with the events of both states; of persons who are the same in both it needs none.
+        plans: what is counted, in the period of each state.
+        states: of each the relation of each source.
+    """
+    counted = [(table, measure) for table in plans[0].tables for measure in table.measures]
+    for name, plan, events in zip(STATES, plans, states, strict=True):
+        helping = prepared(engine, plan, events)
+        for n, (table, measure) in enumerate(counted):
+            engine.create(f"{name}_{n}", rows_of(plan, table.dimensions, measure, events))
+        for made in helping:
+            engine.drop(made)
+    frames = []
+    for n, (table, measure) in enumerate(counted):
+        both = (f"SELECT r.*, {state} AS state FROM {name}_{n} AS r" for state, name in enumerate(STATES))
+        engine.create(ROWS, " UNION ALL ".join(both))
+        for kept in kept_columns(table.dimensions):
+            codes = "".join(f'q.{column} AS "{name}", ' for name, column in kept)
+            each = _each([column for _, column in kept], measure)
+            sql = f"SELECT {codes}q.person AS person, q.{APART} AS {APART} FROM ({each}) AS q WHERE q.{APART} <> 0"
+            frames.append(_told(engine, table, measure, kept, sql))
+        for made in (ROWS, *(f"{name}_{n}" for name in STATES)):
+            engine.drop(made)
+    keys = dict.fromkeys(dimension.name for table in plans[0].tables for dimension in table.dimensions)
+    found: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    return found.reindex(columns=["table", "measure", *keys, "person", APART]).astype(
+        {"person": "int64", APART: "int64"}
+    )
+
+
 def _rows(
     engine: Engine, plan: Plan, table: TablePlan, measure: Measure, events: Mapping[str, str], name: str
 ) -> list[str]:
@@ -109,10 +146,15 @@ def _of_one(measure: Measure, state: int) -> str:
     return f"CAST(sum(CASE {at} amount ELSE 0 END) AS BIGINT)"
 
 
+def _each(columns: Sequence[str], measure: Measure) -> str:
+    """By how much each person contributes another figure to each class of a margin; nothing for most."""
+    group = ", ".join([*columns, "person"])
+    return f"SELECT {group}, {_of_one(measure, 1)} - {_of_one(measure, 0)} AS {APART} FROM {ROWS} GROUP BY {group}"
+
+
 def _sql(kept: Sequence[tuple[str, str]], measure: Measure, holders: str | None) -> str:
     columns = [column for _, column in kept]
-    group = ", ".join([*columns, "person"])
-    each = f"SELECT {group}, {_of_one(measure, 1)} - {_of_one(measure, 0)} AS {APART} FROM {ROWS} GROUP BY {group}"
+    each = _each(columns, measure)
     size = f"CASE WHEN e.{APART} < 0 THEN 0 - e.{APART} ELSE e.{APART} END"
     moved = f"SELECT e.*, {size} AS size FROM ({each}) AS e WHERE e.{APART} <> 0"
     within = f"PARTITION BY {', '.join(columns)} " if columns else ""

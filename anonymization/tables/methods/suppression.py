@@ -27,6 +27,7 @@ from anonymization.tables.audit.audit import SECONDS, exposures
 from anonymization.tables.audit.corrections import of_one_state, told_by
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import both, figures_of, public_needs
+from anonymization.tables.audit.neighbours import Neighbour
 from anonymization.tables.audit.sheets import CANDIDATE, Issue
 from anonymization.tables.audit.standing_needs import standing_needs, standing_of
 from anonymization.tables.audit.system_of import Linked, link
@@ -44,17 +45,26 @@ from anonymization.tables.method import (
     thresholded,
 )
 from anonymization.tables.methods.suppression_attack import unmet_needs
+from anonymization.tables.methods.suppression_neighbours import Months
 from anonymization.tables.methods.unlisted import withhold
 from anonymization.tables.methods.unsafe import Rules, Unsafe, hides_zeros, unsafe_cells
 from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, cell_text
 from anonymization.tables.plan import Plan
 
+ALONE = Months(())
+"""Beside no other month."""
 MOST_COST = 10_000_000
 """What a headline costs more than other cells, at most: beyond that a solver's numbers are no longer exact."""
 
 
 def protect(
-    tables: Sequence[Table], issue: Issue, rules: Rules, earlier: Sequence[Issue] = (), *, seconds: float = SECONDS
+    tables: Sequence[Table],
+    issue: Issue,
+    rules: Rules,
+    earlier: Sequence[Issue] = (),
+    neighbours: Sequence[Neighbour] = (),
+    *,
+    seconds: float = SECONDS,
 ) -> Protected:
     """Return the tables as they may be published.
 
@@ -68,6 +78,7 @@ def protect(
         rules: what makes a cell unsafe.
         earlier: releases that share persons and are out; of those of another state of the logs what they hide
             stays hidden, as a figure that one version shows and another hides tells of the persons between.
+        neighbours: what is out of the months before and after, of stocks.
         seconds: how long it may take.
 
     Raises:
@@ -78,21 +89,35 @@ def protect(
     told = {other.name for other in beside}
     corrected = [told_by(issue, other) for other in earlier if other.name not in told]
     linked = link([issue, *beside])
-    found = _hidden(linked, tables, issue, rules, deadline, corrected)
+    months = Months.of(linked, issue, beside, neighbours, rules)
+    found = _hidden(linked, tables, issue, rules, deadline, corrected, months)
     own = np.unique(np.concatenate(linked.places[: _sheets(tables)]))
     hidden = alone = int(found.cells[own].sum())
     lost = _lost(linked, tables, found)
-    if len(linked.sheets) > _sheets(tables):
+    if len(linked.sheets) > _sheets(tables) or months.besides:
         by_itself = link([issue])
         of_itself = _hidden(by_itself, tables, issue, rules, deadline)
         alone = int(of_itself.cells.sum())
         without = _lost(by_itself, tables, of_itself)
         lost = {cell: why if cell in without else Why.EARLIER for cell, why in lost.items()}
+    more: dict[tuple[str, str], int] = {}
+    if months.besides:  # how much of it is for these alone
+        else_hidden = of_itself.cells
+        if len(linked.sheets) > _sheets(tables):
+            else_hidden = _hidden(linked, tables, issue, rules, deadline, corrected).cells
+        more = _more(linked, tables, found.cells, else_hidden)
     safe = _safe_tables(tables, linked, found.cells, rules)
-    standing = standing_of(linked, issue.name, found.unsafe.needs)
+    standing = standing_of(linked, issue.name, one_each(both(found.unsafe.needs, months.needs())))
     return Protected(
-        safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal, standing, found.proof, lost
+        safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal, standing, found.proof, lost, more
     )
+
+
+def _more(linked: Linked, tables: Sequence[Table], hidden: Booleans, without: Booleans) -> dict[tuple[str, str], int]:
+    """How many more cells of each measure are hidden than would be otherwise."""
+    rows = ((table.name, measure.name) for table in tables for measure in table.measures)
+    at = zip(rows, linked.places, strict=False)
+    return {name: max(0, int(hidden[places].sum()) - int(without[places].sum())) for name, places in at}
 
 
 def _vital(linked: Linked, tables: Sequence[Table]) -> Booleans:
@@ -135,6 +160,7 @@ def _hidden(
     rules: Rules,
     deadline: float,
     corrected: Sequence[Sequence[tuple[Booleans, Booleans]]] = (),
+    months: Months = ALONE,
 ) -> _Hidden:
     """Which cells are hidden, of all that are linked.
 
@@ -150,8 +176,9 @@ def _hidden(
         for places, (concealed, published) in zip(linked.places, of_sheets, strict=False):
             hidden[places[concealed]] |= value[places[concealed]] > 0
             shown_before[places[published]] = True
-    hidden[unsafe.cells] = True
-    if not hidden.any() and len(linked.sheets) == _sheets(tables):
+    between = months.needs()
+    hidden[unsafe.cells] = hidden[between.cell] = True
+    if not hidden.any() and len(linked.sheets) == _sheets(tables) and not months.besides:
         return _Hidden(hidden & linked.listed, unsafe, optimal=True, proof=Proof.none(linked.cells))
     shown = linked.zeros_shown & ~_may_be_empty(linked, tables, rules)
     if (published := out[unsafe.cells]).any():
@@ -164,7 +191,7 @@ def _hidden(
         cost=np.where(linked.counted >= 0, value[linked.counted], value),
         open=own & ~out & ((value > 0) | ~shown),
         hidden=hidden,
-        needs=one_each(both(unsafe.needs, standing_needs(linked))),
+        needs=one_each(both(both(unsafe.needs, between), standing_needs(linked))),
         insiders=unsafe.insiders,
         contributor=unsafe.contributor,
     )
@@ -173,8 +200,8 @@ def _hidden(
     for shut in (vital | shown_before, shown_before):
         if (shut & problem.open).any():
             with suppress_error(ProtectionError):  # the gate tells what it comes to
-                return _solved(linked, replace(dear, open=problem.open & ~shut), unsafe, deadline)
-    return _solved(linked, dear, unsafe, deadline)
+                return _solved(linked, replace(dear, open=problem.open & ~shut), unsafe, deadline, months)
+    return _solved(linked, dear, unsafe, deadline, months)
 
 
 def _priced(problem: Problem, vital: Booleans) -> Integers:
@@ -192,9 +219,10 @@ def _may_be_empty(linked: Linked, tables: Sequence[Table], rules: Rules) -> Bool
     return empty
 
 
-def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -> _Hidden:
+def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float, months: Months) -> _Hidden:
     """Hide until nothing is given away by what is published alone either, in what others published as well."""
     given = np.zeros(0, dtype=np.int64)
+    problem = months.settled(problem)
     while True:
         try:
             pattern = suppress(problem, watch=unsafe.watch, deadline=deadline)
@@ -211,6 +239,10 @@ def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float) -
         found = np.array([e.cell for e in exposures(published, deadline=deadline, shown=shown)], dtype=np.int64)
         fresh = np.setdiff1d(found, given)
         if not len(found):
+            if len(more := months.more(problem, pattern.hidden)):
+                problem = replace(problem, hidden=problem.hidden | np.isin(np.arange(linked.cells), more))
+                problem = months.settled(problem)
+                continue
             return _Hidden(pattern.hidden & linked.listed, unsafe, pattern.optimal, pattern.proof)
         if not len(fresh):
             raise _error(linked, found, "what is out already gives it away")
@@ -267,11 +299,13 @@ def rules_of(plan: Plan) -> Rules:
     return Rules(plan.minimum_count, dominance, protection.p_percent, sensitive, groups=True)
 
 
-def suppressed(plan: Plan, true: tuple[Table, ...], earlier: Sequence[Issue] = ()) -> Protected:
+def suppressed(
+    plan: Plan, true: tuple[Table, ...], earlier: Sequence[Issue] = (), neighbours: Sequence[Neighbour] = ()
+) -> Protected:
     """Return the tables with unsafe figures hidden or, if the release withholds zeros, not listed."""
     if plan.withheld:
         return alone(withhold(true, plan.minimum_count))
-    return protect(true, Issue(CANDIDATE, plan.period, true, plan.minimum_count), rules_of(plan), earlier)
+    return protect(true, Issue(CANDIDATE, plan.period, true, plan.minimum_count), rules_of(plan), earlier, neighbours)
 
 
 class _Suppression:
@@ -296,8 +330,9 @@ class _Suppression:
         self, plan: Plan, protection: Suppression, tables: Callable[[], tuple[Table, ...]], beside: Beside
     ) -> Protected:
         """Unsafe figures are hidden or, if the release withholds zeros, not listed."""
-        earlier = () if plan.withheld else beside.earlier()
-        return suppressed(plan, tables(), earlier)
+        if plan.withheld:
+            return suppressed(plan, tables())
+        return suppressed(plan, tables(), beside.earlier(), beside.neighbours())
 
     def expected(self, recounted: pd.DataFrame, protection: Suppression) -> pd.Series:
         """The recounted figure itself."""

@@ -68,6 +68,12 @@ def test_what_counts_as_hidden(plan, kind, hidden, more, found):
     assert shares[["cells", "hidden"]].to_numpy().tolist() == [list(found)]
 
 
+def test_what_neighbouring_months_alone_hide_counts_not(plan):
+    noted = Utility("visits", "visitors", (1, 1), (2, 4), (2, 4), (2, 4), months=2)
+    shares = hidden_shares(plan(expected=0), [table(set(SEEN), {"b", "c"})], recounted(SEEN), [noted])
+    assert shares[["cells", "hidden"]].to_numpy().tolist() == [[5, 0]]
+
+
 TOLD = {
     "levels can be planned": (
         "service-usage",
