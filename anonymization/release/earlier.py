@@ -11,8 +11,8 @@ from anonymization.release.delivered import require_known, whole_copy
 from anonymization.release.issues import issue_of
 from anonymization.release.ledger.ledger import Entry, EntryKind, Publication
 from anonymization.release.package import read_package
-from anonymization.release.publish import shares_persons
 from anonymization.release.setting import Setting
+from anonymization.release.sharing import About, sharing
 from anonymization.tables.audit.sheets import Issue, about
 
 
@@ -21,8 +21,9 @@ def earlier_issues(
 ) -> list[Issue]:
     """Return every publication that shares persons with a release: a source, and days; withdrawn ones as well.
 
-    Each with what its figures need from now on, and what it was built of. No relation joins figures over different
-    sources: of each publication there is what it counts of those that the release counts, and nothing else.
+    So does what shares persons with one of these, as a month tells of all its days. Each with what its figures need
+    from now on, and what it was built of. No relation joins figures over different sources: of each publication there
+    is what it counts of those that the release counts, and nothing else.
 
     Args:
         setting: the home.
@@ -38,8 +39,8 @@ def earlier_issues(
     with setting.ledger.transaction() as transaction:
         require_known(setting.home, transaction)
         entries = transaction.entries(kind=EntryKind.PUBLICATION)
-    sharing = (entry for entry in entries if shares_persons(sources, first_day, past_day, entry.payload))
-    every = (about(_issue(setting, entry), counted) for entry in sharing)
+    beside = sharing(entries, [About(frozenset(sources), first_day, past_day)])
+    every = (about(_issue(setting, entry), counted) for entry in beside)
     return [issue for issue in every if issue.tables]
 
 

@@ -8,7 +8,7 @@ else that lies there is ever replaced.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from anonymization.release.gate.verdict import require_open
 from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger, Publication, Transaction, now
 from anonymization.release.manifest import check_manifest
 from anonymization.release.pinned import Known, last_known, made_by_demo
+from anonymization.release.sharing import About, sharing
 
 DEMO = "DEMO: made by `noren demo` with people who do not exist"
 Step = Callable[[str], None]
@@ -168,25 +169,14 @@ def _check_fresh(transaction: Transaction, candidate: Candidate, gate: Entry, po
     for entry in transaction.entries(kind=EntryKind.CHOICE)[-1:]:  # by number: one may come while a release is gated
         if entry.payload["last_sequence"] > candidate.request.choices.get("last", 0):
             raise StaleCandidate(f"a person's choice (ledger entry {entry.seq}) came after the build; build again")
-    for entry in transaction.entries(after=gate.seq):
-        if entry.kind in (EntryKind.PUBLICATION, EntryKind.WITHDRAWAL) and linked(candidate, entry.payload):
+    out = [e for e in transaction.entries() if e.kind in (EntryKind.PUBLICATION, EntryKind.WITHDRAWAL)]
+    request = candidate.request
+    for entry in sharing(out, [About(frozenset(request.sources), request.first_day, request.past_day)]):
+        if entry.seq > gate.seq:
             what = f"{entry.payload['release']} {entry.payload['period']} v{entry.payload['version']}"
             raise StaleCandidate(
                 f"the {entry.kind.value} of {what}, which shares persons, came after the gate; build again"
             )
-
-
-def linked(candidate: Candidate, other: Mapping[str, Any]) -> bool:
-    """Whether a published release shares persons with a candidate."""
-    request = candidate.request
-    return shares_persons(request.sources, request.first_day, request.past_day, other)
-
-
-def shares_persons(sources: Sequence[str], first_day: int, past_day: int, other: Mapping[str, Any]) -> bool:
-    """Whether a published release shares persons with one of these sources and days: a source, and days."""
-    return (
-        bool(set(sources) & set(other["sources"])) and other["first_day"] < past_day and first_day < other["past_day"]
-    )
 
 
 def _adopted(
