@@ -119,6 +119,32 @@ def rows_of_few(plan: Plan, table: SafeTable, measure: Measure, counted: pd.Data
     return np.asarray(few)
 
 
+def only_more(setting: Setting, plan: Plan, before: Inputs, after: Inputs, counted: pd.DataFrame) -> bool:
+    """Whether nobody contributes less after than before: no event went, nobody left, and nobody is in another class.
+
+    Where a log came of which attributes or links are taken, somebody may be; also who was in no class before.
+
+    Args:
+        setting: the home.
+        plan: that was counted.
+        before: what one state reads.
+        after: what the other reads.
+        counted: what `counted_changes` says of the two.
+    """
+    if before.considered != after.considered or not (counted[APART] == counted[MOVED]).all():
+        return False
+    settled = {attribute.source for attribute in plan.release.attributes.values()}
+    settled |= {link.source for link in setting.policies.links}
+    if any(before.read.get(source) != after.read.get(source) for source in settled):
+        return False
+    return all(
+        one.digest in {other.digest for other in after.taken.get(source, ())}
+        and after.days_left(source, one.digest) <= before.days_left(source, one.digest)
+        for source, taken in before.taken.items()
+        for one in taken
+    )
+
+
 def changers(linked: Linked, counted: Mapping[str, pd.DataFrame]) -> Floats:
     """Return how many persons changed each cell of a system, as it was counted for some of its issues; else NaN."""
     found = np.full(linked.cells, np.nan)

@@ -18,7 +18,7 @@ from anonymization.errors import GateRefusal, NorenError, Refusal
 from anonymization.policy.periods import Period, parse_period
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.candidate import Request, load_candidate
-from anonymization.release.changed import changers, counted_changes, next_version, rows_of_few
+from anonymization.release.changed import changers, counted_changes, next_version, only_more, rows_of_few
 from anonymization.release.delivered import whole_copy
 from anonymization.release.inputs import (
     Days,
@@ -211,8 +211,10 @@ def _told_by(setting: Setting, source: str, out: Sequence[_Out]) -> tuple[str, .
     after = [next_version(changes.issue, changes.counted) for changes in newest.values()]
     linked = link([*now, *after])
     counted = {changes.issue.name: changes.counted for changes in newest.values()}
+    more = all(changes.only_more for changes in newest.values())
     try:
-        found = [*differences(now, after), *totals_of_few(linked, set(counted), changers(linked, counted))]
+        of_totals = totals_of_few(linked, set(counted), changers(linked, counted), only_more=more)
+        found = [*differences(now, after), *of_totals]
     except GateRefusal:
         return tuple(counted)
     return tuple(dict.fromkeys(finding.release for finding in found))
@@ -227,12 +229,14 @@ class _Changes:
         counted: who changed, class by class.
         few: whether a figure that is shown, or noisy, would change by too few persons.
         exact: whether all its figures are exact, and what a next version would show is known.
+        only_more: whether nobody would contribute less to anything.
     """
 
     issue: Issue
     counted: pd.DataFrame
     few: bool
     exact: bool
+    only_more: bool
 
 
 def _changes(setting: Setting, source: str, out: _Out) -> _Changes | None:
@@ -243,7 +247,8 @@ def _changes(setting: Setting, source: str, out: _Out) -> _Changes | None:
         plan = resolve(setting.policies, release, period, expected=out.request.expected_persons)
         before = inputs_again(setting.home, setting.policies, out.request.inputs, period, out.request.choices)
         package = read_package(out.package)
-        counted = counted_changes(setting, plan, before, _proposed(setting, source, before, period), package.tables)
+        after = _proposed(setting, source, before, period)
+        counted = counted_changes(setting, plan, before, after, package.tables)
     except (NorenError, KeyError):
         return None
     noisy = method_of(plan.method).record_keys
@@ -253,7 +258,9 @@ def _changes(setting: Setting, source: str, out: _Out) -> _Changes | None:
             shown = (table.frame[f"{measure.name}_status"] == FREE).to_numpy()
             few |= bool((rows_of_few(plan, table, measure, counted) & (shown | noisy)).any())
     merged = any(dimension.merged for table in package.tables for dimension in table.dimensions)
-    return _Changes(issue_of(package, out.told), counted, few, exact=not noisy and not merged)
+    exact = not noisy and not merged
+    more = only_more(setting, plan, before, after, counted)
+    return _Changes(issue_of(package, out.told), counted, few, exact, more)
 
 
 def _proposed(setting: Setting, source: str, before: Inputs, period: Period) -> Inputs:

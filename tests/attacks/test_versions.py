@@ -78,6 +78,18 @@ BY = {
         "tables": {"usage": {"title": TITLE, "dimensions": ["day"], "measures": {"users": USERS}}},
         **ALONE,
     },
+    "bundle": {
+        "tables": {
+            "usage": {
+                "title": TITLE,
+                "dimensions": ["age_band"],
+                "measures": {
+                    "users": USERS | {"where": {"service": ["mail", "news"]}},
+                    "uses": USES | {"where": {"service": ["mail", "news"]}},
+                },
+            }
+        }
+    },
     "visits": {"tables": VISITS, "dimensions": {"service": SERVICE}, **ALONE, "protection": HIDDEN},
     "visits-of-a-day": {
         "period": "day",
@@ -351,3 +363,22 @@ def test_days_that_are_out_are_beside_one_another_through_their_month(service):
     result = gate(service.setting, candidate.id)
     shown = read_package(candidate.package).tables[0].frame.set_index("service")["user_days"]
     assert not result.opened or shown.isna()["maps"], shown.to_string()
+
+
+def test_who_used_mail_used_mail_or_news(service):
+    """Nobody counted who changed the uses of both together, but they are at least who changed those of mail."""
+    service = service("by-service")
+    service.publish("bundle")
+    comers = [(AT[n], f"{of}{n:04d}", used) for of in "mn" for n in range(12) for used in ("mail", "music")]
+    service.deliver(comers)
+    table = service.publish("by-service")["usage"].set_index("service")
+    assert table.loc[["mail", "music"], "uses"].tolist() == [720 + 24, 24]
+
+
+def test_of_a_corrected_log_another_population_is_no_contradiction(service):
+    """The uses of mail and news together are of the corrected log, those of each of the one before: two states."""
+    service = service("by-service")
+    service.uses([*members("m", 15), *members("n", 15)], 2, service="mail")
+    late = service.publish("bundle")["usage"].set_index("age_band")["uses"]
+    assert late["_T"] == 1080 + 60
+    assert service.publish("by-service")["usage"].set_index("service")["uses"]["mail"] == 720 + 60

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from anonymization.policy.protection import CellKey
-from anonymization.release.changed import changers, counted_changes, rows_of_few
+from anonymization.release.changed import changers, counted_changes, only_more, rows_of_few
 from anonymization.release.inputs import Days, Inputs, days_of, find_inputs, inputs_again, read_of
 from anonymization.release.setting import Setting
-from anonymization.tables.audit.corrections import changed_by_few, of_one_state
+from anonymization.tables.audit.corrections import changed_by_few
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.states import of_one_state
 from anonymization.tables.audit.system_of import link
 from anonymization.tables.audit.two_states import totals_of_few
 from anonymization.tables.model import SafeTable
@@ -49,7 +50,9 @@ def changed(
         found += changed_by_few(replace(issue, noise=noise), replace(other, noise=noise), few)
         if noise is None:
             linked = link([issue, other])
-            found += totals_of_few(linked, {issue.name}, changers(linked, {issue.name: counted}))
+            people = changers(linked, {issue.name: counted})
+            more = only_more(setting, plan, then, inputs, counted)
+            found += totals_of_few(linked, {issue.name}, people, only_more=more)
     return tuple(found)
 
 

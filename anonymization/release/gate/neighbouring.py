@@ -18,11 +18,11 @@ from anonymization.release.neighbours import neighbours
 from anonymization.release.package import Package
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.audit import SECONDS
-from anonymization.tables.audit.corrections import of_one_state
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import figures_of, seen_by_readers
 from anonymization.tables.audit.neighbours import Beside
 from anonymization.tables.audit.sheets import CANDIDATE, Issue
+from anonymization.tables.audit.states import of_one_state
 from anonymization.tables.audit.system_of import link, with_truth
 from anonymization.tables.methods.suppression import rules_of
 from anonymization.tables.methods.suppression_neighbours import Months

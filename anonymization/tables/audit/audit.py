@@ -21,10 +21,11 @@ from anonymization.disclosure.attack.propagation import propagated
 from anonymization.disclosure.proof import Proof, holding, unshown
 from anonymization.disclosure.suppress.rays import unproven
 from anonymization.disclosure.system import Integers
-from anonymization.tables.audit.corrections import differences, states
+from anonymization.tables.audit.corrections import differences
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import figures_of, public_needs, seen_by_readers
 from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.states import State, independent, states
 from anonymization.tables.audit.system_of import Linked, link, require_one_state
 from anonymization.tables.model import Table
 
@@ -50,8 +51,8 @@ class Inside:
 def audit(issues: Sequence[Issue], *, seconds: float = SECONDS, inside: Inside | None = None) -> tuple[Finding, ...]:
     """Return what some releases together give away, in order of cell; nothing found is an empty tuple.
 
-    Releases that tell different figures of the same cell are of two states of the logs: each state is solved
-    as a whole, and the states are subtracted from each other.
+    Releases that tell different figures of the same cell, or contradict each other, are of two states of the logs: each
+    state is solved as a whole, and the states are subtracted from each other. What shares no persons is solved apart.
 
     Args:
         issues: as they are published.
@@ -63,22 +64,26 @@ def audit(issues: Sequence[Issue], *, seconds: float = SECONDS, inside: Inside |
     """
     deadline = time.monotonic() + seconds
     found: list[Finding] = []
-    of_states = states(issues)
-    for state in of_states:
-        linked = link(state)
-        require_one_state(linked)
-        shown = None if inside is None or state[0].name != inside.name else _shown(linked, state, inside)
-        found += [finding_of(linked, exposure) for exposure in exposures(linked, deadline=deadline, shown=shown)]
-    for at, one in enumerate(of_states):
-        for other in of_states[at + 1 :]:
-            found += differences(one, other, deadline=deadline)
+    for group in independent(issues):
+        of_states = states(group)
+        for state in of_states:
+            require_one_state(state.linked)
+            shown = _shown(state, inside)
+            exposed = exposures(state.linked, deadline=deadline, shown=shown)
+            found += [finding_of(state.linked, exposure) for exposure in exposed]
+        for at, one in enumerate(of_states):
+            for other in of_states[at + 1 :]:
+                found += differences(one.issues, other.issues, deadline=deadline)
     return tuple(found)
 
 
-def _shown(linked: Linked, state: Sequence[Issue], inside: Inside) -> tuple[Integers, Proof] | None:
+def _shown(state: State, inside: Inside | None) -> tuple[Integers, Proof] | None:
     """True figures of a system whose first issue is known inside, and moves; null if other cells are listed."""
-    truth = link([replace(state[0], tables=inside.true), *state[1:]])
-    return (figures_of(truth), inside.proof) if truth.cells == linked.cells else None
+    first, *others = state.issues
+    if inside is None or first.name != inside.name:
+        return None
+    truth = link([replace(first, tables=inside.true), *others])
+    return (figures_of(truth), inside.proof) if truth.cells == state.linked.cells else None
 
 
 def exposures(

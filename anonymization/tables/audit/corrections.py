@@ -18,25 +18,6 @@ from anonymization.tables.audit.system_of import Linked, link
 from anonymization.tables.audit.two_states import solved
 
 
-def states(issues: Sequence[Issue]) -> list[list[Issue]]:
-    """Return the issues by state of the logs: within one, no cell has two values. In order, as few as that gives."""
-    found: list[list[Issue]] = []
-    for issue in issues:
-        for state in found:
-            sharing = [other for other in state if _share(issue, other)]
-            if not sharing or not len(link([*sharing, issue]).conflict):
-                state.append(issue)
-                break
-        else:
-            found.append([issue])
-    return found
-
-
-def of_one_state(issue: Issue, others: Sequence[Issue]) -> list[Issue]:
-    """Return those of the others that tell the same figures of the cells that they share with an issue."""
-    return [other for other in others if len(states([issue, other])) == 1]
-
-
 def told_by(issue: Issue, other: Issue) -> list[tuple[Booleans, Booleans]]:
     """Return, for each sheet of an issue, which of its rows another one has hidden, and which it shows."""
     linked = link([issue, other])
@@ -97,13 +78,6 @@ def changed_by_few(issue: Issue, other: Issue, few: Mapping[tuple[str, str], Boo
             why = f"two versions of this figure, {int(apart[row])} apart by fewer persons than the minimum"
             found.append(Finding(*names, int(apart[row]), int(apart[row]), (why,)))
     return found
-
-
-def _share(one: Issue, other: Issue) -> bool:
-    """Whether two issues can have a cell in common: a source, and days."""
-    sources = [{measure.source for table in issue.tables for measure in table.measures} for issue in (one, other)]
-    days = one.period.first < other.period.past and other.period.first < one.period.past
-    return days and not sources[0].isdisjoint(sources[1])
 
 
 def _sheets(linked: Linked, names: set[str], *, inside: bool) -> list[int]:

@@ -118,14 +118,33 @@ class Cube:
                 fixed = ~varying(family.keys, self.axes, self.strides, at)
                 for tree in axis.trees:
                     yield from self._by_tree(family, at, tree, fixed, cells)
-                stride = self.strides[at]
-                others = family.keys - family.keys // stride % axis.size * stride
-                bare = np.isin(others, others[~listed])
-                for keys, by_tree in ((family.keys[fixed & ~bare], True), (family.keys[fixed & bare], False)):
-                    if by_tree and not axis.linked:
-                        continue
-                    for codes, places in patterns(keys, axis, stride):
-                        yield from self._by_sets(family, at, closure(codes, axis, by_tree=by_tree), places, cells)
+                for found, places in self._closures(family, at, listed, fixed):
+                    yield from self._by_sets(family, at, found, places, cells)
+
+    def inclusions(self, cells: int) -> Iterator[Relations]:
+        """Yield, of sets along each axis, which are parts of others that no sum relates them to: part <= whole.
+
+        Of figures that add up it follows of the sums; of who changed them it does not.
+        """
+        for family in self.families:
+            everywhere = np.ones(len(family.keys), dtype=bool)
+            for at in range(len(self.axes)):
+                fixed = ~varying(family.keys, self.axes, self.strides, at)
+                for found, places in self._closures(family, at, everywhere, fixed):
+                    yield from self._within(family, at, found, places, cells)
+
+    def _closures(
+        self, family: Family, at: int, listed: Booleans, fixed: Booleans
+    ) -> Iterator[tuple[Closure, Integers]]:
+        """What follows of the sets along an axis, and at which other coordinates."""
+        axis, stride = self.axes[at], self.strides[at]
+        others = family.keys - family.keys // stride % axis.size * stride
+        bare = np.isin(others, others[~listed])
+        for keys, by_tree in ((family.keys[fixed & ~bare], True), (family.keys[fixed & bare], False)):
+            if by_tree and not axis.linked:
+                continue
+            for codes, places in patterns(keys, axis, stride):
+                yield closure(codes, axis, by_tree=by_tree), places
 
     def _by_tree(self, family: Family, at: int, tree: Tree, fixed: Booleans, cells: int) -> Iterator[Relations]:
         """What the sheets of a tree list along it, beside codes of other axes that are no rests."""
@@ -158,33 +177,37 @@ class Cube:
 
     def _by_sets(self, family: Family, at: int, found: Closure, others: Integers, cells: int) -> Iterator[Relations]:
         """What follows of sets at some other coordinates."""
-        number, stride = self.axes[at].codes, self.strides[at]
-
-        def cells_of(codes: Sequence[str]) -> Integers:
-            of = np.array([number[code] for code in codes], dtype=np.int64)
-            keys = others[:, None] + of * stride
-            found = family.locate(keys.ravel()).reshape(keys.shape)
-            return np.where(of < self.axes[at].size, found, -1)
-
         for whole, parts in found.sums:
-            at_whole, at_parts = cells_of([whole])[:, 0], cells_of(parts)
-            there = (at_whole >= 0) & (at_parts >= 0).all(axis=1)
+            at_whole, at_parts = (self._cells(family, at, codes, others) for codes in ([whole], parts))
+            there = (at_whole[:, 0] >= 0) & (at_parts >= 0).all(axis=1)
             if there.any():
                 group = np.repeat(np.arange(int(there.sum())), len(parts))
-                yield from self._summed(family, at, at_whole[there], group, at_parts[there].ravel(), cells)
+                yield from self._summed(family, at, at_whole[there, 0], group, at_parts[there].ravel(), cells)
         if self._adds_up(family, at):
             return
-        for part, whole in found.within:
-            both = cells_of([part, whole])
-            both = both[(both >= 0).all(axis=1)]
-            if len(both):
-                yield at_most(cells, both[:, 0], both[:, 1])
+        yield from self._within(family, at, found, others, cells)
         for one, other, union, common in found.overlaps:
-            four = cells_of([one, other, union, *([common] if common is not None else [])])
+            codes = [one, other, union, *([common] if common is not None else [])]
+            four = self._cells(family, at, codes, others)
             four = four[(four >= 0).all(axis=1)]
             if len(four):
                 rows = [np.arange(len(four))] * four.shape[1]
                 yield weighted(cells, len(four), list(four.T), rows, [1, 1, -1, -1][: four.shape[1]], 0.0, np.inf)
+
+    def _within(self, family: Family, at: int, found: Closure, others: Integers, cells: int) -> Iterator[Relations]:
+        """Parts and wholes of which no sum says that they are."""
+        for pair in found.within:
+            both = self._cells(family, at, pair, others)
+            both = both[(both >= 0).all(axis=1)]
+            if len(both):
+                yield at_most(cells, both[:, 0], both[:, 1])
+
+    def _cells(self, family: Family, at: int, codes: Sequence[str], others: Integers) -> Integers:
+        """The cells of codes of an axis, a column each, at other coordinates, a row each; -1 where there is none."""
+        of = np.array([self.axes[at].codes[code] for code in codes], dtype=np.int64)
+        keys = others[:, None] + of * self.strides[at]
+        found = family.locate(keys.ravel()).reshape(keys.shape)
+        return np.where(of < self.axes[at].size, found, -1)
 
     def _spoken_of(self, family: Family, at: int, tree: Tree) -> Booleans:
         """Which cells a tree speaks of: what its sheets list, whatever they count there, and its rests."""

@@ -18,7 +18,17 @@ from scipy import sparse
 from anonymization.disclosure.attack.attack import Exposure, attack
 from anonymization.disclosure.attack.propagation import propagated
 from anonymization.disclosure.suppress.feasible import feasible_point
-from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, Relations, System, components, joined
+from anonymization.disclosure.system import (
+    Booleans,
+    Floats,
+    Integers,
+    Needs,
+    Relations,
+    System,
+    at_most,
+    components,
+    joined,
+)
 from anonymization.errors import AuditUnfinished, GateRefusal
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import WIDTH, public_needs, seen_by_readers
@@ -78,15 +88,17 @@ def solved(linked: Linked, names: Collection[str], *, deadline: float | None = N
     return []
 
 
-def totals_of_few(linked: Linked, names: Collection[str], changers: Floats) -> list[Finding]:
+def totals_of_few(linked: Linked, names: Collection[str], changers: Floats, *, only_more: bool) -> list[Finding]:
     """Return the totals that nobody lists in both states, of which the difference follows, and maybe is of too few.
 
-    Who changed such a total is at least who changed a whole of it, less who changed the other parts.
+    Who changed such a total is at least who changed a whole of it, less who changed the other parts; and where nobody
+    contributes less than before, at least who changed a part of it.
 
     Args:
         linked: the issues of both states.
         names: those of one.
         changers: of each cell how many persons contribute something else; NaN where that was not counted.
+        only_more: whether it is known of everybody that whatever they contribute to is no less than before.
 
     Raises:
         GateRefusal: figures contradict each other.
@@ -95,7 +107,8 @@ def totals_of_few(linked: Linked, names: Collection[str], changers: Floats) -> l
     low, high = (bound[BOTH * states.cells :] for bound in (narrow.low, narrow.high))
     shown = ~np.isnan(states.earlier.value + states.later.value)
     unknown = np.isnan(changers)
-    people = System(_covering(linked.relations), np.where(unknown, 0, changers), np.where(unknown, np.inf, changers))
+    covering = _covering(linked, ~unknown & only_more)
+    people = System(covering, np.where(unknown, 0, changers), np.where(unknown, np.inf, changers))
     few = propagated(people).low < linked.minimum
     at = np.flatnonzero((low == high) & (low != 0) & ~linked.persons & ~linked.noisy & ~shown & few)
     why = ("two versions, by which this total follows, and too few persons may have changed it",)
@@ -127,10 +140,23 @@ def _possible(system: System) -> bool:
     return True
 
 
-def _covering(relations: Relations) -> Relations:
-    """Whoever changed a sum changed one of its parts: of persons who changed, a whole has no more than its parts."""
-    of_sums = relations.take((relations.low == 0) & (relations.high == 0))
-    return Relations(sparse.csr_array(-of_sums.matrix), of_sums.low, np.full(of_sums.rows, np.inf))
+def _covering(linked: Linked, more: Booleans) -> Relations:
+    """Whoever changed a sum changed one of its parts: of persons who changed, a whole has no more than its parts.
+
+    Whoever contributes more to a part contributes more to the whole, if nobody contributes less to the rest of it.
+    """
+    of_sums = linked.relations.take((linked.relations.low == 0) & (linked.relations.high == 0))
+    covering = Relations(sparse.csr_array(-of_sums.matrix), of_sums.low, np.full(of_sums.rows, np.inf))
+    found = [covering]
+    if more.any():
+        within = joined(linked.cells, [part for cube in linked.cubes for part in cube.inclusions(linked.cells)])
+        for matrix in (of_sums.matrix.tocoo(), within.matrix.tocoo()):
+            row, column = matrix.coords
+            whole = np.full(matrix.shape[0], -1, dtype=np.int64)
+            whole[row[matrix.data > 0]] = column[matrix.data > 0]
+            part = (matrix.data < 0) & (whole[row] >= 0) & more[column]
+            found.append(at_most(linked.cells, column[part], whole[row[part]]))
+    return joined(linked.cells, found)
 
 
 def _found(states: _States, narrow: System, linked: Linked, deadline: float | None) -> Iterator[Finding]:

@@ -24,12 +24,13 @@ from anonymization.disclosure.system import Booleans, Integers, Problem
 from anonymization.errors import InputError, ProtectionError
 from anonymization.policy.protection import Method, Suppression, Zeros
 from anonymization.tables.audit.audit import SECONDS, exposures
-from anonymization.tables.audit.corrections import of_one_state, told_by
+from anonymization.tables.audit.corrections import told_by
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import both, figures_of, public_needs
 from anonymization.tables.audit.neighbours import Neighbour
 from anonymization.tables.audit.sheets import CANDIDATE, Issue
 from anonymization.tables.audit.standing_needs import standing_needs, standing_of
+from anonymization.tables.audit.states import of_one_state
 from anonymization.tables.audit.system_of import Linked, link
 from anonymization.tables.headlines import Why, headline_rows
 from anonymization.tables.method import (

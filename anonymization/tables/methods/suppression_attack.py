@@ -20,11 +20,11 @@ from anonymization.disclosure.suppress.rays import unproven
 from anonymization.disclosure.system import Needs
 from anonymization.errors import GateRefusal
 from anonymization.tables.audit.audit import SECONDS, finding_of
-from anonymization.tables.audit.corrections import of_one_state
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import both, figures_of, seen_by_readers
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.standing_needs import standing_needs
+from anonymization.tables.audit.states import of_one_state
 from anonymization.tables.audit.system_of import Linked, with_truth
 from anonymization.tables.methods.unsafe import Rules, unsafe_cells
 from anonymization.tables.model import Table
