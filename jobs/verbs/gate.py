@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import click
 import pandas as pd
@@ -93,8 +93,8 @@ def gate(setting: Setting, identity: str) -> GateResult:
         span = (request.first_day, request.past_day)
         earlier = earlier_issues(setting, request.sources, *span, counted=plan.counted)
         proof = read_proof(candidate)
-        attacked = attack_candidate(plan, package, recounted, earlier, proof)
-        issue = issue_of(package, CANDIDATE)
+        issue = replace(issue_of(package, CANDIDATE), inputs=request.inputs, choices=request.choices)
+        attacked = attack_candidate(plan, package, issue, recounted, earlier, proof)
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
         attacked.together += neighbouring(setting, plan, inputs, package, recounted, earlier, proof)
         days = collected(inputs, package, gaps, unknown)

@@ -41,6 +41,14 @@ USERS = {"kind": "persons", "source": "service_usage", "title": TITLE}
 USES = {"kind": "total", "source": "service_usage", "title": TITLE}
 DAY = {"kind": "event", "title": TITLE, "column": "day", "levels": ["day"]}
 SERVICE = DAY | {"column": "service", "levels": ["service"], "codelist": "service"}
+
+
+def by_age(*services):
+    """Who used some services, and how often, by age."""
+    of = {"where": {"service": list(services)}}
+    return {"usage": {"title": TITLE, "dimensions": ["age_band"], "measures": {"users": USERS | of, "uses": USES | of}}}
+
+
 VISITS = {
     "usage": {
         "title": TITLE,
@@ -78,18 +86,9 @@ BY = {
         "tables": {"usage": {"title": TITLE, "dimensions": ["day"], "measures": {"users": USERS}}},
         **ALONE,
     },
-    "bundle": {
-        "tables": {
-            "usage": {
-                "title": TITLE,
-                "dimensions": ["age_band"],
-                "measures": {
-                    "users": USERS | {"where": {"service": ["mail", "news"]}},
-                    "uses": USES | {"where": {"service": ["mail", "news"]}},
-                },
-            }
-        }
-    },
+    "mail": {"tables": by_age("mail")},
+    "news": {"tables": by_age("news")},
+    "bundle": {"tables": by_age("mail", "news")},
     "visits": {"tables": VISITS, "dimensions": {"service": SERVICE}, **ALONE, "protection": HIDDEN},
     "visits-of-a-day": {
         "period": "day",
@@ -382,3 +381,16 @@ def test_of_a_corrected_log_another_population_is_no_contradiction(service):
     late = service.publish("bundle")["usage"].set_index("age_band")["uses"]
     assert late["_T"] == 1080 + 60
     assert service.publish("by-service")["usage"].set_index("service")["uses"]["mail"] == 720 + 60
+
+
+def test_a_population_that_others_make_up_tells_nothing_of_one_who_opted_out(service):
+    """All mail is out with her; news without her, and both together: less news, mail again, without her 46 uses."""
+    service = service()
+    service.uses(["m0000"], 40)
+    service.publish("mail")
+    opted_out(service, 1)
+    service.publish("news")
+    candidate = build(service.setting, "bundle", MONTH)
+    result = gate(service.setting, candidate.id)
+    assert not result.opened
+    assert any("two versions" in reason for reason in result.reasons), result.reasons

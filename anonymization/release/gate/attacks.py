@@ -10,11 +10,10 @@ import pandas as pd
 
 from anonymization.disclosure.proof import Proof
 from anonymization.errors import GateRefusal
-from anonymization.release.issues import issue_of
 from anonymization.release.package import Package
 from anonymization.tables.audit.audit import Inside, audit
 from anonymization.tables.audit.findings import Finding
-from anonymization.tables.audit.sheets import CANDIDATE, Issue
+from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.method import method_of
 from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.plan import Plan
@@ -45,7 +44,12 @@ class Attacked:
 
 
 def attack_candidate(
-    plan: Plan, package: Package, recounted: pd.DataFrame, earlier: Sequence[Issue], proof: Proof | None = None
+    plan: Plan,
+    package: Package,
+    issue: Issue,
+    recounted: pd.DataFrame,
+    earlier: Sequence[Issue],
+    proof: Proof | None = None,
 ) -> Attacked:
     """Attack a candidate by everything that is known outside, then by what only the house knows.
 
@@ -55,11 +59,11 @@ def attack_candidate(
     Args:
         plan: of the candidate.
         package: of the candidate, read back.
+        issue: what it tells of its period, and what it was built of.
         recounted: true figures, by the recount.
         earlier: releases that share persons and are out.
         proof: moves from the true figures, by the build; what holds of them is not looked for.
     """
-    issue = issue_of(package, CANDIDATE)
     attacked = Attacked()
     method = method_of(plan.method)
     hidden = not plan.withheld and not method.drawn

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from anonymization.policy.protection import CellKey
 from anonymization.release.changed import changers, counted_changes, only_more, rows_of_few
@@ -12,7 +13,7 @@ from anonymization.release.setting import Setting
 from anonymization.tables.audit.corrections import changed_by_few
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
-from anonymization.tables.audit.states import of_one_state
+from anonymization.tables.audit.states import agrees
 from anonymization.tables.audit.system_of import link
 from anonymization.tables.audit.two_states import totals_of_few
 from anonymization.tables.model import SafeTable
@@ -23,6 +24,9 @@ def changed(
     setting: Setting, plan: Plan, inputs: Inputs, issue: Issue, tables: Sequence[SafeTable], earlier: Sequence[Issue]
 ) -> tuple[Finding, ...]:
     """Return the contributions and noisy figures of a candidate that too few persons changed since, and what follows.
+
+    What is out of one state is held together against what is of the candidate's, the candidate among it: of mail that
+    was out before, and of news and of both that are out now, it follows who has gone from mail.
 
     Args:
         setting: the home, where the events are.
@@ -37,38 +41,89 @@ def changed(
         GateRefusal: figures contradict each other.
     """
     noise = plan.release.protection if isinstance(plan.release.protection, CellKey) else None
-    same = {other.name for other in of_one_state(issue, earlier)} if noise is None else set()
+    same, others = _by_state(setting, inputs, earlier)
     found: list[Finding] = []
-    for other in earlier:
-        if other.name in same:
+    for group in others:
+        if noise is None and agrees(link([issue, *same, *group])):
             continue
-        then = _as_then(setting, inputs, other)
-        if (then.read, then.considered) == (inputs.read, inputs.considered):
-            continue
+        then = _as_then(setting, inputs, group)
         counted = counted_changes(setting, plan, then, inputs, tables)
         few = {(t.name, m.name): rows_of_few(plan, t, m, counted) for t in tables for m in t.measures}
-        found += changed_by_few(replace(issue, noise=noise), replace(other, noise=noise), few)
+        for other in group:
+            found += changed_by_few(replace(issue, noise=noise), replace(other, noise=noise), few)
         if noise is None:
-            linked = link([issue, other])
+            linked = link([issue, *same, *group])
             people = changers(linked, {issue.name: counted})
             more = only_more(setting, plan, then, inputs, counted)
-            found += totals_of_few(linked, {issue.name}, people, only_more=more)
+            names = {issue.name, *(other.name for other in same)}
+            found += totals_of_few(linked, names, people, only_more=more)
     return tuple(found)
 
 
-def _as_then(setting: Setting, inputs: Inputs, other: Issue) -> Inputs:
-    """What a candidate was built of but, in the days of an earlier release, what that was built of: all still there."""
-    shared = {source: read for source, read in other.inputs.items() if source in inputs.taken}
-    inputs_again(setting.home, setting.policies, shared, other.period)
-    every = find_inputs(setting.home, setting.policies, list(inputs.taken), inputs.period)
-    days = Days(range(other.period.first, other.period.past))
+def _by_state(setting: Setting, inputs: Inputs, earlier: Sequence[Issue]) -> tuple[list[Issue], list[list[Issue]]]:
+    """Which releases were built of the state that a candidate was built of; the others, by state."""
+    now, same = _State.of(inputs, range(inputs.period.first, inputs.period.past)), []
+    groups: list[tuple[list[Issue], _State]] = []
+    for other in earlier:
+        state = _State.of(_as_then(setting, inputs, [other]), range(other.period.first, other.period.past))
+        if state.like(now):
+            same.append(other)
+            continue
+        for at, (group, told) in enumerate(groups):
+            if state.like(told):
+                groups[at] = ([*group, other], told.and_of(state))
+                break
+        else:
+            groups.append(([other], state))
+    return same, [group for group, _ in groups]
+
+
+@dataclass(frozen=True)
+class _State:
+    """What was read of some days, and which choices were kept.
+
+    Attributes:
+        read: by source and day the log files.
+        considered: as of `Inputs.considered`.
+    """
+
+    read: Mapping[tuple[str, int], frozenset[str]]
+    considered: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, inputs: Inputs, days: Iterable[int]) -> _State:
+        about, found = frozenset(days), dict[tuple[str, int], set[str]]()
+        for source, taken in inputs.taken.items():
+            for one in taken:
+                for day in (days_of(one, inputs.period) - inputs.days_left(source, one.digest)) & about:
+                    found.setdefault((source, day), set()).add(one.digest)
+        every = ((source, day) for source in inputs.taken for day in about)
+        return cls({key: frozenset(found.get(key, ())) for key in every}, inputs.considered)
+
+    def like(self, other: _State) -> bool:
+        """Whether both can be of one state: they say the same of what both are about."""
+        common = self.read.keys() & other.read.keys()
+        return self.considered == other.considered and all(self.read[key] == other.read[key] for key in common)
+
+    def and_of(self, other: _State) -> _State:
+        """Return what both say."""
+        return _State({**self.read, **other.read}, self.considered)
+
+
+def _as_then(setting: Setting, inputs: Inputs, others: Sequence[Issue]) -> Inputs:
+    """What a candidate was built of but, in the days of releases of one earlier state, what these were: still there."""
     left: dict[str, dict[str, Days]] = {}
+    every = find_inputs(setting.home, setting.policies, list(inputs.taken), inputs.period)
     for source, taken in every.taken.items():
         now = read_of(inputs.read[source])
-        then = read_of(other.inputs[source]) if source in other.inputs else now
-        left[source] = {
-            one.digest: (now.get(one.digest, days_of(one, inputs.period)) - days)
-            | (then.get(one.digest, days_of(one, inputs.period)) & days)
-            for one in taken
-        }
-    return every.without(left).as_considered(other.choices)
+        left[source] = {one.digest: now.get(one.digest, days_of(one, inputs.period)) for one in taken}
+    for other in others:
+        shared = {source: read for source, read in other.inputs.items() if source in inputs.taken}
+        inputs_again(setting.home, setting.policies, shared, other.period)
+        days = Days(range(other.period.first, other.period.past))
+        for source, read in shared.items():
+            then = read_of(read)
+            for one in every.taken[source]:
+                out = then.get(one.digest, days_of(one, inputs.period))
+                left[source][one.digest] = (left[source][one.digest] - days) | (out & days)
+    return every.without(left).as_considered(others[0].choices)

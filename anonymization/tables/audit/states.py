@@ -38,15 +38,15 @@ def states(issues: Sequence[Issue]) -> list[State]:
 
     Figures of two states are two values of one cell, or contradict each other: a month of a later state is no sum of
     days of an earlier one. A contradiction that is told by no bounds counts as one state; whoever solves it finds it.
-    Contradictory figures of one issue alone are told likewise.
+    Which figures are of one state, where not all are, is told by what the issues were built of, if that is known.
     """
     whole = link(issues)
-    if len(issues) == 1 or _agrees(whole):
+    if len(issues) == 1 or agrees(whole):
         return [State(tuple(issues), whole)]
     found: list[list[Issue]] = []
     for issue in issues:
         for state in found:
-            if _agrees(link([*state, issue])):
+            if _may_be_one(issue, state) and agrees(link([*state, issue])):
                 state.append(issue)
                 break
         else:
@@ -62,22 +62,36 @@ def of_one_state(issue: Issue, others: Sequence[Issue]) -> list[Issue]:
         others: in order of publication; of two that contradict each other the later one stays.
     """
     found = [issue]
-    if _agrees(link([issue, *others])):
+    if agrees(link([issue, *others])):
         return list(others)
     for other in reversed(others):
-        if _agrees(link([*found, other])):
+        if _may_be_one(other, found) and agrees(link([*found, other])):
             found.append(other)
     return [other for other in others if any(other is one for one in found)]
 
 
-def _agrees(linked: Linked) -> bool:
-    """Whether no cell has two values, and no bounds that follow from the figures cross."""
+def agrees(linked: Linked) -> bool:
+    """Return whether all figures can be of one state: no cell has two values, and no bounds that follow cross."""
     if len(linked.conflict):
         return False
     with suppress(GateRefusal):
         propagated(seen_by_readers(linked))
         return True
     return False
+
+
+def _may_be_one(issue: Issue, state: Sequence[Issue]) -> bool:
+    """Whether an issue may have been built of the same state as some others, by what is known of that."""
+    return not any(_known_apart(issue, other) for other in state)
+
+
+def _known_apart(one: Issue, other: Issue) -> bool:
+    if not one.inputs or not other.inputs:
+        return False
+    if one.choices.get("last", 0) != other.choices.get("last", 0):
+        return True
+    alike = (one.period.first, one.period.past) == (other.period.first, other.period.past)
+    return alike and any(sorted(one.inputs[s]) != sorted(other.inputs[s]) for s in one.inputs.keys() & other.inputs)
 
 
 def _share(one: Issue, other: Issue) -> bool:
