@@ -14,6 +14,7 @@ from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_again, plan_release
 from anonymization.release.left_out import told_of_choices
 from anonymization.release.package import read_package
+from anonymization.release.removals import REMOVED
 from anonymization.release.setting import Setting
 from anonymization.release.states import WAITING
 from anonymization.tables.counting.facts import OF_UNKNOWN
@@ -255,6 +256,13 @@ def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
             f"Late events of up to {late:,} persons wait: beside what is out they would tell of fewer than enough. They"
             " come in by themselves when enough others have come."
         )
+    removed = candidate.request.figures.get(REMOVED, 0)
+    left = "Nobody opted out since figures that share persons with these were published."
+    if removed:
+        left = (
+            f"Up to {removed:,} persons opted out since figures with them were published, and are in none of these."
+            " Where fewer than enough left a figure, the gate stays closed until others have."
+        )
     gaps = [
         f"**Logs are missing**: {gap}. Figures of these days are not zero, but unknown."
         for gap in told(candidate.request.gaps)
@@ -269,6 +277,8 @@ def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
         else "Cookies linked to several members: not applicable, as no log of links joins what is counted.",
         "",
         f"Left out by people's choices, beside what the intake dropped: {told_of_choices(candidate.request.choices)}.",
+        "",
+        left,
         "",
         waits,
     ]

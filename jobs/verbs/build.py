@@ -16,6 +16,7 @@ from anonymization.release.left_out import rounded_up, told_of_choices
 from anonymization.release.package_writing import write_package
 from anonymization.release.proofs import write_proof
 from anonymization.release.protect import claimed_by, privacy_of, protected_tables
+from anonymization.release.removals import REMOVED, removed_since
 from anonymization.release.setting import Setting, opened
 from anonymization.release.states import WAITING, inputs_of, waiting
 from anonymization.tables.counting.facts import OF_UNKNOWN, conflicts_sql, facts_statement
@@ -82,6 +83,7 @@ def build(
         told = {
             "links in conflict": _links_in_conflict(opened, plan, events),
             WAITING: _waiting(opened, setting, plan, inputs),
+            REMOVED: removed_since(opened, setting, plan, inputs),
             **_unknown(opened, plan, events),
         }
     stage = new_stage(setting.home)

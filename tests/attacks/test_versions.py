@@ -25,6 +25,7 @@ from anonymization.release import states
 from anonymization.release.choices import add_optouts
 from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.package import read_package
+from anonymization.release.removals import REMOVED
 from anonymization.release.setting import Setting
 from jobs.dossier import review
 from jobs.verbs.build import build
@@ -337,8 +338,12 @@ def opted_out(service, number):
 def test_persons_who_opted_out_after_a_version_leave_as_many_as_may_be_told_or_the_gate_closes(service, number, opened):
     service = service("by-service")
     opted_out(service, number)
-    result = gate(service.setting, build(service.setting, "by-service", MONTH).id)
+    candidate = build(service.setting, "by-service", MONTH)
+    assert candidate.request.figures[REMOVED] == (20 if opened else 10), "how few they are is not told"
+    result = gate(service.setting, candidate.id)
     assert result.opened is opened, result.reasons
+    told = f"Up to {20 if opened else 10} persons opted out since figures with them were published"
+    assert not opened or told in review(service.setting, candidate.id)
 
 
 def test_the_noisy_figures_that_one_who_opted_out_changes_close_the_gate(service):
@@ -394,3 +399,13 @@ def test_a_population_that_others_make_up_tells_nothing_of_one_who_opted_out(ser
     result = gate(service.setting, candidate.id)
     assert not result.opened
     assert any("two versions" in reason for reason in result.reasons), result.reasons
+
+
+def test_beside_what_is_out_nothing_opens_once_its_events_are_gone(service):
+    """Whoever is gone with them cannot be counted any more: how many that were is not known, and may be too few."""
+    service = service("mail")
+    for path in service.setting.home.events.glob("source=service_usage/arrived=2026-10-16/*"):
+        path.unlink()
+    result = gate(service.setting, build(service.setting, "bundle", MONTH).id)
+    assert not result.opened
+    assert any("events of service_usage that a build of 2026-10 has read are gone" in r for r in result.reasons)
