@@ -22,7 +22,7 @@ from anonymization.disclosure.system import Booleans, Problem
 from anonymization.home import Home, policy_folder
 from anonymization.policy.load import load_policies
 from anonymization.tables.model import CONFIDENTIAL
-from benchmarks import methods, together
+from benchmarks import many, methods, together
 from benchmarks.linked import linked_cells, never_alone
 from benchmarks.measure import ROOT, Cost, apart, now, since
 from jobs.synthetic.month import generate
@@ -33,6 +33,8 @@ from jobs.walk import RELEASES
 
 MOST_OF_A_MONTH = 300_000
 """Events of each of three months whose releases are attacked together."""
+MOST_OF_MANY_MONTHS = 100_000
+"""Events of each of many months whose releases are attacked together."""
 ROW = "{:<44}{:>9}{:>9}{:>10}{:>10}{:>9}{:>9}"
 OFFICIAL = {
     "z1": ("region,hovedint", {}),
@@ -158,6 +160,7 @@ def bench(events: int, sizes: Sequence[int]) -> None:
     official(Path(os.environ.get("NOREN_REAL_DATA", ROOT.parent / "shared" / "data")) / "tables")
     shipped(events)
     together.show(min(events, MOST_OF_A_MONTH))
+    many.show(min(events, MOST_OF_MANY_MONTHS))
 
 
 def main() -> None:

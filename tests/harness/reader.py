@@ -24,10 +24,12 @@ class World:
     Attributes:
         of_each: of each person attribute its base values.
         atoms: of events.
+        together: sets of atoms in which one person may have done something; null where any set may be one.
     """
 
     of_each: tuple[tuple[str, ...], ...]
     atoms: tuple[str, ...]
+    together: tuple[tuple[str, ...], ...] | None = None
 
     @property
     def people(self):
@@ -37,7 +39,9 @@ class World:
     @property
     def kinds(self):
         """Every combination of values, with every set of atoms in which there may be something."""
-        sets = [s for n in range(1, len(self.atoms) + 1) for s in itertools.combinations(self.atoms, n)]
+        sets = self.together or [
+            s for n in range(1, len(self.atoms) + 1) for s in itertools.combinations(self.atoms, n)
+        ]
         return [(who, frozenset(did)) for who in self.people for did in sets]
 
     @property
@@ -111,6 +115,12 @@ class Reader:
         found = self.counts[:, column].sum(axis=1)
         return int(found.min()), int(found.max())
 
+    def persons_between(self, who, before, after):
+        """By how many persons of some values more at least, and at most, did something in some atoms than in others."""
+        column = np.array([(w in who) * (int(bool(d & after)) - int(bool(d & before))) for w, d in self.world.kinds])
+        found = self.counts @ column
+        return int(found.min()), int(found.max())
+
     def done(self, who, did):
         """The least and the most that was done; null where no figures tell these parts from others."""
         wanted = frozenset((w, a) for w in who for a in did)
@@ -118,6 +128,16 @@ class Reader:
         if frozenset().union(*(p for p, inside in zip(self.parts, column, strict=True) if inside)) != wanted:
             return None
         found = self.sums[:, column].sum(axis=1)
+        return int(found.min()), int(found.max())
+
+    def done_between(self, who, before, after):
+        """By how much more at least, and at most, was done in some atoms than in others; null where no figures tell."""
+        change = np.zeros(len(self.parts), dtype=np.int64)
+        for did, sign in ((before, -1), (after, 1)):
+            if self.done(who, did) is None:
+                return None
+            change += sign * np.array([parts <= {(w, a) for w in who for a in did} for parts in self.parts])
+        found = self.sums @ change
         return int(found.min()), int(found.max())
 
     def _agree(self):

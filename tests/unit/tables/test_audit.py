@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -11,6 +13,7 @@ from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.audit import audit, margins
 from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.states import independent, of_one_state, states
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, SafeTable
 
 TITLE = {"en": "x", "ja": "x"}
@@ -188,3 +191,56 @@ def test_another_order_of_rows_and_codes_changes_nothing():
     other = published(dict(reversed(counts.items())), {"x"})
     for tables in ((first, other), (other, first)):
         assert found(*(issue(table, name=str(n)) for n, table in enumerate(tables))) == {"x": (5, 5)}
+
+
+def monthly(number):
+    """So many months of one release, each over attributes of its own, with one hidden cell that its total gives away."""
+    found = []
+    for at in range(number):
+        month = parse_period(PeriodKind.MONTH, f"{2024 + at // 12}-{at % 12 + 1:02}")
+        of = (dimension("a", ["x", "y", "z"], concept=f"attribute a, as of {month.name}"),)
+        table = published({TOTAL: 95, "x": 25, "y": 30, "z": 40}, dimensions=of)
+        found.append(issue(table, name=month.name, period=month))
+    return found
+
+
+def test_months_that_share_no_persons_are_solved_apart():
+    """All axes of forty months together have more coordinates than a number can tell apart; no relation joins them."""
+    months = monthly(40)
+    assert audit(months) == ()
+    careless = published({TOTAL: 95, "x": 5, "y": 90}, {"x"})
+    assert [finding.release for finding in audit([*months, issue(careless, period=months[7].period)])] == ["one"]
+    assert [[one.name for one in group] for group in independent(months[:2])] == [["2024-01"], ["2024-02"]]
+
+
+DAY = parse_period(PeriodKind.DAY, "2026-10-07")
+OTHER_DAY = parse_period(PeriodKind.DAY, "2026-10-08")
+
+
+def test_days_are_joined_by_their_month():
+    days = [issue(name="a day", period=DAY), issue(name="another", period=OTHER_DAY)]
+    of = replace(days[0], tables=(published({TOTAL: 20, "x": 20}),))
+    other = replace(days[1], tables=(published({TOTAL: 20, "x": 20}),))
+    month = issue(published({TOTAL: 60, "x": 60}), name="the month")
+    assert [len(group) for group in independent([of, other])] == [1, 1]
+    assert [len(group) for group in independent([of, other, month])] == [3]
+
+
+def of_services(figure, *services, name, state):
+    """The uses of some services by forty persons, of a state of the logs."""
+    measure = replace(EVENTS, where={"service": services}, lists={"service": ("mail", "news", "maps")})
+    persons = replace(PERSONS, where=measure.where, lists=measure.lists)
+    table = published({TOTAL: (40, figure)}, measures=(persons, measure))
+    return Issue(name, MONTH, (table,), 10, inputs={"s": (state,)})
+
+
+def test_figures_that_contradict_each_other_are_of_two_states():
+    """The uses of mail are of the state before; those of news and of both together say that there were less."""
+    mail = of_services(300, "mail", name="mail", state="before")
+    news = of_services(200, "news", name="news", state="after")
+    both = of_services(450, "mail", "news", name="both", state="after")
+    assert [[one.name for one in state.issues] for state in states([both, mail, news])] == [["both", "news"], ["mail"]]
+    assert of_one_state(both, [mail, news]) == [news]
+    assert of_one_state(both, [replace(mail, inputs={}), replace(news, inputs={})])[0].name == "news"
+    agreeing = of_services(500, "mail", "news", name="both", state="after")
+    assert len(states([agreeing, mail, news])) == 1, "nothing tells that anything changed"
