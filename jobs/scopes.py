@@ -20,7 +20,7 @@ def scopes_of(plan: Plan, issue: Issue, tables: Sequence[SafeTable], earlier: Se
         plan: of the candidate.
         issue: the candidate as its recipients have it.
         tables: its tables.
-        earlier: releases that share persons and are out.
+        earlier: releases that share persons and are out, and those of the same stock in months beside.
     """
     free, hidden = (sum(_with_status(tables, status)) for status in (FREE, CONFIDENTIAL))
     solved = figures_solved(issue)

@@ -24,6 +24,7 @@ from anonymization.release.gate.hidden import hidden_headlines, hidden_shares, l
 from anonymization.release.gate.neighbouring import neighbouring
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
+from anonymization.release.neighbours import neighbours
 from anonymization.release.package import Package, read_package
 from anonymization.release.proofs import read_proof, wipe_proof
 from anonymization.release.setting import Setting, opened
@@ -96,12 +97,13 @@ def gate(setting: Setting, identity: str) -> GateResult:
         issue = replace(issue_of(package, CANDIDATE), inputs=request.inputs, choices=request.choices)
         attacked = attack_candidate(plan, package, issue, recounted, earlier, proof)
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
-        attacked.together += neighbouring(setting, plan, inputs, package, recounted, earlier, proof)
+        months = neighbours(setting, plan, inputs)
+        attacked.together += neighbouring(plan, package, recounted, earlier, months, proof)
         days = collected(inputs, package, gaps, unknown)
         frames = _frames(setting, candidate, plan, package, recounted, attacked, days)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         intake = check_intake(*intake_frames(taken, setting.policies), suites)
-        scopes = scopes_of(plan, issue, package.tables, earlier)
+        scopes = scopes_of(plan, issue, package.tables, [*earlier, *(one for month in months for one in month.issues)])
         results = (*intake, *check_candidate(frames, suites, scopes))
         lacking = [f"{gap}: {MENDED}" for gap in told(unknown)]
         closed = [*attacked.unsettled, *reasons(results), *_told(plan, frames), *lacking]

@@ -27,6 +27,7 @@ from anonymization.release.package import read_package
 from anonymization.release.setting import Setting
 from anonymization.tables.methods import suppression
 from anonymization.tables.model import FREE
+from expectations.run import Outcome
 from jobs.dossier import review
 from jobs.verbs.build import build
 from jobs.verbs.erase import erase
@@ -122,6 +123,14 @@ def months(october, tmp_path):
     place = copied(home, tmp_path / "home", landing=True)
     with contextlib.closing(Ledger.of(place)) as ledger:
         yield Months(Setting(place, load_policies(policies), ledger))
+
+
+def test_the_gate_tells_that_it_looked_at_the_month_beside(months):
+    months.snapshot(everybody())
+    _, gated = months.built()
+    (check,) = (check for suite in gated.results if "together" in suite.name for check in suite.checks)
+    (table,) = read_package(months.setting.home.releases / "stock" / BEFORE / "v1" / "package").tables
+    assert (check.outcome, check.checked) == (Outcome.PASSED, len(table.frame))
 
 
 def joined(people, number=1):

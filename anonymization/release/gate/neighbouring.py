@@ -12,15 +12,12 @@ from anonymization.disclosure.attack.attack import attack
 from anonymization.disclosure.proof import Proof, holding, unshown
 from anonymization.policy.protection import Suppression
 from anonymization.release.gate.attacks import with_true_figures
-from anonymization.release.inputs import Inputs
 from anonymization.release.issues import issue_of
-from anonymization.release.neighbours import neighbours
 from anonymization.release.package import Package
-from anonymization.release.setting import Setting
 from anonymization.tables.audit.audit import SECONDS
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import figures_of, seen_by_readers
-from anonymization.tables.audit.neighbours import Beside
+from anonymization.tables.audit.neighbours import Beside, Neighbour
 from anonymization.tables.audit.sheets import CANDIDATE, Issue
 from anonymization.tables.audit.states import of_one_state
 from anonymization.tables.audit.system_of import link, with_truth
@@ -30,29 +27,26 @@ from anonymization.tables.plan import Plan
 
 
 def neighbouring(
-    setting: Setting,
     plan: Plan,
-    inputs: Inputs,
     package: Package,
     recounted: pd.DataFrame,
     earlier: Sequence[Issue],
+    found: Sequence[Neighbour],
     proof: Proof | None = None,
 ) -> tuple[Finding, ...]:
     """Return what a candidate tells beside what is out of neighbouring months, of stocks that it counts exactly.
 
     Args:
-        setting: the home, where the events and the notes are.
         plan: of the candidate.
-        inputs: what it was built of.
         package: of the candidate, read back.
         recounted: true figures, by the recount.
         earlier: releases that share persons and are out.
+        found: what is out of the months beside; see `neighbours`.
         proof: moves from the true figures; what they prove is not looked for.
 
     Raises:
         GateRefusal: figures contradict each other, or the attack did not come to an end.
     """
-    found = neighbours(setting, plan, inputs)
     if not found or not isinstance(plan.release.protection, Suppression):
         return ()
     deadline = time.monotonic() + SECONDS
