@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from harness.forms import long_only
 
 import anonymization.tables.methods.differential_privacy
 from jobs.verbs.build import build
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.spark
 CELL_KEY = {"method": "cell_key", "minimum_count": 50}
 
 
-@pytest.mark.parametrize("based_on", ["monthly-audience", "search-trends"])
+@pytest.mark.parametrize("based_on", [long_only("engines", "monthly-audience"), "search-trends"])
 def test_cell_keys_are_equal(declared, by_region, based_on):
     coarser = {"dimensions": by_region} if based_on == "monthly-audience" else {}
     setting = declared(based_on, "with-noise", protection=CELL_KEY, **coarser)

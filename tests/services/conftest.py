@@ -48,7 +48,7 @@ def airflow(shared, pytestconfig):
     with running:
         running.enter_context(kept(home, shared / "airflow.users"))
         started = services(
-            home, "start", "--demo", "--events", "150000", "--port", str(unused_port())
+            home, "start", "--demo", "--events", "60000", "--port", str(unused_port())
         )  # if it does not run
         assert started.returncode == 0, started.stdout + started.stderr
         record = Running.read(home / "airflow" / "services.json")
