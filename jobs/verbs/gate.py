@@ -98,7 +98,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
         attacked = attack_candidate(plan, package, issue, recounted, earlier, proof)
         attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
         months = neighbours(setting, plan, inputs)
-        attacked.together += neighbouring(plan, package, recounted, earlier, months, proof)
+        attacked.together += neighbouring(plan, package, issue, recounted, earlier, months, proof)
         days = collected(inputs, package, gaps, unknown)
         frames = _frames(setting, candidate, plan, package, recounted, attacked, days)
         taken = [one for of_source in inputs.taken.values() for one in of_source]

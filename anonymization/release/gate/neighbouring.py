@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,12 @@ from anonymization.disclosure.attack.attack import attack
 from anonymization.disclosure.proof import Proof, holding, unshown
 from anonymization.policy.protection import Suppression
 from anonymization.release.gate.attacks import with_true_figures
-from anonymization.release.issues import issue_of
 from anonymization.release.package import Package
 from anonymization.tables.audit.audit import SECONDS
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import figures_of, seen_by_readers
 from anonymization.tables.audit.neighbours import Beside, Neighbour
-from anonymization.tables.audit.sheets import CANDIDATE, Issue
+from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.states import of_one_state
 from anonymization.tables.audit.system_of import link, with_truth
 from anonymization.tables.methods.suppression import rules_of
@@ -29,6 +29,7 @@ from anonymization.tables.plan import Plan
 def neighbouring(
     plan: Plan,
     package: Package,
+    issue: Issue,
     recounted: pd.DataFrame,
     earlier: Sequence[Issue],
     found: Sequence[Neighbour],
@@ -39,6 +40,7 @@ def neighbouring(
     Args:
         plan: of the candidate.
         package: of the candidate, read back.
+        issue: the candidate as its recipients have it, and what it was built of.
         recounted: true figures, by the recount.
         earlier: releases that share persons and are out.
         found: what is out of the months beside; see `neighbours`.
@@ -50,12 +52,11 @@ def neighbouring(
     if not found or not isinstance(plan.release.protection, Suppression):
         return ()
     deadline = time.monotonic() + SECONDS
-    issue = issue_of(package, CANDIDATE)
     beside = of_one_state(issue, earlier)
     published = link([issue, *beside])
     true = tuple(with_true_figures(table, recounted) for table in package.tables)
     truth = with_truth(issue, true, beside)[1] if not plan.withheld else published
-    known = Issue(issue.name, issue.period, true, issue.minimum_count) if not plan.withheld else issue
+    known = replace(issue, tables=true, standing=()) if not plan.withheld else issue
     months = Months.of(published, known, beside, found, rules_of(plan))
     hidden = np.isnan(published.value)
     told: list[Finding] = []
