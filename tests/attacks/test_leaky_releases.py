@@ -273,9 +273,9 @@ def plant(monkeypatch):
     def plant(change):
         honest = jobs.verbs.build.protected_tables
 
-        def leaky(setting, plan, privacy, tables):
+        def leaky(setting, plan, privacy, inputs, tables):
             true = tables()
-            done = honest(setting, plan, privacy, lambda: true)
+            done = honest(setting, plan, privacy, inputs, lambda: true)
             pairs = zip(done.tables, true, strict=True)
             changed = [replace(s, frame=change(s.frame.copy(), t.frame)) for s, t in pairs]
             return replace(done, tables=tuple(with_codes_of_rows(table) for table in changed))

@@ -53,7 +53,7 @@ def spent(setting):
 def test_two_publishers_at_once_cannot_overspend(two, race_to_publish, monkeypatch):
     setting, candidates = two
     # a linked publication makes the second one stale; the budget holds without that
-    monkeypatch.setattr("anonymization.release.publish.linked", lambda *_: False)
+    monkeypatch.setattr("anonymization.release.publish.sharing", lambda *_: [])
     outcomes = race_to_publish(setting, *candidates)
     assert outcomes.count(1) == 1
     (refusal,) = (outcome for outcome in outcomes if outcome != 1)
