@@ -81,5 +81,6 @@ def release(setting: Setting, name: str, month: str, advance: Callable[[], None]
     advance()
     return publish(
         setting.home, setting.ledger, candidate.id,
-        officers=setting.officers, policy_digest=setting.policies.digest_of(name), demo=True,
+        officers=setting.officers, policy_digest=setting.policies.digest_of(name), stocks=setting.policies.stocks,
+        demo=True,
     )  # fmt: skip

@@ -263,7 +263,13 @@ def publish_it():
 
     def publish_it(setting, candidate, **more):
         digest = setting.policies.digest_of(candidate.request.release)
-        given = {"officers": setting.officers, "policy_digest": digest, "demo": True, **more}
+        given = {
+            "officers": setting.officers,
+            "policy_digest": digest,
+            "stocks": setting.policies.stocks,
+            "demo": True,
+            **more,
+        }
         return publish(setting.home, setting.ledger, candidate.id, **given)
 
     return publish_it

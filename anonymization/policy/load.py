@@ -79,6 +79,11 @@ class Policies:
         named = Counter(source.zone for source in self.sources.values())
         return min(named, key=lambda one: (-named[one], one))
 
+    @property
+    def stocks(self) -> frozenset[str]:
+        """The sources of which a month has nearly the same persons as the month before."""
+        return frozenset(name for name, source in self.sources.items() if source.stock)
+
     def digest_of(self, release: str) -> str:
         """Return the SHA-256 over all that a release may depend on: every file but those of other releases and rows."""
         return digest_of(self.files, release)

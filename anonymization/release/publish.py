@@ -51,13 +51,14 @@ class Published:
     folder: Path
 
 
-def publish(
+def publish(  # noqa: PLR0913 - what the verb knows, each by its name
     home: Home,
     ledger: Ledger,
     identity: str,
     *,
     officers: Mapping[str, str],
     policy_digest: str,
+    stocks: AbstractSet[str],
     demo: bool,
     source: DecisionSource | None = None,
     step: Step = lambda _: None,
@@ -71,6 +72,7 @@ def publish(
         officers: enrolled officers and their public keys.
         policy_digest: digest of the policy folder as it is now, or of what the release may depend on in it
             (`Policies.digest_of`): who edits another release makes no candidate stale.
+        stocks: sources of which what is out of a neighbouring month concerns a candidate (`Policies.stocks`).
         demo: whether the home is a demo's; the envelope says so.
         source: where the decision comes from; by default the signed file in the evidence.
         step: for tests.
@@ -79,7 +81,7 @@ def publish(
         Refusal: the gate is closed, the decision does not hold, the candidate is stale, or its content is out.
     """
     try:
-        return _publish(home, ledger, identity, officers, policy_digest, demo=demo, source=source, step=step)
+        return _publish(home, ledger, identity, officers, policy_digest, stocks, demo=demo, source=source, step=step)
     except ClockRefusal:  # nothing can be recorded either
         raise
     except Refusal as error:
@@ -88,12 +90,13 @@ def publish(
         raise
 
 
-def _publish(
+def _publish(  # noqa: PLR0913 - as above
     home: Home,
     ledger: Ledger,
     identity: str,
     officers: Mapping[str, str],
     policy_digest: str,
+    stocks: AbstractSet[str],
     *,
     demo: bool,
     source: DecisionSource | None,
@@ -112,7 +115,7 @@ def _publish(
         check_approval(transaction, candidate, signed, officers)
         known = last_known(home, transaction)
         _check_known(known, candidate, signed, officers, demo=made_by_demo(transaction))
-        _check_fresh(transaction, candidate, gate, policy_digest)
+        _check_fresh(transaction, candidate, gate, policy_digest, stocks)
         require_one_method(claim_of(request), transaction)
         require_left(transaction, request.sources, request.privacy)
         publication = Publication(
@@ -162,7 +165,9 @@ def _check_known(
         raise DecisionRefusal(f"the ledger does not know {name!r} as an officer with this key")
 
 
-def _check_fresh(transaction: Transaction, candidate: Candidate, gate: Entry, policy_digest: str) -> None:
+def _check_fresh(
+    transaction: Transaction, candidate: Candidate, gate: Entry, policy_digest: str, stocks: AbstractSet[str]
+) -> None:
     """Refuse a candidate after whose gate something relevant came."""
     if not candidate.request.built_under(policy_digest):
         raise StaleCandidate("the policy folder changed since the build; build again")
@@ -171,7 +176,10 @@ def _check_fresh(transaction: Transaction, candidate: Candidate, gate: Entry, po
             raise StaleCandidate(f"a person's choice (ledger entry {entry.seq}) came after the build; build again")
     out = [e for e in transaction.entries() if e.kind in (EntryKind.PUBLICATION, EntryKind.WITHDRAWAL)]
     request = candidate.request
-    for entry in sharing(out, [About(frozenset(request.sources), request.first_day, request.past_day)]):
+    about = About(frozenset(request.sources), request.first_day, request.past_day)
+    besides = about.beside(stocks)
+    beside = [entry for entry in out if any(one.shares(About.of(entry.payload)) for one in besides)]
+    for entry in (*sharing(out, [about]), *beside):
         if entry.seq > gate.seq:
             what = f"{entry.payload['release']} {entry.payload['period']} v{entry.payload['version']}"
             raise StaleCandidate(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from anonymization.deidentify.notes import months_beside
+from anonymization.policy.periods import EPOCH, parse_period
+from anonymization.policy.releases import PeriodKind
 from anonymization.release.ledger.ledger import Entry
 
 
@@ -26,6 +31,14 @@ class About:
         """Whether both tell of one person: a source, and days."""
         days = self.first_day < other.past_day and other.first_day < self.past_day
         return days and not self.sources.isdisjoint(other.sources)
+
+    def beside(self, stocks: AbstractSet[str]) -> list[About]:
+        """What is about the same stocks, in the months that a month of a stock is compared with."""
+        if not (same := self.sources & stocks):
+            return []
+        month = parse_period(PeriodKind.MONTH, f"{EPOCH + timedelta(days=self.first_day):%Y-%m}")
+        months = (*months_beside(month, -1), *months_beside(month, 1))
+        return [About(same, one.first, one.past) for one in months]
 
 
 def sharing(entries: Sequence[Entry], about: Iterable[About]) -> list[Entry]:

@@ -39,8 +39,8 @@ def publish(setting: Setting, identity: str) -> tuple[Published, str]:
         release = load_candidate(setting.home, setting.ledger, identity).request.release
         done = publish_candidate(
             setting.home, setting.ledger, identity,
-            officers=setting.officers, policy_digest=setting.policies.digest_of(release), demo=setting.demo,
-            source=decision_source(setting, identity),
+            officers=setting.officers, policy_digest=setting.policies.digest_of(release),
+            stocks=setting.policies.stocks, demo=setting.demo, source=decision_source(setting, identity),
         )  # fmt: skip
     except AlreadyOut:  # whoever published it may have been killed before the mart
         load_mart(setting)

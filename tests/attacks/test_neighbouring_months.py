@@ -18,7 +18,9 @@ from harness.houses import on_any_day
 from anonymization.deidentify.notes import note_of
 from anonymization.deidentify.taken import known_files
 from anonymization.disclosure.proof import Proof
+from anonymization.errors import StaleCandidate
 from anonymization.home import Home
+from anonymization.keys import load_private_key
 from anonymization.policy.load import load_policies
 from anonymization.release import protect
 from anonymization.release.choices import add_optouts
@@ -33,7 +35,7 @@ from jobs.verbs.build import build
 from jobs.verbs.erase import erase
 from jobs.verbs.gate import gate
 from jobs.verbs.intake import arrivals, run_intake
-from jobs.walk import open_demo, release
+from jobs.walk import OFFICER, open_demo, release
 
 BEFORE, MONTH = "2026-10", "2026-11"
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -131,6 +133,21 @@ def test_the_gate_tells_that_it_looked_at_the_month_beside(months):
     (check,) = (check for suite in gated.results if "together" in suite.name for check in suite.checks)
     (table,) = read_package(months.setting.home.releases / "stock" / BEFORE / "v1" / "package").tables
     assert (check.outcome, check.checked) == (Outcome.PASSED, len(table.frame))
+
+
+def test_what_was_gated_before_the_month_beside_came_out_is_stale(months, approve, publish_it):
+    """Else neither of two months had been held against the other."""
+    months.snapshot(everybody())
+    months.snapshot(joined(everybody()), "2026-12-31")
+    candidate, result = months.built("2026-12")
+    assert result.opened, result.reasons
+    approve(months.setting, candidate, key=load_private_key(months.setting.home.keys / f"{OFFICER}.key"))
+    release(months.setting, "stock", MONTH)
+    with pytest.raises(StaleCandidate, match="the publication of stock 2026-11 v1"):
+        publish_it(months.setting, candidate)
+    candidate, result = months.built("2026-12")
+    assert result.opened, result.reasons
+    assert not of_few(months.out(MONTH), figures(candidate.package))
 
 
 def joined(people, number=1):

@@ -342,7 +342,7 @@ def test_a_key_that_a_folder_was_made_to_name_decides_nothing(house):
     with pytest.raises(DecisionRefusal, match="does not know 'privacy-officer' as an officer with this key"):
         publish_candidate(
             house.home, house.ledger, candidate.id, officers={OFFICER: public_text(EVIL.public_key())},
-            policy_digest=setting.policies.digest, demo=False,
+            policy_digest=setting.policies.digest, stocks=setting.policies.stocks, demo=False,
         )  # fmt: skip
 
 

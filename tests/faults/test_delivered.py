@@ -34,8 +34,8 @@ def approved(house):
 
 def publish_it(house, candidate, step=lambda _: None):
     setting = house.setting
-    given = {"officers": setting.officers, "policy_digest": setting.policies.digest, "demo": False, "step": step}
-    return publish(house.home, house.ledger, candidate.id, **given)
+    given = {"officers": setting.officers, "policy_digest": setting.policies.digest, "stocks": setting.policies.stocks}
+    return publish(house.home, house.ledger, candidate.id, demo=False, step=step, **given)
 
 
 def decided(house, candidate):
