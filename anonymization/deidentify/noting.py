@@ -50,23 +50,25 @@ def note_all(arrivals: Sequence[Arrival], around: IntakeContext) -> None:
     Raises:
         EngineError: the engine was lost; what was not noted is by the next run.
     """
+    every: dict[str, list[Known]] = {}
     for arrival in arrivals:
         digest = content_digest(arrival.path)
         if (taken := known_intake(around.home, arrival.source.source, digest)) is None:
             continue
-        older = _older(around, taken)
+        if taken.source not in every:
+            every[taken.source] = list(known_files(around.home, taken.source))
+        older = _older(around, taken, every[taken.source])
         files = {named: frozenset(one.digest for _, one in found) for named, found in older.items()}
         note = note_of(around.home, taken)
         if note.files != files if note is not None else files:
             _note(looked_at(arrival, digest, taken.named, around.home), taken, older, around)
 
 
-def _older(around: IntakeContext, taken: Taken) -> dict[str, list[Known]]:
+def _older(around: IntakeContext, taken: Taken, every: Sequence[Known]) -> dict[str, list[Known]]:
     """By pair of months the files of months before those of a file that are kept; no pair of which nothing is."""
     found: dict[str, list[Known]] = {}
     if taken.first_day is None or taken.last_day is None:
         return found
-    every = list(known_files(around.home, taken.source))
     for name, _, _ in times.months_between(*map(times.day_of_number, (taken.first_day, taken.last_day))):
         month = parse_period(PeriodKind.MONTH, name)
         for before in months_beside(month, -1):

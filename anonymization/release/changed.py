@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from anonymization.disclosure.rules import dominated, p_percent
 from anonymization.disclosure.system import Booleans, Floats, Integers
@@ -47,10 +46,7 @@ def counted_changes(
         )
         linking = {link.source for link in setting.policies.links}
         for state, inputs in (("before", before), ("after", after)):
-            if inputs.choices.made:
-                make_left_out(engine, setting.home, setting.policies, inputs, f"{LEFT_OUT}_{state}")
-            else:
-                engine.register(f"{LEFT_OUT}_{state}", pa.table({"p": pa.array([], pa.int64())}))
+            make_left_out(engine, setting.home, setting.policies, inputs, f"{LEFT_OUT}_{state}")
         engine.create(WHO, f"{_of(list({**old, **new}), [old, new], linking)} UNION DISTINCT {_chosen_between()}")
         for source in sorted(linking & {*both, *new}):
             for wanted, told in (("linked_p", "p"), ("p", "linked_p")):  # whom an id is linked to, and all ids of these

@@ -88,6 +88,9 @@ def register_left_out(
     Raises:
         Refusal: the key of a month was destroyed.
     """
+    if not choices.made:
+        engine.register(name, pa.table({"p": pa.array([], pa.int64()), "holder": pa.array([], pa.int64())}))
+        return
     months = months_of(period)
     register_optouts(engine, f"{name}_optouts", choices.people, policies.spellings, policies.policy.covering)
     register_pads(engine, f"{name}_pads", months, keys)

@@ -51,9 +51,9 @@ def neighbours(setting: Setting, plan: Plan, inputs: Inputs) -> tuple[Neighbour,
     Raises:
         IntegrityError: what is out is damaged.
     """
-    method, found = method_of(plan.method), []
-    if method.record_keys or method.drawn:  # other noise in every month
+    if not _exact(plan.method):  # other noise in every month
         return ()
+    found = []
     for name in sorted(plan.counted):
         if not setting.policies.sources[name].stock:
             continue
@@ -77,13 +77,13 @@ def neighbours(setting: Setting, plan: Plan, inputs: Inputs) -> tuple[Neighbour,
 def _out(setting: Setting, source: str, month: Period) -> Iterator[Issue]:
     """What is out of a month and counts a stock exactly."""
     for issue in earlier_issues(setting, [source], month.first, month.past, counted=[source]):
-        tables = [table for table in issue.tables if isinstance(table, SafeTable) and _exact(table)]
+        tables = [table for table in issue.tables if isinstance(table, SafeTable) and _exact(table.method)]
         if tables and source in issue.inputs:
             yield of_stock(replace(issue, tables=tuple(tables)), source)
 
 
-def _exact(table: SafeTable) -> bool:
-    method = method_of(table.method)
+def _exact(name: str) -> bool:
+    method = method_of(name)
     return not method.record_keys and not method.drawn
 
 
@@ -166,10 +166,7 @@ def _open(
     older, newer = states
     home, policies = setting.home, setting.policies
     for name, inputs, choices in (("older", older, older), ("newer", newer, newer), ("noted", newer, older)):
-        if choices.choices.made:
-            make_left_out(engine, home, policies, replace(inputs, choices=choices.choices), f"{name}_out")
-        else:
-            engine.register(f"{name}_out", pa.table({"p": pa.array([], pa.int64())}))
+        make_left_out(engine, home, policies, replace(inputs, choices=choices.choices), f"{name}_out")
     for name, inputs in (("older", older), ("newer", newer)):
         (events,) = open_inputs(engine, policies, inputs, name).values()
         days = f"e.p IS NOT NULL AND e.day >= {inputs.period.first} AND e.day < {inputs.period.past}"

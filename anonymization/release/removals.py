@@ -6,8 +6,6 @@ have left the same figures; here is how many that concerns.
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from anonymization.engine.base import Engine
 from anonymization.release.candidate import load_candidate
 from anonymization.release.inputs import EVERY, Inputs, make_left_out
@@ -43,10 +41,7 @@ def removed_since(engine: Engine, setting: Setting, plan: Plan, inputs: Inputs) 
     if first is None or first.get("last", 0) >= inputs.choices.last:
         return 0
     then = inputs.as_considered(first)
-    if then.choices.made:
-        make_left_out(engine, setting.home, setting.policies, then, THEN)
-    else:
-        engine.register(THEN, pa.table({"p": pa.array([], pa.int64())}))
+    make_left_out(engine, setting.home, setting.policies, then, THEN)
     rows = " UNION ALL ".join(f"SELECT e.p AS p, e.day AS day FROM {EVERY}_{source} AS e" for source in sources)
     left = f"SELECT o.p AS p, o.holder AS holder FROM {LEFT_OUT} AS o ANTI JOIN {THEN} AS t ON o.p = t.p"
     found = engine.fetch(

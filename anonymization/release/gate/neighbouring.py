@@ -59,12 +59,7 @@ def neighbouring(
     known = replace(issue, tables=true, standing=()) if not plan.withheld else issue
     months = Months.of(published, known, beside, found, rules_of(plan))
     hidden = np.isnan(published.value)
-    told: list[Finding] = []
-    for month, at in months.besides:
-        mine = at >= 0
-        concealed = np.zeros(len(at), dtype=bool)
-        concealed[mine] = hidden[at[mine]]
-        told += _told(month, concealed)
+    told = [finding for month, _, concealed in months.each(hidden) for finding in _told(month, concealed)]
     needs = months.needs()
     needs = needs.take(hidden[needs.cell])
     if told or not len(needs.cell):

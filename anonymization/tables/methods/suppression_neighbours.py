@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +48,13 @@ class Months:
                 found.append((beside, beside.within(linked)))
         return cls(tuple(found))
 
+    def each(self, hidden: Booleans) -> Iterator[tuple[Beside, Integers, Booleans]]:
+        """Yield each month, its cells in the release's system, and which of its cells are hidden, if some cells are."""
+        for beside, at in self.besides:
+            concealed = np.zeros(len(at), dtype=bool)
+            concealed[at >= 0] = hidden[at[at >= 0]]
+            yield beside, at, concealed
+
     def needs(self) -> Needs:
         """Return what must stay possible of figures that would tell of too few: all of them are hidden."""
         every = Needs(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
@@ -64,10 +71,7 @@ class Months:
         """
         found: set[int] = set()
         free = problem.open & ~hidden
-        for beside, at in self.besides:
-            mine = at >= 0
-            concealed = np.zeros(len(at), dtype=bool)
-            concealed[mine] = hidden[at[mine]]
+        for beside, at, concealed in self.each(hidden):
             told = beside.told(concealed)
             for number, row in enumerate(told.rows):
                 cells = beside.of_row(int(row))
