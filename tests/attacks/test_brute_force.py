@@ -164,26 +164,34 @@ class Case:
         return parse_period(kind, name), {atom for atom in self.world.atoms if name in (atom, DAYS[atom])}
 
 
+def passed(issue, out, also=lambda _: ()):
+    """The issue as it is published beside what is out; None where it is refused, or its gate stays closed."""
+    try:
+        done = protect(issue.tables, issue, RULES, out)
+        safe = replace(issue, tables=done.tables, standing=done.standing)
+        gate = (*audit([safe, *out]), *unmet_needs(safe, issue.tables, RULES, out), *also(safe))
+    except (ProtectionError, GateRefusal):
+        return None
+    return None if gate else safe
+
+
+def told_by(safe, sets):
+    """What each row of what is published tells."""
+    (table,) = safe.tables
+    for position, measure in enumerate(table.measures):
+        for row, value in enumerate(table.frame[measure.name].array):
+            who, did, persons = sets[row][position]
+            yield Told(who, did, persons, None if value is pd.NA else int(value))
+
+
 def published(case, releases):
     """What is out in the end, one release after another; and what each row tells."""
     out, told = [], []
     for number, asked in enumerate(releases):
         period, table, sets = case.table(asked)
-        issue = Issue(f"release {number}", period, (table,), N)
-        try:
-            done = protect((table,), issue, RULES, out)
-            safe = replace(issue, tables=done.tables, standing=done.standing)
-            gate = (*audit([safe, *out]), *unmet_needs(safe, (table,), RULES, out))
-        except (ProtectionError, GateRefusal):
-            continue
-        if gate:
-            continue
-        out.append(safe)
-        frame = done.tables[0].frame
-        for position, measure in enumerate(table.measures):
-            for row, value in enumerate(frame[measure.name].array):
-                who, did, persons = sets[row][position]
-                told.append(Told(who, did, persons, None if value is pd.NA else int(value)))
+        if safe := passed(Issue(f"release {number}", period, (table,), N), out):
+            out.append(safe)
+            told += told_by(safe, sets)
     return out, told
 
 

@@ -7,27 +7,22 @@ counts from the events of both states is counted here from the population.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
 from harness.forms import is_long
-from harness.reader import Reader, Told, UndecidedError, World
+from harness.reader import Reader, UndecidedError, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_brute_force import GROUPINGS, MONTH, RULES, Case, N, populations, requests, unions
+from test_brute_force import GROUPINGS, MONTH, Case, N, passed, populations, requests, told_by, unions
 
 from anonymization.disclosure.rules import p_percent
-from anonymization.errors import GateRefusal, ProtectionError
-from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.corrections import changed_by_few
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.states import agrees
 from anonymization.tables.audit.system_of import link
 from anonymization.tables.audit.two_states import totals_of_few
-from anonymization.tables.methods.suppression import protect
-from anonymization.tables.methods.suppression_attack import unmet_needs
 
 LATE = (("then",), ("then", "since"))
 """What each state holds where logs come late: what was there then, and what came since."""
@@ -69,7 +64,7 @@ class Versions(Case):
         return bool(each) and (len(each) < N or bool(p_percent(*map(np.array, (sum(each), first, second)), 10)))
 
 
-def counted(case, safe, sets, same, others):
+def counted(case, sets, same, others, safe):
     """What the gate says of who changed since what is out of the state before."""
     if not others or agrees(link([safe, *same, *others])):
         return []
@@ -95,22 +90,11 @@ def published(case, of_states):
         for asked in releases:
             period, table, sets = case.table(asked)
             issue = Issue(f"release {len(out)}", period, (table,), N, inputs={"logs": (f"state {case.state}",)})
-            try:
-                done = protect((table,), issue, RULES, out)
-                safe = replace(issue, tables=done.tables, standing=done.standing)
-                gate = [*audit([safe, *out]), *unmet_needs(safe, (table,), RULES, out)]
-                if case.state:
-                    gate += counted(case, safe, sets, out[len(before) :], before)
-            except (ProtectionError, GateRefusal):
-                continue
-            if gate:
-                continue
-            out.append(safe)
-            frame = done.tables[0].frame
-            for position, measure in enumerate(table.measures):
-                for row, figure in enumerate(frame[measure.name].array):
-                    who, did, persons = sets[row][position]
-                    told.append(Told(who, did, persons, None if figure is pd.NA else int(figure)))
+            others = out[len(before) :], before
+            also = partial(counted, case, sets, *others) if case.state else (lambda _: ())
+            if safe := passed(issue, out, also):
+                out.append(safe)
+                told += told_by(safe, sets)
     return out, told
 
 
