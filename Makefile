@@ -6,7 +6,8 @@ EVENTS ?= 1000000
 NOREN_HOME ?= noren-home
 # Unless NOREN_HOME names one: what the demo made is out already, so Airflow has a home of its own.
 AIRFLOW_FOR := $(if $(filter file,$(origin NOREN_HOME)),noren-airflow,$(NOREN_HOME))
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Three workers for two cores: one waits for Java, PostgreSQL or Airflow most of the time.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: help demo airflow airflow-stop test faults fuzz attacks engines check bench profile format lock clean

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
-import pickle
 import shutil
 import threading
-import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -23,7 +20,6 @@ from harness.stages import Stages
 
 from anonymization.engine import open_engine
 from anonymization.errors import NorenError
-from anonymization.files import locked
 from anonymization.hierarchies.hierarchy import Hierarchy
 from anonymization.home import Home
 from anonymization.keys import load_private_key
@@ -35,7 +31,6 @@ from anonymization.release.decision import Outcome, decide
 from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.publish import publish
 from anonymization.release.setting import Setting
-from anonymization.tables.methods import suppression
 from jobs.synthetic.month import generate
 from jobs.verbs.gate import gate
 from jobs.verbs.init import initialize
@@ -43,15 +38,13 @@ from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import OFFICER, open_demo
 
 pytest_plugins = [
-    f"harness.{name}" for name in ("costs", "forms", "groups", "houses", "once", "java", "room")
+    f"harness.{name}" for name in ("costs", "forms", "groups", "houses", "once", "equals", "java", "room")
 ]  # a plugin after those that it imports
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 EVENTS, SEED = 150_000, 3
 EXPECTED = 5_000
 """Persons that the world's home says it expects: levels at which something is left to hide."""
-WORTH_KEEPING = 0.1
-"""Seconds of solving that are worth a file for the other workers."""
 
 
 def pytest_addoption(parser):
@@ -70,39 +63,11 @@ def pytest_runtest_setup(item):
         pytest.skip("PySpark is not installed: pip install 'noren[spark]'")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def solved_once(shared):
-    """Solves equal problems of secondary suppression once: many tests build the same release of the same month."""
-    solve, patterns, folder = suppression.suppress, {}, shared / "solved"
-    folder.mkdir(exist_ok=True)
-
-    def remembering(problem, *, watch=None, deadline=None):
-        key = hashlib.sha256(pickle.dumps((problem, watch))).hexdigest()
-        kept = folder / key
-        if key not in patterns:
-            with locked(folder / f"{key}.lock"):  # another worker may be at it
-                if kept.exists():
-                    patterns[key] = pickle.loads(kept.read_bytes())
-                else:
-                    began = time.monotonic()
-                    patterns[key] = solve(problem, watch=watch, deadline=deadline)
-                    if time.monotonic() - began > WORTH_KEEPING:
-                        part = folder / f"{key}.{os.getpid()}"
-                        part.write_bytes(pickle.dumps(patterns[key]))
-                        part.replace(kept)
-        return patterns[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suppression, "suppress", remembering)
-        yield
-
-
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory):
-    """One DuckDB and one Spark session a worker, Spark's with the worker's share of the cores."""
+    """One DuckDB a worker, and in one of them one Spark session (see `harness.groups`)."""
     opened = {}
-    share = max(1, os.cpu_count() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-    master = {"spark": f"local[{share}]"}
+    master = {"spark": "local[2]"}
 
     def get(name):
         if name not in opened:

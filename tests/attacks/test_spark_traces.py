@@ -21,7 +21,7 @@ from anonymization.release.ledger.ledger import Ledger
 from jobs.synthetic.month import generate
 from jobs.verbs.init import initialize
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("apart")]  # a Java of its own each
 MONTH, OPTED = "2026-10", "c0ffee1234567890a"
 TALKATIVE = """
 import sys

@@ -1,7 +1,8 @@
 """In which order pytest-xdist's workers take tests: groups first, then what is slow, then the rest.
 
 A group (`pytest.mark.xdist_group`) is run by one worker: its tests share what one process can have alone. What takes
-long comes early, so that no worker waits for the other in the end.
+long comes early, so that no worker waits for another in the end; first of all what asks for Spark's session: one Java
+for all of it, since each runs slowly until it has compiled what it runs often.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import replace
 
 import pytest
 
+SESSION = "spark"
+
 
 def pytest_configure(config):  # the mark is known without pytest-xdist, too
     config.addinivalue_line("markers", "xdist_group(name): one worker runs what has the name")
@@ -18,7 +21,7 @@ def pytest_configure(config):  # the mark is known without pytest-xdist, too
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: (not _groups(item), item.get_closest_marker("slow") is None))
+    items.sort(key=lambda item: (_groups(item) != SESSION, not _groups(item), item.get_closest_marker("slow") is None))
     if "PYTEST_XDIST_WORKER" in os.environ:
         for item in items:
             if groups := _groups(item):
@@ -26,7 +29,9 @@ def pytest_collection_modifyitems(items):
 
 
 def _groups(item):
-    return "_".join(sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")}))
+    """A test's groups; what runs on Spark and says nothing else runs in the one process that has a session."""
+    groups = "_".join(sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")}))
+    return groups or (SESSION if item.get_closest_marker("spark") else "")
 
 
 def _named_with(item, groups):

@@ -13,7 +13,7 @@ from harness.forms import long_only
 
 from jobs.outcome import read_verdict
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("apart")]  # a Java of its own each
 DOOR = Path(__file__).parents[2] / "jobs" / "__main__.py"
 SUBMIT = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[1]", str(DOOR), "build"]
 NO_THREADS = ["local[0]" if word == "local[1]" else word for word in SUBMIT]

@@ -91,6 +91,7 @@ def test_largest_numbers_of_events(duckdb_engine, policies, given_views, given_h
 
 
 @pytest.mark.spark
+@pytest.mark.long("fuzz")  # in short, tests/parity counts a whole month of it on both engines
 @FEW
 @given(given_views=views, given_homes=homes)
 def test_largest_numbers_of_events_on_spark(engines, policies, given_views, given_homes):

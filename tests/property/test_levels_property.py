@@ -102,6 +102,7 @@ def test_pinned_tables_equal_a_naive_count(duckdb_engine, policies, rows, people
     assert made == again == naive(rows, people, pairs, region_pins, device_pins)
 
 
+@pytest.mark.later_on_spark
 def test_pinned_tables_on_both_engines(engine, policies):
     rows = [(1, "iPhone", "own"), (1, "Mac", "own"), (2, "iPad", "own"), (3, "Sony", "own"), (4, "Sharp", "own")]
     people, pairs = [(101, "13"), (102, "02"), (103, "27")], [(1, 101), (2, 102), (3, 103)]

@@ -233,6 +233,7 @@ def test_published_places_are_those_of_a_naive_merging(duckdb_engine, policies, 
 
 
 @pytest.mark.spark
+@pytest.mark.long("fuzz")  # in short, tests/parity counts a whole month of it on both engines
 @FEW
 @given(rows=visits)
 def test_published_places_on_spark(engines, policies, rows):

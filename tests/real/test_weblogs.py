@@ -10,7 +10,7 @@ from anonymization.release.package import read_package
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real")]
+pytestmark = pytest.mark.real
 
 RELEASE = {
     "release": "visitors", "title": {"en": "Visitors", "ja": "訪問者"},
