@@ -25,7 +25,7 @@ from anonymization.policy.periods import Period
 from anonymization.policy.sources import Source
 from anonymization.quoting import literal
 from anonymization.release.earlier import earlier_issues
-from anonymization.release.inputs import Inputs, inputs_again, make_left_out, open_inputs
+from anonymization.release.inputs import Inputs, inputs_again, make_left_out, now_read, open_inputs
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.neighbours import Neighbour, counting, of_stock
 from anonymization.tables.audit.sheets import Issue
@@ -98,8 +98,11 @@ def _of_one_state(issues: Iterator[Issue], source: str) -> list[list[Issue]]:
 
 
 def _there(setting: Setting, source: str, issue: Issue) -> Inputs | None:
-    """What an issue was built of; None if that was erased."""
-    read = {source: issue.inputs[source]}
+    """What an issue was built of; None if that was erased.
+
+    Of whoever was deleted since there is nothing: what does not come to the figures that are out counts as of too few.
+    """
+    read = {source: now_read(issue.inputs[source], setting.rewritten)}
     try:
         return inputs_again(setting.home, setting.policies, read, issue.period, issue.choices)
     except IntegrityError:
