@@ -106,8 +106,9 @@ def lines(policy: PolicyDocument) -> list[Line]:
         ),
         *_lines(
             {"": policy.retention}, "retention",
-            lambda _, one: f"Kept for {one.years_after_fiscal_year} year from the end of the fiscal year, which begins"
-            f" on {one.fiscal_year_starts}, in which the request was answered; then `noren request sweep` removes them.",
+            lambda _, one: f"Kept for {one.years_after_fiscal_year} year from the end of the fiscal year, which"
+            f" begins on {one.fiscal_year_starts}, in which the request was answered;"
+            " then `noren request sweep` removes them.",
         ),
         *_lines(
             policy.choices, "choices",

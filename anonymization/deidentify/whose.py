@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -124,22 +124,20 @@ class Whose:
 
 
 def fields_of(source: Source, text: str) -> Fields | None:
-    """Return the raw columns of a line of JSON or of a combined log; None where it is none.
-
-    Of a name that stands twice in an object, the first value counts here: the record is rejected anyway.
-    """
+    """Return the raw columns of a line of JSON or of a combined log; None where it is none, or a name stands twice."""
     if source.format is Format.COMBINED_LOG:
         found = re.match(COMBINED, text)
         return None if found is None else dict(zip(COMBINED_FIELDS, found.groups(), strict=True))
     try:
-        content = json.loads(text, object_pairs_hook=_first)
+        content = json.loads(text, object_pairs_hook=_Object)
     except (ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    return content if isinstance(content, _Object) and not content.doubled else None
 
 
-def _first(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, value in pairs:
-        found.setdefault(name, value)
-    return found
+class _Object(dict[str, object]):
+    """An object of JSON, and whether a name stands in it twice."""
+
+    def __init__(self, pairs: Sequence[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.doubled = len(self) < len(pairs)

@@ -293,11 +293,27 @@ def test_a_log_that_lies_there_twice_is_taken_in_once(tmp_path, policies, scans)
     ledger = Ledger.of(home)
     setting = Setting(home, policies, ledger)
     carry_out(setting, verified(setting, scans, RequestKind.DELETION, people=[("cookie", f"{ME}-cookie")]))
-    assert [taken.accepted for _, taken in known_files(home)] == [2]
+    assert [(taken.file, taken.accepted) for _, taken in known_files(home)] == [("b.jsonl", 2)]
     assert holding(home, f"{ME}-cookie", "landing", "quarantine") == set()
     assert run_intake(home, policies, arrivals(home, policies), optouts=[], rewritten=setting.rewritten).failures == ()
     assert [taken.accepted for _, taken in known_files(home)] == [2]
     ledger.close()
+
+
+def test_a_log_of_which_a_field_stood_in_the_persons_rows_alone_is_taken_in(house, policies, scans):
+    without = {name: value for name, value in click(f"{OTHER}-cookie").items() if name != "referrer"}
+    deliver(house.home, {"clicks/data.jsonl": json_lines(click(f"{ME}-cookie"), without)})
+    run_intake(house.home, policies, arrivals(house.home, policies), optouts=[])
+    carry_out(house, verified(house, scans, RequestKind.DELETION))
+    assert [taken.accepted for _, taken in known_files(house.home, "clicks") if taken.file == "data.jsonl"] == [1]
+
+
+def test_of_a_cookie_that_is_shared_another_members_sign_in_is_not_disclosed(house, scans):
+    people = [("member", ME), ("cookie", f"{ME}-shared")]
+    folder = carry_out(house, verified(house, scans, RequestKind.DISCLOSURE, people=people)).disclosed
+    found = json.loads((folder / "disclosure.json").read_text())
+    assert [row["member_id"] for row in found["landing"]["links"]] == [ME, ME]
+    assert len(found["events"]["links"]) == 2
 
 
 def test_rows_whose_raw_logs_are_gone_are_deleted_all_the_same(house, scans):
