@@ -17,6 +17,7 @@ from anonymization.policy.model import (
     RequestKind,
 )
 from anonymization.policy.requests import documents_of
+from anonymization.policy.sources import Source
 
 Key = TypeVar("Key", bound=str)
 Entry = TypeVar("Entry", bound=Quoted)
@@ -194,8 +195,11 @@ def _parties(policies: Policies) -> Iterator[str]:
     """What is collected and for what, who receives, and who may approve."""
     yield _table(
         "What is collected, and for what",
-        ("source", "title", "information", "purposes"),
-        [(s.source, s.title.en, s.information_type, ", ".join(s.purposes)) for s in policies.sources.values()],
+        ("source", "title", "information", "purposes", "read by"),
+        [
+            (s.source, s.title.en, s.information_type, ", ".join(s.purposes), _read_by(policies, s))
+            for s in policies.sources.values()
+        ],
     )
     yield _table(
         "Who receives",
@@ -216,6 +220,12 @@ def _parties(policies: Policies) -> Iterator[str]:
             )
             for name, one in policies.officers.items()
         ],
+    )
+
+
+def _read_by(policies: Policies, source: Source) -> str:
+    return (
+        ", ".join(policies.readers(source.source)) or f"nothing: {source.not_released or 'its file does not say why'}"
     )
 
 
