@@ -46,6 +46,7 @@ from anonymization.release.person_requests import (
     requests_of,
     subject_of,
 )
+from anonymization.release.removed import record_removed
 from anonymization.release.rewritten import FILES, Rewritten, rewritten_by
 from anonymization.release.setting import Setting
 from jobs.taking import arrivals, run_intake
@@ -167,6 +168,9 @@ class _Rewriting:
                 source, before = file.source.source, content_digest(file.path)
                 wanted.append((file, made.digest))
                 told.append(Rewritten(source, before, made.digest, bool(taken_of(self._home, source, before))))
+        if self._only is None and told:
+            self._step("count")
+            record_removed(self._setting, self._number, self._pseudonyms(), {one.before for one in told})
         self._announce(told)
         return wanted
 
@@ -220,9 +224,7 @@ class _Rewriting:
 
     def _take_out_of_the_rest(self) -> None:
         """Take a person's rows out of events and rejected lines whose raw logs are not there any more."""
-        home, policies = self._home, self._setting.policies
-        with open_engine("duckdb", temporary=home.temporary, folders=[home.events]) as engine:
-            pseudonyms = pseudonyms_of(engine, PeriodKeys(home), self._people, policies.spellings)
+        home, policies, pseudonyms = self._home, self._setting.policies, self._pseudonyms()
         for paths, taken in holding(home, pseudonyms):
             digest = rewritten_digest(taken.digest, self._number)
             self._announce([Rewritten(taken.source, taken.digest, digest, taken=True)])
@@ -233,6 +235,11 @@ class _Rewriting:
         for name, source in policies.sources.items():
             for folder in sorted(home.quarantine.glob(f"source={name}/arrived=*")):
                 take_out_rejected(home, folder, self._whose(source))
+
+    def _pseudonyms(self) -> list[int]:
+        home, policies = self._home, self._setting.policies
+        with open_engine("duckdb", temporary=home.temporary, folders=[home.events]) as engine:
+            return pseudonyms_of(engine, PeriodKeys(home), self._people, policies.spellings)
 
     def _remove_rows_for_inside(self) -> None:
         """Remove k-anonymous rows that were made of what was rewritten: they are made again without the person."""
