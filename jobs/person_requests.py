@@ -35,12 +35,11 @@ from anonymization.policy.sources import Source
 from anonymization.release.choices import add_optouts, optouts
 from anonymization.release.disclosure import disclosure_of, write_disclosure
 from anonymization.release.person_links import linked_ids, linked_of
+from anonymization.release.person_papers import cover_linked, papers_of
 from anonymization.release.person_requests import (
     Handler,
     PersonRequest,
     answer_request,
-    cover_linked,
-    papers_of,
     record_step,
     request_of,
     requests_of,

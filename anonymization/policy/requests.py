@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from anonymization.errors import InputError, Refusal
+from anonymization.policy.load import Policies
 from anonymization.policy.model import PolicyDocument, RequestForms, RequestKind, Retention
 
 LEAVING = frozenset((RequestKind.DISCONTINUATION, RequestKind.DELETION, RequestKind.CEASE_PROVISION))
@@ -42,6 +44,11 @@ NEXT = {
     RequestState.REMOVED: frozenset[RequestState](),
 }
 """What may follow a state."""
+
+
+def today(policies: Policies) -> date:
+    """Return the day, as the house counts days."""
+    return datetime.now(ZoneInfo(policies.zone)).date()
 
 
 def require_next(number: int, state: RequestState, wanted: RequestState) -> None:

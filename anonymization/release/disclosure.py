@@ -26,7 +26,8 @@ from anonymization.files import indented, private_folder, sync, write_private
 from anonymization.keys import PeriodKeys
 from anonymization.release.choices import Person, choices_of
 from anonymization.release.person_links import linked_ids, linked_of
-from anonymization.release.person_requests import DISCLOSED, folder_of, papers_of, requests_of
+from anonymization.release.person_papers import DISCLOSED, folder_of, papers_of
+from anonymization.release.person_requests import requests_of
 from anonymization.release.setting import Setting
 
 Rows: TypeAlias = list[dict[str, Any]]

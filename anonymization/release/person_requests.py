@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import json
 import os
-import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
-
-from anonymization.errors import InputError, IntegrityError
-from anonymization.files import canonical, private_folder, private_stream
-from anonymization.home import Home
+from anonymization.errors import InputError
 from anonymization.policy.load import Policies
 from anonymization.policy.model import RequestKind
 from anonymization.policy.requests import (
@@ -37,70 +29,24 @@ from anonymization.policy.requests import (
     kept_until,
     require_documents,
     require_next,
+    today,
 )
-from anonymization.policy.sources import LARGEST, Treatment
-from anonymization.release.choices import Person, database, open_choices, spelt_person
+from anonymization.release.choices import Person, spelt_person
 from anonymization.release.ledger.ledger import Entry, EntryKind, Transaction
+from anonymization.release.person_changes import require_change
+from anonymization.release.person_papers import (
+    DISCLOSED,
+    Change,
+    Papers,
+    folder_of,
+    papers_of,
+    remove_papers,
+    store_documents,
+    write_papers,
+)
 from anonymization.release.setting import Setting
 
-_META = sa.MetaData()
-PAPERS = sa.Table(
-    "requests", _META,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("content", sa.Text, nullable=False),
-)  # fmt: skip
-DOCUMENTS, DISCLOSED = "documents", "disclosure"
-"""Folders of a request: what was submitted, and what was disclosed."""
-CHUNK = 1 << 20
 _SUBJECT = "request "
-
-
-@dataclass(frozen=True)
-class Document:
-    """A document that was submitted: the handler's reference to it, the digest of its scan, and the scan's file."""
-
-    reference: str
-    sha256: str
-    file: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a correction or an addition says: a value of the person's rows of a source."""
-
-    source: str
-    column: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Papers:
-    """What is known of a request until its papers are removed: identified data.
-
-    Attributes:
-        people: whose it is: ids of one person.
-        linked: ids that logs of links name beside these, as far as the request covers them.
-        documents: what was submitted, by form or annex.
-        change: of a correction or an addition.
-        identity: the handler's reference to the check of who makes it.
-        fee: the handler's reference to what was paid.
-        reason: why it was rejected.
-        salt: with which the ledger's digest of the reason was made.
-    """
-
-    people: tuple[Person, ...]
-    documents: Mapping[str, Document]
-    linked: tuple[Person, ...] = ()
-    change: Change | None = None
-    identity: str = ""
-    fee: str = ""
-    reason: str = ""
-    salt: str = ""
-
-    @property
-    def everybody(self) -> tuple[Person, ...]:
-        """All ids that the request covers."""
-        return tuple(dict.fromkeys((*self.people, *self.linked)))
 
 
 @dataclass(frozen=True)
@@ -162,11 +108,6 @@ class Submitted:
     change: Change | None = None
 
 
-def today(policies: Policies) -> date:
-    """Return the day, as the house counts days."""
-    return datetime.now(ZoneInfo(policies.zone)).date()
-
-
 def add_request(setting: Setting, submitted: Submitted, handler: Handler) -> PersonRequest:
     """Record a request; who it is about is looked for nowhere.
 
@@ -195,8 +136,8 @@ def add_request(setting: Setting, submitted: Submitted, handler: Handler) -> Per
             if same and not set(papers_of(setting.home, one.number).people).isdisjoint(people):
                 raise InputError(f"the same request is open: request {one.number}, {one.state}; nothing was recorded")
         number = max((one.number for one in requests_of(transaction, policies)), default=0) + 1
-        documents = _stored(setting.home, number, submitted.documents)
-        _write(setting.home, number, Papers(people, documents, change=submitted.change))
+        documents = store_documents(setting.home, number, submitted.documents)
+        write_papers(setting.home, number, Papers(people, documents, change=submitted.change))
         content = {
             "kind": kind.value, "by": "proxy" if submitted.proxy else "person",
             "received": submitted.received.isoformat(),
@@ -226,7 +167,7 @@ def verify_request(
                 if charged
                 else f"no fee is charged for {one.kind}"
             )
-        _write(setting.home, number, replace(papers_of(setting.home, number), identity=identity, fee=fee or ""))
+        write_papers(setting.home, number, replace(papers_of(setting.home, number), identity=identity, fee=fee or ""))
         _append(transaction, number, RequestState.VERIFIED, handler, {"fee": charged})
         return request_of(transaction, setting.policies, number)
 
@@ -249,7 +190,7 @@ def answer_request(
         content: dict[str, Any] = {"answered": today(setting.policies).isoformat()}
         if reason:
             salt = secrets.token_hex(32)
-            _write(setting.home, number, replace(papers_of(setting.home, number), reason=reason, salt=salt))
+            write_papers(setting.home, number, replace(papers_of(setting.home, number), reason=reason, salt=salt))
             content["reason"] = hashlib.sha256((salt + reason).encode()).hexdigest()
         _append(transaction, number, outcome, handler, content)
         return request_of(transaction, setting.policies, number)
@@ -291,39 +232,6 @@ def record_step(transaction: Transaction, number: int, handler: Handler, content
     return transaction.append(EntryKind.PERSONS_REQUEST, subject_of(number), {**content, **_who(handler)})
 
 
-def papers_of(home: Home, number: int) -> Papers:
-    """Return what is known of a request.
-
-    Raises:
-        IntegrityError: it is gone.
-    """
-    with _opened(home) as connection:
-        text = connection.execute(sa.select(PAPERS.c.content).where(PAPERS.c.number == number)).scalar()
-    if text is None:
-        raise IntegrityError(f"the papers of request {number} are gone: put choices/choices.db back from a backup")
-    content = json.loads(text)
-    return Papers(
-        people=tuple((namespace, identity) for namespace, identity in content.pop("people")),
-        linked=tuple((namespace, identity) for namespace, identity in content.pop("linked")),
-        documents={name: Document(**one) for name, one in content.pop("documents").items()},
-        change=Change(**change) if (change := content.pop("change")) else None,
-        **content,
-    )
-
-
-def cover_linked(home: Home, number: int, linked: Iterable[Person]) -> Papers:
-    """Keep the ids that logs of links name beside a request's, with those that were found before; return its papers."""
-    papers = papers_of(home, number)
-    papers = replace(papers, linked=tuple(dict.fromkeys((*papers.linked, *linked))))
-    _write(home, number, papers)
-    return papers
-
-
-def folder_of(home: Home, number: int) -> Path:
-    """Return the folder of a request."""
-    return home.requests / str(number)
-
-
 @dataclass(frozen=True)
 class Swept:
     """What a sweep removed: requests whose papers went, and those of which what was disclosed went."""
@@ -353,15 +261,8 @@ def sweep_requests(setting: Setting, handler: Handler, *, rehearsed: bool = Fals
         for number in disclosures:
             shutil.rmtree(folder_of(setting.home, number) / DISCLOSED)
         for number in (*papers, *(one.number for one in requests if one.state is RequestState.REMOVED)):
-            _remove(setting.home, number)
+            remove_papers(setting.home, number)
     return Swept(tuple(papers), tuple(disclosures))
-
-
-def _remove(home: Home, number: int) -> None:
-    shutil.rmtree(folder_of(home, number), ignore_errors=True)
-    if database(home).exists():
-        with _opened(home) as connection:
-            connection.execute(sa.delete(PAPERS).where(PAPERS.c.number == number))
 
 
 def _with(before: PersonRequest | None, entry: Entry, policies: Policies) -> PersonRequest:
@@ -393,96 +294,3 @@ def _who(handler: Handler) -> dict[str, str]:
     if not handler.name.strip():
         raise InputError("--handler is empty; who acts on a request is in the ledger")
     return {"handler": handler.name, "account": handler.account}
-
-
-def _stored(home: Home, number: int, given: Mapping[str, tuple[str, Path]]) -> dict[str, Document]:
-    """Copy what was submitted into the folder of its request, 0600."""
-    folder = folder_of(home, number)
-    shutil.rmtree(folder, ignore_errors=True)  # of a request that was never recorded
-    private_folder(folder / DOCUMENTS)
-    found = {}
-    for name, (reference, path) in given.items():
-        target = folder / DOCUMENTS / f"{name.replace(' ', '-')}{path.suffix.lower()}"
-        digest = hashlib.sha256()
-        try:
-            with path.open("rb") as scan, private_stream(target) as kept:
-                while chunk := scan.read(CHUNK):
-                    digest.update(chunk)
-                    kept.write(chunk)
-        except OSError as error:
-            raise InputError(f"--document {name}: its file cannot be read ({type(error).__name__})") from None
-        if target.stat().st_size == 0:
-            raise InputError(f"--document {name}: its file is empty")
-        found[name] = Document(reference, digest.hexdigest(), target.name)
-    return found
-
-
-def _write(home: Home, number: int, papers: Papers) -> None:
-    content = canonical(asdict(papers))
-    with _opened(home) as connection:
-        connection.execute(sa.delete(PAPERS).where(PAPERS.c.number == number))
-        connection.execute(sa.insert(PAPERS).values(number=number, content=content))
-
-
-@contextmanager
-def _opened(home: Home) -> Iterator[sa.Connection]:
-    engine = open_choices(home, PAPERS)
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()
-
-
-def require_change(policies: Policies, change: Change, people: Sequence[Person]) -> None:
-    """Check that a correction or an addition names what rows of the person have; see `deidentify/edited.py`.
-
-    Raises:
-        InputError: it does not, and what is allowed.
-    """
-    from anonymization.deidentify.edited import FORMATS, correctable  # noqa: PLC0415 - few requests are of this kind
-
-    source = policies.sources.get(change.source)
-    own = sorted({namespace for namespace, _ in people})
-    known = sorted(
-        name
-        for name, one in policies.sources.items()
-        if one.format in FORMATS and {person.namespace for person in one.persons} & set(own)
-    )
-    if source is None or change.source not in known:
-        raise InputError(
-            f"--source: no rows of {', '.join(own)} can be changed there; there are: {', '.join(known) or 'none'}"
-        )
-    if change.column not in (columns := correctable(source)):
-        raise InputError(f"--column: {change.source} has no such column to change; there are: {', '.join(columns)}")
-    fault = _fault_of(policies, change)
-    if fault:
-        raise InputError(f"--value: {fault}")
-
-
-def _fault_of(policies: Policies, change: Change) -> str | None:
-    """Return why a value could not stand in a column, as far as a look at it tells; it is never said itself."""
-    declared = policies.sources[change.source].columns[change.column]
-    if any(ord(one) < ord(" ") for one in change.value) or not change.value.strip():
-        return "it is empty, or holds control characters such as a tab or a line's end"
-    if (
-        declared.codes is not None
-        and declared.unlisted is None
-        and change.value not in policies.codelists[declared.codes]
-    ):
-        return f"no code of codelists/{declared.codes}.csv"
-    if declared.treatment is Treatment.INTEGER:
-        most = LARGEST if declared.most is None else declared.most
-        whole = re.fullmatch("[0-9]{1,13}", change.value) is not None
-        return None if whole and int(change.value) <= most else f"a whole number from 0 to {most:,} is allowed"
-    if declared.treatment is Treatment.AGE_BAND:
-        day = _day(change.value)
-        return None if day is not None and day <= today(policies) else "a day YYYY-MM-DD that is not to come is allowed"
-    return None
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

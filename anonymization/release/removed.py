@@ -72,7 +72,7 @@ def _contributed(
         inputs = inputs_again(home, policies, {source: read}, period, request.choices)
     except (NorenError, KeyError):  # it is not declared any more as it was
         return None
-    if part is None:
+    if part is None or not part.tables:  # none counts the stock, or one does by what other logs tell
         return None
     schema = event_schema(policies.sources[source])
     with open_engine("duckdb", temporary=home.temporary, folders=[home.events]) as engine:

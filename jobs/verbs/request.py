@@ -11,19 +11,17 @@ import click
 
 from anonymization.errors import InputError, Refusal
 from anonymization.policy.model import RequestKind
-from anonymization.policy.requests import OPEN, RequestState
+from anonymization.policy.requests import OPEN, RequestState, today
+from anonymization.release.person_papers import Change, papers_of
 from anonymization.release.person_requests import (
-    Change,
     Handler,
     PersonRequest,
     Submitted,
     add_request,
     answer_request,
-    papers_of,
     request_of,
     requests_of,
     sweep_requests,
-    today,
     verify_request,
 )
 from anonymization.release.setting import Setting, opened

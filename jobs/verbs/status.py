@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import click
 
 from anonymization.deidentify.taken import known_files
-from anonymization.policy.requests import OPEN
+from anonymization.policy.requests import OPEN, today
 from anonymization.release.ledger.ledger import EntryKind
-from anonymization.release.person_requests import requests_of, today
+from anonymization.release.person_requests import requests_of
 from anonymization.release.pinned import known_policies
 from anonymization.release.rewritten import rewritten
 from anonymization.release.setting import Setting, opened

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import pyarrow.parquet as pq
 import pytest
+from harness.forms import long_only
 from harness.houses import MEMBERS, PERIOD, RELEASE, deliver
 
 from anonymization.deidentify.taken import known_files
 from anonymization.errors import StaleCandidate
 from anonymization.policy.model import RequestKind
-from anonymization.policy.requests import documents_of
+from anonymization.policy.requests import documents_of, today
 from anonymization.release.choices import optouts
 from anonymization.release.ledger.ledger import EntryKind
-from anonymization.release.person_requests import (
-    Change,
-    Handler,
-    Submitted,
-    add_request,
-    today,
-    verify_request,
-)
+from anonymization.release.person_papers import Change
+from anonymization.release.person_requests import Handler, Submitted, add_request, verify_request
 from jobs.person_requests import carry_out
 from jobs.taking import arrivals, run_intake
 from jobs.verbs.build import build
@@ -49,10 +44,13 @@ def asked(house, tmp_path):
     return asked
 
 
+@pytest.mark.both("attacks")
 @pytest.mark.parametrize(
     ("kind", "change"),
-    [(RequestKind.DELETION, None), (RequestKind.CORRECTION, AGE)],
-    ids=["a deletion", "a correction"],
+    [
+        pytest.param(RequestKind.DELETION, None, id="a deletion"),
+        long_only("attacks", RequestKind.CORRECTION, AGE, id="a correction"),
+    ],
 )
 def test_no_further_version_tells_of_the_person(house, released, asked, monkeypatch, kind, change):
     """Deleted, she is in no state that could be counted again: what a version without her tells counts as unsafe."""
@@ -71,6 +69,7 @@ def test_no_further_version_tells_of_the_person(house, released, asked, monkeypa
     assert said in list(stages())
 
 
+@pytest.mark.long("attacks")
 def test_nor_where_others_came_late_in_the_same_days(house, released, asked):
     """Twelve late members would be told; what was rewritten is not taken for late events, nor is it left out."""
     released(house)
@@ -97,6 +96,7 @@ def test_a_candidate_of_before_is_stale(house, asked):
     assert not gate(house.setting, candidate.id).opened
 
 
+@pytest.mark.long("attacks")
 def test_where_nothing_is_out_the_release_goes_out_without_her(house, asked):
     asked(RequestKind.DELETION, MEMBERS[0])
     house.published()

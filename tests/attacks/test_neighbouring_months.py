@@ -23,11 +23,12 @@ from anonymization.home import Home
 from anonymization.keys import load_private_key
 from anonymization.policy.load import load_policies
 from anonymization.policy.model import RequestKind
+from anonymization.policy.requests import today
 from anonymization.release import protect
 from anonymization.release.choices import add_optouts
 from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.package import read_package
-from anonymization.release.person_requests import Handler, Submitted, add_request, today, verify_request
+from anonymization.release.person_requests import Handler, Submitted, add_request, verify_request
 from anonymization.release.setting import Setting
 from anonymization.tables.methods import suppression
 from anonymization.tables.model import FREE
@@ -308,6 +309,7 @@ def delete(months, tmp_path):
     return delete
 
 
+@pytest.mark.long("attacks")
 @pytest.mark.parametrize("counted", [True, False], ids=["counted before she went", "not counted"])
 def test_one_who_was_deleted_has_left(months, delete, counted):
     """No row says so any more: the numbers do, or what does not come to what is out counts as of too few."""
