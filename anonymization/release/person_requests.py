@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from anonymization.errors import InputError
+from anonymization.errors import InputError, Refusal
 from anonymization.policy.load import Policies
 from anonymization.policy.model import RequestKind
 from anonymization.policy.requests import (
@@ -44,6 +44,7 @@ from anonymization.release.person_papers import (
     store_documents,
     write_papers,
 )
+from anonymization.release.rewritten import rewritten_by
 from anonymization.release.setting import Setting
 
 _SUBJECT = "request "
@@ -181,12 +182,14 @@ def answer_request(
 
     Raises:
         InputError: a rejection without a reason.
-        Refusal: the request may not become so.
+        Refusal: the request may not become so, or was begun and is to be completed.
     """
     if outcome is RequestState.REJECTED and not reason.strip():
         raise InputError("a rejection says why: --reason TEXT")
     with setting.ledger.transaction() as transaction:
         _going_on(transaction, setting.policies, number, outcome)
+        if outcome is not RequestState.COMPLETED and rewritten_by(transaction, subject=subject_of(number)):
+            raise Refusal(f"request {number} was begun, and rows are gone or changed: complete it")
         content: dict[str, Any] = {"answered": today(setting.policies).isoformat()}
         if reason:
             salt = secrets.token_hex(32)
