@@ -14,6 +14,7 @@ FOLDERS = (
     "events",
     "quarantine",
     "choices",
+    "requests",
     "candidates",
     "releases",
     "microdata",
@@ -80,6 +81,11 @@ class Home:
     def choices(self) -> Path:
         """People's choices, such as opt-outs (identified zone)."""
         return self.root / "choices"
+
+    @property
+    def requests(self) -> Path:
+        """What people's requests brought, and what was disclosed: `<number>/` (identified zone)."""
+        return self.root / "requests"
 
     @property
     def events(self) -> Path:

@@ -7,12 +7,23 @@ from typing import NamedTuple, TypeVar
 
 from anonymization.policy.decide import Permitted, matrix
 from anonymization.policy.load import Policies
-from anonymization.policy.model import Kind, PolicyDocument, Purpose, Quoted, Recipient, RecipientClass
+from anonymization.policy.model import (
+    Kind,
+    PolicyDocument,
+    Purpose,
+    Quoted,
+    Recipient,
+    RecipientClass,
+    RequestKind,
+)
+from anonymization.policy.requests import documents_of
+from anonymization.policy.sources import Source
 
 Key = TypeVar("Key", bound=str)
 Entry = TypeVar("Entry", bound=Quoted)
 KINDS = ("information_types", "purposes", "recipient_classes", "rules", "requests", "retention", "choices")
 UNIT, ATTACKS = "tests/unit/policy", "tests/attacks"
+REQUESTS = "tests/unit/jobs/test_requests.py"
 MATRIX = f"{UNIT}/test_decide.py::test_the_whole_matrix"
 SHOWN_BY = {
     "information_types": MATRIX,
@@ -29,9 +40,31 @@ SHOWN_BY = {
     "rules.partners_use_of_cookies": f"{UNIT}/test_decide.py::test_a_house_rule_is_never_quoted_as_a_clause",
     "rules.cookies_where_permitted": "tests/unit/deidentify/test_intake.py::test_a_click_becomes_an_event",
     "rules.analytics_without_a_name": f"{ATTACKS}/test_canaries.py",
+    "requests.disclosure": f"{REQUESTS}::test_clause_4a_disclosure",
+    "requests.correction": f"{REQUESTS}::test_clause_4b_correction_and_addition",
+    "requests.addition": f"{REQUESTS}::test_clause_4b_correction_and_addition",
+    "requests.discontinuation": f"{REQUESTS}::test_clause_4c_4d_discontinuation_of_use_and_cease_of_provision",
+    "requests.deletion": f"{REQUESTS}::test_clause_4c_deletion",
+    "requests.cease_provision": f"{REQUESTS}::test_clause_4c_4d_discontinuation_of_use_and_cease_of_provision",
+    "retention": f"{REQUESTS}::test_clause_4_papers_are_swept",
     "choices": f"{ATTACKS}/test_non_interference.py::test_with_or_without_those_who_opted_out_the_packages_are_equal",
 }
 """By what is declared, or by all of its kind: the test that shows its effect. What stands here for none has none."""
+CARRIED_OUT = {
+    RequestKind.DISCLOSURE: "All that is kept of the person, as JSON and CSV for the handler alone.",
+    RequestKind.CORRECTION: "The value is another one in the person's raw rows, and in what is made of them.",
+    RequestKind.ADDITION: "The value is set where it is missing in the person's raw rows, and in what is made of them.",
+    RequestKind.DISCONTINUATION: "The person is dropped at intake, and left out of whatever is built afterwards.",
+    RequestKind.DELETION: (
+        "Raw rows, events and rejected lines of the person, and of every id that a log links to her, are erased; the"
+        " choice not to be taken in stays."
+    ),
+    RequestKind.CEASE_PROVISION: (
+        "The person is left out of whatever is built afterwards, inside too: beside what is outside it would tell of"
+        " her."
+    ),
+}
+"""What `noren request complete` does."""
 HEAD = """# For privacy officers
 
 What the policy says, clause by clause: how it is declared in `policies/`, what that does, and the test that shows it.
@@ -69,14 +102,14 @@ def lines(policy: PolicyDocument) -> list[Line]:
         *_lines(policy.rules, "rules", lambda _, one: one.effect),
         *_lines(
             policy.requests, "requests",
-            lambda _, one: f"Form {one.form}, by a proxy also {one.proxy_form}"
-            + "".join(f", {annex}" for annex in one.annexes)
-            + (", a fee" if one.fee else "") + ". Handled by hand: no verb carries it out.",
+            lambda kind, one: f"{CARRIED_OUT[kind]} By {', '.join(documents_of(one, proxy=False))}, by a proxy also"
+            f" {one.proxy_form}" + ("; a fee is charged." if one.fee else "."),
         ),
         *_lines(
             {"": policy.retention}, "retention",
-            lambda _, one: f"Kept {one.years_after_fiscal_year} year after the fiscal year that begins on"
-            f" {one.fiscal_year_starts}. Removed by hand: no verb does.",
+            lambda _, one: f"Kept for {one.years_after_fiscal_year} year from the end of the fiscal year, which"
+            f" begins on {one.fiscal_year_starts}, in which the request was answered;"
+            " then `noren request sweep` removes them.",
         ),
         *_lines(
             policy.choices, "choices",
@@ -149,6 +182,9 @@ def _house_rules(policy: PolicyDocument) -> Iterator[str]:
     yield f"- Nothing is published of fewer than {counts.default} persons{by_type}."
     if rules.erasure is not None:
         yield f"- {rules.erasure.text} ({rules.erasure.after_months} months.)"
+    if rules.requests is not None:
+        days = f"{rules.requests.within_days} and {rules.requests.disclosure_kept_days} days"
+        yield f"- {rules.requests.text} ({days}.)"
     if rules.privacy_budget is not None:
         budget = rules.privacy_budget
         spent = f"rho {budget.rho:f} and delta {budget.delta:f}"
@@ -159,8 +195,11 @@ def _parties(policies: Policies) -> Iterator[str]:
     """What is collected and for what, who receives, and who may approve."""
     yield _table(
         "What is collected, and for what",
-        ("source", "title", "information", "purposes"),
-        [(s.source, s.title.en, s.information_type, ", ".join(s.purposes)) for s in policies.sources.values()],
+        ("source", "title", "information", "purposes", "read by"),
+        [
+            (s.source, s.title.en, s.information_type, ", ".join(s.purposes), _read_by(policies, s))
+            for s in policies.sources.values()
+        ],
     )
     yield _table(
         "Who receives",
@@ -181,6 +220,12 @@ def _parties(policies: Policies) -> Iterator[str]:
             )
             for name, one in policies.officers.items()
         ],
+    )
+
+
+def _read_by(policies: Policies, source: Source) -> str:
+    return (
+        ", ".join(policies.readers(source.source)) or f"nothing: {source.not_released or 'its file does not say why'}"
     )
 
 

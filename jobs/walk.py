@@ -16,10 +16,10 @@ from anonymization.release.decision import Outcome, decide
 from anonymization.release.publish import Published, publish
 from anonymization.release.setting import DEMO_OFFICERS, Setting, enrol_in_demo
 from jobs.dossier import review
+from jobs.taking import arrivals, run_intake
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
 from jobs.verbs.init import initialize
-from jobs.verbs.intake import arrivals, run_intake
 
 OFFICER = "demo-officer"
 RELEASES = (
@@ -56,7 +56,7 @@ def take_logs_in(setting: Setting, bar: Progress) -> IntakeRun:
     step = bar.add_task("Taking logs in", total=len(files))
     return run_intake(
         setting.home, setting.policies, files, optouts=optouts(setting.home), kept_from=setting.kept_from,
-        progress=lambda _: bar.advance(step),
+        progress=lambda _: bar.advance(step), rewritten=setting.rewritten,
     )  # fmt: skip
 
 

@@ -75,6 +75,8 @@ class IntakeContext:
         spellings: how ids of each namespace are spelt.
         covering: namespaces of choices that cover the ids, too, that a log of links names beside one of theirs.
         replacing: whether a file takes the place of another content that was delivered by its name on its day.
+        rewritten: by digest, contents that a person's request has changed since, and the digest of what is there in
+            their places: an empty text where nothing was left.
     """
 
     home: Home
@@ -92,6 +94,7 @@ class IntakeContext:
     paths: Cleaned = field(default_factory=lambda: Cleaned(addresses.path))
     hosts: Cleaned = field(default_factory=lambda: Cleaned(addresses.host))
     replacing: bool = False
+    rewritten: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def earliest(self) -> date:

@@ -119,7 +119,13 @@ def _parse(
         for row in seen:
             names[row[NUMBER]].append(row["names"])
         undeclared = {
-            number: compare_names(source, names[number], file.arrival.path.name, file.screened.rejected)
+            number: compare_names(
+                source,
+                names[number],
+                file.arrival.path.name,
+                file.screened.rejected,
+                changed=file.screened.digest in around.rewritten.values(),
+            )
             for number, file in files.items()
         }
         if doubled := doubled_names({row["names"] for row in seen}):

@@ -30,7 +30,7 @@ from anonymization.deidentify.identifiers import register_optouts
 from anonymization.deidentify.look import looked_at
 from anonymization.deidentify.notes import ROWS, SAID
 from anonymization.deidentify.noting import note_all
-from anonymization.deidentify.taken import Delivered, Taken, known_intake
+from anonymization.deidentify.taken import Delivered, Taken, known_intake, taken_of
 from anonymization.engine.base import NUMBER
 from anonymization.errors import EngineError, NorenError, SourceError
 from anonymization.files import PRIVATE, files_of, indented, private_folder, sweep, sync, write_private
@@ -147,6 +147,11 @@ def _digest(arrival: Arrival) -> str:
 def _look(arrival: Arrival, digest: str, named: str, around: IntakeContext, delivered: Delivered) -> Ready | Taken:
     """Look at a file: is it known, does it take another one's place, can it be read?"""
     home, source = around.home, arrival.source
+    if digest in around.rewritten:
+        raise SourceError(
+            f"{arrival.name} is delivered again as it was before a person's request has changed it: it was taken in as"
+            " it is now, and this holds what was deleted or corrected; remove it"
+        )
     known = known_intake(home, source.source, digest)
     if known is not None:
         return replace(known, again=True)
@@ -294,6 +299,12 @@ def _commit(file: Ready, taken: Taken, home: Home, delivered: Delivered) -> None
     sweep(metrics)
     write_private(metrics, indented(asdict(taken)))
     delivered.add(metrics, taken.named)
+
+
+def forget(home: Home, source: str, digest: str) -> None:
+    """Remove what was taken in of a content, under whatever name and day."""
+    for said, taken in taken_of(home, source, digest):
+        _forget(home, said, taken)
 
 
 def _forget(home: Home, said: Path, taken: Taken) -> None:

@@ -107,15 +107,20 @@ def _json_lines(engine: Engine, source: Source, files: Mapping[int, Screened], n
     )
 
 
-def compare_names(source: Source, names: Iterable[str | None], file: str, rejected: Mapping[str, int]) -> int:
+def compare_names(
+    source: Source, names: Iterable[str | None], file: str, rejected: Mapping[str, int], *, changed: bool = False
+) -> int:
     """Return how many fields of JSON objects, whose distinct `names` these are, nobody declared.
 
-    `rejected` lines were set aside before.
+    `rejected` lines were set aside before. Of a file that a person's request has `changed`, the lines that held a field
+    may be gone.
 
     Raises:
         SourceError: there is no object, or a declared field stands in none.
     """
     found = [of_one.split(SEPARATOR) if of_one else [] for of_one in names if of_one is not None]
+    if changed:
+        return len({name for of_one in found for name in of_one if name} - set(source.columns))
     if not found:
         why = f" ({', '.join(f'{reason}: {number:,}' for reason, number in rejected.items())})" if rejected else ""
         raise SourceError(f"{file} holds no JSON object{why}; source {source.source!r} declares JSON lines")

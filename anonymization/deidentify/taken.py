@@ -120,6 +120,14 @@ def known_intake(home: Home, source: str, digest: str) -> Taken | None:
     return None
 
 
+def taken_of(home: Home, source: str, digest: str) -> list[tuple[Path, Taken]]:
+    """Return what is said of a content that was taken in, each with the file that says it."""
+    found = (
+        (path, _read(path)) for path in sorted(home.events.glob(f"source={source}/arrived=*/{digest[:NAME]}.json"))
+    )
+    return [(path, taken) for path, taken in found if taken is not None and taken.digest == digest]
+
+
 class Delivered:
     """Which files of a source were taken in by which name, as it is sealed; the folder of each day is read once.
 

@@ -84,6 +84,12 @@ class Policies:
         """The sources of which a month has nearly the same persons as the month before."""
         return frozenset(name for name, source in self.sources.items() if source.stock)
 
+    def readers(self, source: str) -> list[str]:
+        """Return the releases, and the rows for inside, that read a source."""
+        read = {name: one.sources for name, one in self.releases.items()}
+        read |= {name: one.sources for name, one in self.microdata.items()}
+        return sorted(name for name, sources in read.items() if source in sources)
+
     def digest_of(self, release: str) -> str:
         """Return the SHA-256 over all that a release may depend on: every file but those of other releases and rows."""
         return digest_of(self.files, release)

@@ -35,6 +35,23 @@ class RecipientClass(StrEnum):
     PERSON = "person"
 
 
+class RequestKind(StrEnum):
+    """What a person may request (clause 4)."""
+
+    DISCLOSURE = "disclosure"
+    """All that is kept of the person, to whoever handles the request."""
+    CORRECTION = "correction"
+    """A value of the person's rows is another one."""
+    ADDITION = "addition"
+    """A value of the person's rows that is missing is there."""
+    DISCONTINUATION = "discontinuation"
+    """Nothing of the person is used in what is made from now on."""
+    DELETION = "deletion"
+    """The person's rows are erased, too."""
+    CEASE_PROVISION = "cease_provision"
+    """Nothing about the person goes to anybody."""
+
+
 class InformationClass(StrEnum):
     """How the policy classes a type of information."""
 
@@ -96,8 +113,8 @@ class Party(Quoted):
     """Whether a recipient stands on a contract (a house rule)."""
 
 
-class RequestKind(Quoted):
-    """A request a person may make, and the forms it takes: whoever handles it is told so by `noren policy`."""
+class RequestForms(Quoted):
+    """The forms that a request of a person takes, and whether a fee is charged."""
 
     form: str
     proxy_form: str
@@ -125,8 +142,8 @@ class Choice(Quoted):
 class Retention(Quoted):
     """How long what a request brought is kept."""
 
-    years_after_fiscal_year: int
-    fiscal_year_starts: str = Field(pattern=r"^\d{2}-\d{2}$")
+    years_after_fiscal_year: int = Field(ge=0, le=100)
+    fiscal_year_starts: str = Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])$")
 
 
 class HouseRule(Declared):
@@ -159,6 +176,15 @@ class Erasure(HouseRule):
     """Whole months from the end of the month in which it arrived, or which it is about."""
 
 
+class Answering(HouseRule):
+    """By when a person's request is answered, and how long a disclosure is kept (a house rule)."""
+
+    within_days: int = Field(ge=1, le=365)
+    """From the day on which the request came."""
+    disclosure_kept_days: int = Field(ge=1, le=365)
+    """From the day on which it was made: after that it is removed, whether it was handed over or not."""
+
+
 class HouseRules(Declared):
     """The house's own rules."""
 
@@ -168,6 +194,7 @@ class HouseRules(Declared):
     minimum_publishable_counts: MinimumCounts
     privacy_budget: PrivacyBudget | None = None
     erasure: Erasure | None = None
+    requests: Answering | None = None
 
 
 class PolicyDocument(Declared):
@@ -180,7 +207,7 @@ class PolicyDocument(Declared):
     purposes: dict[Name, Purpose]
     recipient_classes: dict[RecipientClass, Party]
     rules: dict[Name, Rule]
-    requests: dict[Name, RequestKind]
+    requests: dict[RequestKind, RequestForms]
     retention: Retention
     choices: dict[Name, Choice]
     house_rules: HouseRules
@@ -194,6 +221,9 @@ class PolicyDocument(Declared):
         missing = sorted(one.value for one in set(RecipientClass) - set(self.recipient_classes))
         if missing:
             raise ValueError(f"recipient classes missing: {missing}")
+        unknown_forms = sorted(one.value for one in set(RequestKind) - set(self.requests))
+        if unknown_forms:
+            raise ValueError(f"requests missing: {unknown_forms}: a person may make each of them")
         if "combination" not in self.rules:
             raise ValueError("`rules` states `combination`: a refusal to join persons quotes it")
         days = [version.effective for version in self.versions]

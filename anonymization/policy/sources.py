@@ -258,6 +258,8 @@ class Source(Declared):
     information_type: Name
     purposes: tuple[Name, ...] = Field(min_length=1)
     """Why the log was collected; ids of the policy's purposes."""
+    not_released: str | None = Field(default=None, min_length=1)
+    """Why no release reads the log, where none does; `noren check` tells of one that says nothing."""
     format: Format
     encoding: Encoding = Encoding.UTF_8
     arrives: Arrives = Arrives.DAILY

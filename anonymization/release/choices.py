@@ -83,8 +83,8 @@ def add_optouts(home: Home, ledger: Ledger, people: Sequence[Person], *, namespa
     """
     if not people:
         raise InputError("no person is named; give --namespace and --id, or --file")
-    spelt = [_spelt(person, namespaces) for person in people]
-    engine = _open(home)
+    spelt = [spelt_person(person, namespaces) for person in people]
+    engine = open_choices(home, OPTOUTS)
     with ledger.transaction() as transaction, engine.connect() as connection:
         known = {(r.namespace, r.id) for r in connection.execute(sa.select(OPTOUTS))}
         new = [person for person in dict.fromkeys(spelt) if person not in known]
@@ -101,9 +101,9 @@ def add_optouts(home: Home, ledger: Ledger, people: Sequence[Person], *, namespa
 
 def choices_of(home: Home) -> Choices:
     """Return who has opted out by now."""
-    if not _database(home).exists():
+    if not database(home).exists():
         return Choices()
-    engine = _open(home)
+    engine = open_choices(home, OPTOUTS)
     with engine.connect() as connection:
         rows = connection.execute(sa.select(OPTOUTS).order_by(OPTOUTS.c.sequence)).all()
     engine.dispose()
@@ -157,11 +157,15 @@ def _people_of(row: Sequence[str], namespaces: Mapping[str, Spelling], *, first:
         raise InputError(f"{len(row)} fields; expected {len(HEADER)}: {', '.join(HEADER)}")
     if any(len(field.splitlines()) > 1 for field in row):
         raise InputError("a field over several lines: a quote that is open takes the rows below for a part of it")
-    return [] if first else [_spelt((row[0], row[1]), namespaces)]
+    return [] if first else [spelt_person((row[0], row[1]), namespaces)]
 
 
-def _spelt(person: Person, namespaces: Mapping[str, Spelling]) -> Person:
-    """Whom a choice names, in the spelling of the logs; an error never says the id itself."""
+def spelt_person(person: Person, namespaces: Mapping[str, Spelling]) -> Person:
+    """Return whom a choice or a request names, in the spelling of the logs.
+
+    Raises:
+        InputError: no log can hold such an id; the id itself is never said.
+    """
     from anonymization.deidentify.ids import spelt  # noqa: PLC0415 - a moment to import, and most runs find no list
 
     namespace, raw = person
@@ -186,14 +190,17 @@ def _first_line_not_utf_8(path: Path) -> int:
     return 1
 
 
-def _database(home: Home) -> Path:
+def database(home: Home) -> Path:
+    """Return where people's choices and requests are kept."""
     return home.choices / "choices.db"
 
 
-def _open(home: Home) -> sa.Engine:
-    path = _database(home)
+def open_choices(home: Home, *tables: sa.Table) -> sa.Engine:
+    """Open the database of people's choices and requests, in which some tables are; 0600."""
+    path = database(home)
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
     with engine.begin() as connection:  # another process may just be making it
-        connection.execute(CreateTable(OPTOUTS, if_not_exists=True))
+        for table in tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
     path.chmod(PRIVATE)
     return engine

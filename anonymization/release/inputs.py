@@ -140,6 +140,12 @@ def read_of(texts: Sequence[str]) -> dict[str, Days]:
     return found
 
 
+def now_read(texts: Sequence[str], changed: Mapping[str, str]) -> list[str]:
+    """Return what `Inputs.read` says of a source, of what is there now in the place of contents that were changed."""
+    now = {changed.get(digest, digest): left for digest, left in read_of(texts).items()}
+    return sorted(_as_text(digest, left) for digest, left in now.items() if digest)
+
+
 def files_of_period(home: Home, source: str, period: Period) -> list[tuple[tuple[Path, ...], Taken]]:
     """Return the event files of a source that may hold events of a period, each with what the intake said of it."""
     return [(paths, one) for paths, one in known_files(home, source) if touches(one, period)]

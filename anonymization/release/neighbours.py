@@ -25,7 +25,8 @@ from anonymization.policy.periods import Period
 from anonymization.policy.sources import Source
 from anonymization.quoting import literal
 from anonymization.release.earlier import earlier_issues
-from anonymization.release.inputs import Inputs, inputs_again, make_left_out, open_inputs
+from anonymization.release.inputs import Inputs, inputs_again, make_left_out, now_read, open_inputs
+from anonymization.release.removed_numbers import removed_rows
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.neighbours import Neighbour, counting, of_stock
 from anonymization.tables.audit.sheets import Issue
@@ -51,7 +52,7 @@ def neighbours(setting: Setting, plan: Plan, inputs: Inputs) -> tuple[Neighbour,
     Raises:
         IntegrityError: what is out is damaged.
     """
-    if not _exact(plan.method):  # other noise in every month
+    if not is_exact(plan.method):  # other noise in every month
         return ()
     found = []
     for name in sorted(plan.counted):
@@ -70,19 +71,31 @@ def neighbours(setting: Setting, plan: Plan, inputs: Inputs) -> tuple[Neighbour,
                     changed = changed_between(setting, part, setting.policies.sources[name], states)
                 if changed is not None and not older:
                     changed[APART] = -changed[APART]
+                if changed is not None:
+                    changed = _and_removed(setting, plan, issues, changed)
                 found.append(Neighbour(name, tuple(_as_of(issue, plan.period) for issue in issues), changed))
     return tuple(found)
+
+
+def _and_removed(setting: Setting, plan: Plan, issues: Sequence[Issue], changed: pd.DataFrame) -> pd.DataFrame:
+    """Who changed, and whoever was there, is out, and was deleted since: as numbers (`removed.py`)."""
+    rows = removed_rows(setting.home, plan.release.release, [issue.name for issue in issues])
+    if not rows:
+        return changed
+    removed = pd.DataFrame(rows).reindex(columns=changed.columns)
+    return pd.concat([changed, removed.astype({"person": "int64", APART: "int64"})], ignore_index=True)
 
 
 def _out(setting: Setting, source: str, month: Period) -> Iterator[Issue]:
     """What is out of a month and counts a stock exactly."""
     for issue in earlier_issues(setting, [source], month.first, month.past, counted=[source]):
-        tables = [table for table in issue.tables if isinstance(table, SafeTable) and _exact(table.method)]
+        tables = [table for table in issue.tables if isinstance(table, SafeTable) and is_exact(table.method)]
         if tables and source in issue.inputs:
             yield of_stock(replace(issue, tables=tuple(tables)), source)
 
 
-def _exact(name: str) -> bool:
+def is_exact(name: str) -> bool:
+    """Whether a method publishes true figures, or none."""
     method = method_of(name)
     return not method.record_keys and not method.drawn
 
@@ -98,8 +111,11 @@ def _of_one_state(issues: Iterator[Issue], source: str) -> list[list[Issue]]:
 
 
 def _there(setting: Setting, source: str, issue: Issue) -> Inputs | None:
-    """What an issue was built of; None if that was erased."""
-    read = {source: issue.inputs[source]}
+    """What an issue was built of; None if that was erased.
+
+    Of whoever was deleted since there is nothing: what does not come to the figures that are out counts as of too few.
+    """
+    read = {source: now_read(issue.inputs[source], setting.rewritten)}
     try:
         return inputs_again(setting.home, setting.policies, read, issue.period, issue.choices)
     except IntegrityError:

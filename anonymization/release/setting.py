@@ -17,6 +17,7 @@ from anonymization.policy.model import Officer, Officers
 from anonymization.release.erasure import kept_from
 from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.pinned import Folder, Known, made_by_demo, require_known
+from anonymization.release.rewritten import rewritten
 
 DEMO_OFFICERS = "demo-officers.json"
 """In a demo's home only: officers who do not stand in the policy folder."""
@@ -63,6 +64,12 @@ class Setting:
     def kept_from(self) -> date | None:
         """The first day of the earliest month that was not erased; None if none ever was."""
         return kept_from(self.ledger)
+
+    @property
+    def rewritten(self) -> Mapping[str, str]:
+        """By digest the contents of logs that persons' requests have changed: see `rewritten.rewritten`."""
+        with self.ledger.transaction() as transaction:
+            return rewritten(transaction)
 
     @property
     def expected_persons(self) -> int | None:

@@ -27,11 +27,13 @@ from anonymization.release.inputs import (
     files_of_period,
     find_inputs,
     inputs_again,
+    now_read,
     read_of,
 )
 from anonymization.release.issues import issue_of
 from anonymization.release.ledger.ledger import Entry, EntryKind, Publication, Transaction
 from anonymization.release.package import read_package
+from anonymization.release.rewritten import as_now, rewritten
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.corrections import differences
 from anonymization.tables.audit.sheets import Issue
@@ -114,11 +116,13 @@ def state_now(setting: Setting, source: str, period: Period) -> State:
         known = [taken for _, taken in files_of_period(setting.home, source, month)]
         with setting.ledger.transaction() as transaction:
             last = recorded(transaction, source, month.name)
+            changed = rewritten(transaction)
             publications = [e for e in transaction.entries(kind=EntryKind.PUBLICATION) if _reads(e, source, month)]
         newest = max((entry.seq for entry in publications), default=0)
         if last.number and {one.digest for one in known} <= last.files and newest < last.entry:
             return last
-        state = _decided(setting, source, month, known, [_out(setting, entry) for entry in publications], last)
+        out = [_as_now(_out(setting, entry), changed) for entry in publications]
+        state = _decided(setting, source, month, known, out, last)
         if last.number and (state.files, state.left) == (last.files, last.left) and not state.left:
             return last
         with setting.ledger.transaction() as transaction:
@@ -127,11 +131,11 @@ def state_now(setting: Setting, source: str, period: Period) -> State:
 
 
 def recorded(transaction: Transaction, source: str, month: str) -> State:
-    """Return the last state that the ledger has of a source and month."""
-    state = State()
+    """Return the last state that the ledger has of a source and month; a file that was changed since is the same."""
+    state, changed = State(), rewritten(transaction)
     for entry in transaction.entries(kind=EntryKind.STATE, subject=_subject(source, month)):
-        files = state.files | set(entry.payload["came"])
-        left = {digest: Days(days) for digest, days in entry.payload["left"].items()}
+        files = state.files | as_now(entry.payload["came"], changed)
+        left = {changed.get(digest, digest): Days(days) for digest, days in entry.payload["left"].items()}
         state = State(entry.payload["number"], files, left, tuple(entry.payload["because"]), entry.seq)
     return state
 
@@ -161,6 +165,12 @@ def _out(setting: Setting, entry: Entry) -> _Out:
     folder = whole_copy(setting.home, publication)
     request = load_candidate(setting.home, setting.ledger, entry.subject).request
     return _Out(str(publication), entry.seq, request, folder)
+
+
+def _as_now(out: _Out, changed: Mapping[str, str]) -> _Out:
+    """A publication as if it were built of what is there now in the place of contents that requests have changed."""
+    inputs = {source: now_read(texts, changed) for source, texts in out.request.inputs.items()}
+    return replace(out, request=replace(out.request, inputs=inputs))
 
 
 def _decided(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from anonymization.errors import DeclarationError, PolicyRefusal, Refusal
@@ -29,10 +31,22 @@ def command(releases: tuple[str, ...]) -> None:
             click.echo(f"{name}: allowed by")
             for clause in clauses:
                 click.echo(f"  {clause}")
+    for note in () if releases else sources_without_a_release(policies):
+        click.echo(note)
     if wrong:
         raise DeclarationError("\n".join([*wrong, *refused]))
     if refused:
         raise Refusal("\n".join(refused))
+
+
+def sources_without_a_release(policies: Policies) -> Iterator[str]:
+    """Yield a line a source that nothing reads and whose file does not say why, or that says why and is read."""
+    for name, source in policies.sources.items():
+        readers = policies.readers(name)
+        if not readers and source.not_released is None:
+            yield f"source {name}: no release reads it; say why in `not_released`, or collect it no longer"
+        if readers and source.not_released is not None:
+            yield f"source {name}: `not_released` says why nothing reads it, and {', '.join(readers)} does"
 
 
 def allowed_by(policies: Policies, name: str) -> tuple[Clause, ...]:

@@ -8,7 +8,7 @@ left holds an event of it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from anonymization.keys import PeriodKeys
 from anonymization.policy.periods import EPOCH, parse_period, period_named
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.erasure import due, record_erasure
+from anonymization.release.removed_numbers import numbers_before
 from anonymization.release.setting import Setting, opened
 from jobs.stage import tell
 
@@ -97,9 +98,9 @@ def erase(setting: Setting, today: date, *, rehearsed: bool = False, months: int
         folders = dict(_folders(setting.home, first))
         files = {zone: sum(_count(folder) for folder in found) for zone, found in folders.items() if found}
         gone = {folder for found in folders.values() for folder in found}
-        notes = [path for path in notes_about(setting.home, first) if path.parent not in gone]
-        if notes:
-            files[setting.home.events.name] = files.get(setting.home.events.name, 0) + len(notes)
+        told = _told(setting.home, first, gone)
+        for zone, paths in told.items():
+            files[zone] = files.get(zone, 0) + len(paths)
         keys, awaited = _keys(setting.home, first)
         erased = Erased(first, files, keys, awaited)
         if rehearsed or not (files or keys):
@@ -108,7 +109,7 @@ def erase(setting: Setting, today: date, *, rehearsed: bool = False, months: int
         entry = record_erasure(setting.ledger, first, {"files": files, "keys": list(keys)})
         for folder in [folder for found in folders.values() for folder in found]:
             _remove(folder)
-        for path in notes:
+        for path in (path for paths in told.values() for path in paths):
             path.unlink(missing_ok=True)
         periods = PeriodKeys(setting.home)
         for month in keys:
@@ -151,6 +152,13 @@ def _folders(home: Home, first: date) -> Iterator[tuple[str, Sequence[Path]]]:
     written = sorted(home.microdata.glob("*/*"))
     rows = [(period_named(folder.name.removeprefix(".").partition(".")[0]), folder) for folder in written]
     yield home.microdata.name, [folder for period, folder in rows if period and period.last_date < first]
+
+
+def _told(home: Home, first: date, gone: Collection[Path]) -> dict[str, list[Path]]:
+    """What is told of months over their time beside their logs: notes of stocks, and numbers of who was deleted."""
+    notes = [path for path in notes_about(home, first) if path.parent not in gone]
+    found = {home.events.name: notes, home.requests.name: numbers_before(home, first)}
+    return {zone: paths for zone, paths in found.items() if paths}
 
 
 def _keys(home: Home, first: date) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -22,6 +22,7 @@ from anonymization.release.gate.compare import against_recount, count_again, lab
 from anonymization.release.gate.declared import collected, policy, schema, texts
 from anonymization.release.gate.hidden import hidden_headlines, hidden_shares, lost_headlines, too_much
 from anonymization.release.gate.neighbouring import neighbouring
+from anonymization.release.gate.unchanged import require_unchanged
 from anonymization.release.gate.verdict import FILE, record_verdict, verdict_digest
 from anonymization.release.issues import issue_of
 from anonymization.release.neighbours import neighbours
@@ -93,6 +94,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
         request = candidate.request
         span = (request.first_day, request.past_day)
         earlier = earlier_issues(setting, request.sources, *span, counted=plan.counted)
+        require_unchanged(earlier, request.sources, setting.rewritten)
         proof = read_proof(candidate)
         issue = replace(issue_of(package, CANDIDATE), inputs=request.inputs, choices=request.choices)
         attacked = attack_candidate(plan, package, issue, recounted, earlier, proof)

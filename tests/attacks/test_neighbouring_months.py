@@ -22,15 +22,19 @@ from anonymization.errors import StaleCandidate
 from anonymization.home import Home
 from anonymization.keys import load_private_key
 from anonymization.policy.load import load_policies
+from anonymization.policy.model import RequestKind
+from anonymization.policy.requests import today
 from anonymization.release import protect
 from anonymization.release.choices import add_optouts
 from anonymization.release.ledger.ledger import Ledger
 from anonymization.release.package import read_package
+from anonymization.release.person_requests import Handler, Submitted, add_request, verify_request
 from anonymization.release.setting import Setting
 from anonymization.tables.methods import suppression
 from anonymization.tables.model import FREE
 from expectations.run import Outcome
 from jobs.dossier import review
+from jobs.person_requests import carry_out
 from jobs.verbs.build import build
 from jobs.verbs.erase import erase
 from jobs.verbs.gate import gate
@@ -288,3 +292,53 @@ def test_a_note_goes_with_the_month_that_it_is_about(months):
     assert erase(months.setting, date(2027, 12, 1), months=12).files["events"] == 2 + 2
     assert not [*home.events.rglob("*.noted"), *home.events.rglob("*.before")]
     assert [taken.arrived for _, taken in known_files(home, "subscribers")] == ["2026-11-30"]
+
+
+@pytest.fixture
+def delete(months, tmp_path):
+    """Deletes a member at her request."""
+    (scan := tmp_path / "scan.pdf").write_bytes(b"scan")
+
+    def delete(member):
+        setting, handler = months.setting, Handler("support-centre")
+        given = Submitted(RequestKind.DELETION, [("member", member)], {"3-1": ("3-1", scan)}, today(setting.policies))
+        number = add_request(setting, given, handler).number
+        verify_request(setting, number, handler, identity="seen")
+        carry_out(setting, number)
+
+    return delete
+
+
+@pytest.mark.long("attacks")
+@pytest.mark.parametrize("counted", [True, False], ids=["counted before she went", "not counted"])
+def test_one_who_was_deleted_has_left(months, delete, counted):
+    """No row says so any more: the numbers do, or what does not come to what is out counts as of too few."""
+    delete("m00050")
+    if not counted:
+        shutil.rmtree(months.setting.home.requests / "removed")
+    months.snapshot(left(everybody()))
+    candidate, result = months.built()
+    assert result.opened, result.reasons
+    assert not of_few(months.out(), figures(candidate.package))
+
+
+def test_enough_who_came_are_told_beside_one_who_was_deleted(months, delete):
+    """Without the numbers nothing of which she was a part would be told, the grand total neither."""
+    delete("m00050")
+    (kept,) = (months.setting.home.requests / "removed").rglob("*.json")
+    assert kept.parent.name == "stock_2026-10_v1"
+    assert "m00050" not in kept.read_text()
+    months.snapshot(left(joined(everybody(), 12)))
+    candidate, result = months.built()
+    assert result.opened, result.reasons
+    assert figures(candidate.package)["13", "50-59"] == months.out()["13", "50-59"] + 11
+    shutil.rmtree(kept.parent)
+    candidate, _ = months.built()
+    assert not {("13", "50-59"), ("_T", "_T")} & set(figures(candidate.package))
+
+
+def test_the_numbers_of_who_was_deleted_go_with_the_month(months, delete):
+    delete("m00050")
+    months.snapshot(left(everybody()))
+    assert erase(months.setting, date(2027, 12, 1), months=12).files["requests"] == 1
+    assert not [*(months.setting.home.requests / "removed").rglob("*.json")]

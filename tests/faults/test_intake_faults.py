@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from harness.homes import copied
 
-import jobs.verbs.intake
+import jobs.taking
 from anonymization.deidentify.taken import known_files
 from anonymization.errors import InputError
 from anonymization.home import Home
@@ -87,7 +87,7 @@ def test_killed_at_any_moment_and_taken_up_again(landed, policies, tmp_path):
 
 def test_a_source_in_other_hands_is_left_to_them(landed, policies, tmp_path):
     home = copied(landed, tmp_path / "two", landing=True)
-    with jobs.verbs.intake._alone(home, "clicks") as held:
+    with jobs.taking._alone(home, "clicks") as held:
         assert held
         run = run_intake(home, policies, arrivals(home, policies), optouts=[])
     assert run.failures == (("clicks", "another intake is taking this source in; it was left to that one"),)

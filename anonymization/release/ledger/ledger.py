@@ -51,6 +51,7 @@ class EntryKind(StrEnum):
     STATE = "state"
     CLOCK = "clock"
     GAP = "gap"
+    PERSONS_REQUEST = "persons_request"
 
 
 _META = sa.MetaData()

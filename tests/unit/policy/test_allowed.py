@@ -216,6 +216,18 @@ def test_check_tells_every_error_at_once(noren, policy_folder):
     assert "RecipientClass" not in done.output
 
 
+def test_each_source_feeds_a_release_or_says_why_not(policies, noren, policy_folder):
+    assert len(policies.sources) == 14
+    assert [line for line in noren("check").output.splitlines() if line.startswith("source ")] == []
+    edit(policy_folder, "sources/weblogs.yaml", "not_released: ", "# ")
+    edit(policy_folder, "sources/searches.yaml", "format: tsv", "format: tsv\nnot_released: nobody asked")
+    assert [line for line in noren("check").output.splitlines() if line.startswith("source ")] == [
+        "source searches: `not_released` says why nothing reads it, and search-trends does",
+        "source weblogs: no release reads it; say why in `not_released`, or collect it no longer",
+    ]
+    assert "| nothing: its file does not say why |" in noren("policy").output
+
+
 def test_the_page_for_privacy_officers_is_what_the_policy_folder_says(policies, noren):
     assert (ROOT / "docs" / "for-privacy-officers.md").read_text(encoding="utf-8") == page(policies)
     assert noren("policy").output == page(policies)
