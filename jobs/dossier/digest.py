@@ -22,6 +22,7 @@ from jobs.inert import inert
 
 SAMPLE = 12
 GROUPS = 3
+PAGE = "dossier.html"
 CONFLICTS = "links in conflict"
 LEAVES = (
     "",
@@ -32,7 +33,7 @@ LEAVES = (
 )
 
 
-def digest(facts: Facts) -> str:
+def as_markdown(facts: Facts) -> str:
     """Return the dossier's text."""
     return "\n".join(
         [
@@ -55,6 +56,8 @@ def _head(facts: Facts) -> list[str]:
         "",
         *([f"**{facts.warning}**", ""] if facts.warning else []),
         f"Candidate **{request.candidate}**, requested by {request.requester}, {built}.",
+        "",
+        f"Each table whole, and pictures: the page `candidates/{request.candidate}/evidence/{PAGE}` of the home.",
         "",
         f"- **What.** {release.description.en}",
         f"- **To whom.** {facts.recipient.title.en} ({', '.join(party(facts.recipient))}).",
