@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import re
 import warnings
 from collections.abc import Callable
@@ -47,6 +48,7 @@ def svg(draw: Callable[[Any], None], title: str, told: str, *, height: float) ->
     import matplotlib as mpl  # noqa: PLC0415 - a third of a second that only a page needs
     from matplotlib.figure import Figure  # noqa: PLC0415
 
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its list of fonts is nobody's affair
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that its own font lacks; the reader's browser has others
         figure = Figure(figsize=(WIDTH, height))
