@@ -22,7 +22,7 @@ from anonymization.release.package import Package, read_package
 from anonymization.release.setting import Setting
 from anonymization.tables.model import CONFIDENTIAL
 from anonymization.tables.plan import Plan
-from anonymization.tables.utility import Utility, noted
+from anonymization.tables.utility import FOR_MONTHS, Utility, noted
 
 MOST = 0.5
 """Where less than this of a measure's cells, or of the figures of its finest ones, is published, most is withheld."""
@@ -74,6 +74,20 @@ class Facts:
         """Figures that the package lists as confidential."""
         statuses = (table.frame[f"{m.name}_status"] for table in self.package.tables for m in table.measures)
         return sum(int((status == CONFIDENTIAL).sum()) for status in statuses)
+
+    @property
+    def why_hidden(self) -> str:
+        """How many figures are hidden, and for what, as far as the build has counted; empty where none is listed."""
+        if not self.hidden:
+            return ""
+        figures = self.candidate.request.figures
+        counted = (
+            (figures.get(UNSAFE, 0), "unsafe by themselves"),
+            (figures.get("cells confidential because of earlier releases alone", 0), "hidden for what is out already"),
+            (figures.get(FOR_MONTHS, 0), "of these, lest two months tell of few"),
+        )
+        told = ", ".join(f"{number:,} {why}" for number, why in counted if number) or "none unsafe by itself"
+        return f"{self.hidden:,} figures are hidden. Of the cells: {told}; any others for the sake of these."
 
     @property
     def withheld(self) -> tuple[Utility, ...]:

@@ -22,10 +22,18 @@ from jobs.dossier.labels import cell_of
 
 @dataclass(frozen=True)
 class Out:
-    """A version that is out: to whom, when, and whether it was withdrawn; the recipient as far as it is known."""
+    """A version that is out.
+
+    Attributes:
+        to: the recipient's name in the policy folder; empty where it is not known.
+        recipient: the recipient's title, or why it is not known.
+        first_day: of its period, by number.
+        time: when it was published.
+    """
 
     publication: Publication
     title: str
+    to: str
     recipient: str
     first_day: int
     time: str
@@ -92,7 +100,7 @@ def history(setting: Setting, facts: Facts) -> History:
     out = tuple(_out(setting))
     request = facts.candidate.request
     others = [one for one in out if one.publication.candidate != request.candidate]
-    had = tuple(one for one in others[::-1] if one.recipient == facts.recipient.title.en)
+    had = tuple(one for one in others[::-1] if one.to == request.recipient)
     same = [one for one in others if one.publication.release == request.release]
     version = [one for one in same if one.publication.period == request.period]
     period = [one for one in same if one.first_day < request.first_day]
@@ -112,23 +120,23 @@ def _out(setting: Setting) -> Iterator[Out]:
     for entry in entries:
         publication = Publication.of(entry)
         recorded = str(requests.get(entry.subject, {}).get("request_sha256", ""))
-        recipient = _recipient(setting.home, setting.policies, publication.candidate, recorded)
+        to, recipient = _recipient(setting.home, setting.policies, publication.candidate, recorded)
         declared = setting.policies.releases.get(publication.release)
         title = declared.title.en if declared is not None else publication.release
         first = int(entry.payload["first_day"])
-        yield Out(publication, title, recipient, first, entry.time, entry.subject in withdrawn)
+        yield Out(publication, title, to, recipient, first, entry.time, entry.subject in withdrawn)
 
 
-def _recipient(home: Home, policies: Policies, candidate: str, recorded: str) -> str:
-    """The title of whom a candidate was for, by its request as the ledger recorded it."""
+def _recipient(home: Home, policies: Policies, candidate: str, recorded: str) -> tuple[str, str]:
+    """The name and title of whom a candidate was for, by its request as the ledger recorded it."""
     try:
         text = (home.candidates / candidate / "evidence" / "request.json").read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError):
-        return "unknown: its request is gone"
+        return "", "unknown: its request is gone"
     if hashlib.sha256(text.encode()).hexdigest() != recorded:
-        return "unknown: its request is not what was recorded"
+        return "", "unknown: its request is not what was recorded"
     name = str(json.loads(text)["recipient"])
-    return policies.recipients[name].title.en if name in policies.recipients else name
+    return name, policies.recipients[name].title.en if name in policies.recipients else name
 
 
 def _compared(home: Home, facts: Facts, since: str, which: Sequence[Out]) -> Compared:

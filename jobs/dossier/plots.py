@@ -91,15 +91,17 @@ def _heat(table: SafeTable, measure: Measure, down: Dimension, across: Dimension
     bounds = classes(values)
 
     def draw(axes: Any) -> None:
-        axes.set_facecolor(HIDDEN)
+        from matplotlib.collections import PolyCollection  # noqa: PLC0415 - only where a page is made
+
         faces = colours(values, bounds)
-        for (y, x), face in np.ndenumerate(faces):
-            if face:
-                axes.barh(y, 1, 1, left=x - 0.5, color=face, edgecolor=PAPER, linewidth=0.4)
-            if len(xs) <= MOST_WRITTEN:
-                shown = "·" if np.isnan(values[y, x]) else f"{values[y, x]:,.0f}"
-                dark = bool(face) and faces_dark(face)
-                axes.text(x, y, shown, ha="center", va="center", fontsize=7, color="#fff" if dark else "#111")
+        at, rim = np.array(list(np.ndindex(values.shape)))[:, ::-1], np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) / 2
+        fields = list(at[:, None, :] + rim)
+        colour = [face or HIDDEN for face in faces.ravel()]
+        axes.add_collection(PolyCollection(fields, facecolors=colour, edgecolors=PAPER, linewidths=0.4))
+        for (y, x), face in np.ndenumerate(faces) if len(xs) <= MOST_WRITTEN else ():
+            shown = "·" if np.isnan(values[y, x]) else f"{values[y, x]:,.0f}"
+            dark = bool(face) and faces_dark(face)
+            axes.text(x, y, shown, ha="center", va="center", fontsize=7, color="#fff" if dark else "#111")
         axes.set_xlim(-0.5, len(xs) - 0.5)
         axes.set_ylim(len(ys) - 0.5, -0.5)
         step = 1 + (len(xs) - 1) // MOST_WRITTEN

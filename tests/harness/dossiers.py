@@ -97,6 +97,7 @@ def months_out(number, recipient="Media research institute"):
         Out(
             Publication(f"{n}-0123456789abcdef", "monthly-audience", name, 1, "0" * 64),
             "Monthly audience",
+            "media-research",
             recipient,
             n,
             f"{name}-28T00:00:00+00:00",

@@ -260,6 +260,19 @@ def test_what_is_hidden_is_told_by_kind(policies, request_, statuses):
     assert {row.figures[0].status for row in rows if row.figures[0].value} == {""}
 
 
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        pytest.param({}, "2 figures are hidden. Of the cells: none unsafe by itself; any others for the sake of these.", id="nothing counted"),
+        pytest.param({"cells unsafe by themselves": 1}, "2 figures are hidden. Of the cells: 1 unsafe by themselves; any others for the sake of these.", id="unsafe"),
+        pytest.param({"cells unsafe by themselves": 1, "cells confidential because of earlier releases alone": 1}, "Of the cells: 1 unsafe by themselves, 1 hidden for what is out already;", id="for earlier ones"),
+    ],
+)  # fmt: skip
+def test_it_says_for_what_cells_are_hidden(policies, figures, told):
+    assert told in Read(as_html(facts(policies, people(), figures=figures), nothing_out())).words
+    assert "figures are hidden" not in as_html(facts(policies, typed("rain"), figures=figures), nothing_out())
+
+
 def test_a_figure_of_a_day_without_logs_is_no_zero(policies):
     one = table(
         [dimension("day", ["2026-10-03", "2026-10-04"], by_day=True)], {("2026-10-03",): 0, ("2026-10-04",): 40}
