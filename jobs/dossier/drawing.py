@@ -45,10 +45,10 @@ def svg(draw: Callable[[Any], None], title: str, told: str, *, height: float) ->
         told: the same in more words, for who does not see it.
         height: in inches; the width is `WIDTH`.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its list of fonts is nobody's affair
     import matplotlib as mpl  # noqa: PLC0415 - a third of a second that only a page needs
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its list of fonts is nobody's affair
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that its own font lacks; the reader's browser has others
         figure = Figure(figsize=(WIDTH, height))
