@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +16,13 @@ from anonymization.policy.decide import Clause
 from anonymization.policy.model import Recipient
 from anonymization.policy.releases import Release
 from anonymization.release.candidate import Candidate, load_candidate
+from anonymization.release.gate.attacks import FINDINGS
 from anonymization.release.gate.hidden import proposal
 from anonymization.release.gate.verdict import require_open
 from anonymization.release.inputs import inputs_again, plan_release
 from anonymization.release.package import Package, read_package
 from anonymization.release.setting import Setting
+from anonymization.tables.audit.findings import Finding
 from anonymization.tables.model import CONFIDENTIAL
 from anonymization.tables.plan import Plan
 from anonymization.tables.utility import FOR_MONTHS, Utility, noted
@@ -40,6 +43,7 @@ class Facts:
         joined: the sources of links among those that it reads.
         verdict: of the gate, where it is open; else null.
         closed: why it is not.
+        findings: what its attacks found, the narrowest interval first.
         kept: what is left of each measure.
         taken: by source what was read.
         zones: of the sources that it reads.
@@ -55,6 +59,7 @@ class Facts:
     joined: tuple[str, ...]
     verdict: Mapping[str, Any] | None
     closed: str
+    findings: tuple[Finding, ...]
     kept: tuple[Utility, ...]
     taken: Mapping[str, tuple[Taken, ...]]
     zones: tuple[str, ...]
@@ -107,6 +112,16 @@ class Facts:
         return f"The gate is open, but most of this release is withheld; what leaves is {told}. What may help: {helps}."
 
 
+def _findings(candidate: Candidate) -> tuple[Finding, ...]:
+    """What the attacks of the last gate found; nothing where there was none, or its file is no more."""
+    try:
+        rows = json.loads((candidate.evidence / FINDINGS).read_text(encoding="utf-8"))
+        found = [Finding(**{**row, "derived_from": tuple(row["derived_from"])}) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
+    return tuple(sorted(found, key=lambda one: (one.high < 0, one.high - one.low)))
+
+
 def _share(counts: tuple[int, int]) -> float:
     return counts[0] / counts[1] if counts[1] else 1.0
 
@@ -139,6 +154,7 @@ def collect(setting: Setting, identity: str) -> Facts:
         joined=tuple(link.source for link in policies.links if link.source in asked.sources),
         verdict=verdict,
         closed=closed,
+        findings=_findings(candidate),
         kept=tuple(noted(asked.utility)),
         taken=inputs_again(setting.home, policies, asked.inputs, plan.period).taken,
         zones=tuple(sorted({policies.sources[source].zone for source in asked.sources})),

@@ -76,6 +76,7 @@ def as_html(facts: Facts, history: History) -> str:
             smallest=smallest(facts.package.tables),
             titles={(t.name, m.name): m.title["en"] for t in facts.package.tables for m in t.measures},
             noisy=noisy,
+            findings=[visible(str(one)) for one in facts.findings],
             attack=_attack(facts, history, checks),
             missing=digest.missing(facts.candidate.request),
             opted_out=digest.opted_out(facts.candidate.request),

@@ -16,7 +16,7 @@ from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.earlier import earlier_issues
 from anonymization.release.gaps import MENDED, acknowledged, told
 from anonymization.release.gate.against_draw import against_draw
-from anonymization.release.gate.attacks import Attacked, as_frame, attack_candidate, system_of
+from anonymization.release.gate.attacks import FINDINGS, Attacked, as_frame, attack_candidate, system_of
 from anonymization.release.gate.changed import changed
 from anonymization.release.gate.compare import against_recount, count_again, labels, plan_again
 from anonymization.release.gate.declared import collected, policy, schema, texts
@@ -40,7 +40,6 @@ from jobs.own_suites import own_suites
 from jobs.scopes import scopes_of
 from jobs.stage import tell
 
-FINDINGS = "findings.json"
 TOLD = 20
 """Findings that stand in the reasons; all of them stand in the evidence."""
 

@@ -67,7 +67,15 @@ def table(dimensions, cells, *, least=10, withheld=False):
 
 
 def facts(
-    policies, *tables, release="monthly-audience", verdict=None, closed="", columns=None, expected=None, **request
+    policies,
+    *tables,
+    release="monthly-audience",
+    verdict=None,
+    closed="",
+    findings=(),
+    columns=None,
+    expected=None,
+    **request,
 ):
     """Facts of a candidate of a shipped release that has these tables."""
     plan, clauses = plan_release(policies, release, "2026-10", expected=expected)
@@ -81,7 +89,7 @@ def facts(
         "attack": {"earlier": [], "shown": 9, "unknowns": 3},
     }
     return Facts(
-        candidate=Candidate(asked, Path("nowhere")), plan=replace(plan, columns=columns or plan.columns), package=Package("0" * 64, {}, tables), release=declared, recipient=policies.recipients[declared.recipient], purpose=policies.policy.purposes[declared.purpose].text, clauses=clauses, joined=(), verdict=None if closed else {**said, **(verdict or {})}, closed=closed, kept=tuple(noted(asked.utility)), taken={}, zones=("Asia/Tokyo",)
+        candidate=Candidate(asked, Path("nowhere")), plan=replace(plan, columns=columns or plan.columns), package=Package("0" * 64, {}, tables), release=declared, recipient=policies.recipients[declared.recipient], purpose=policies.policy.purposes[declared.purpose].text, clauses=clauses, joined=(), verdict=None if closed else {**said, **(verdict or {})}, closed=closed, findings=findings, kept=tuple(noted(asked.utility)), taken={}, zones=("Asia/Tokyo",)
     )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from anonymization.tables.method import method_of
 from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable, Table
 from anonymization.tables.plan import Plan
 
+FINDINGS = "findings.json"
+"""In the evidence: what the attacks found."""
 COLUMNS = ["release", "table", "measure", "cell", "low", "high", "derived_from"]
 
 

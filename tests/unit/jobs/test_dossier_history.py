@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from harness.dossiers import PERSONS, dimension, table
 
 from anonymization.files import PRIVATE
 from anonymization.release.delivered import version_folder
+from anonymization.release.gate.attacks import FINDINGS
 from anonymization.release.setting import Setting
 from anonymization.tables.headlines import Margin
 from anonymization.tables.model import TOTAL
@@ -92,3 +95,16 @@ def test_only_what_is_published_in_both_is_compared(before, now, changes):
     told = [(grand, change.before, change.now, change.percent) for grand, change in found]
     assert told == changes
     assert all(isinstance(change, Change) and change.measure == PERSONS.title["en"] for _, change in found)
+
+
+def test_what_the_attacks_found_is_read_with_the_narrowest_interval_first(setting, reached):
+    candidate = reached(NAME, "gated")
+    assert collect(setting, candidate.id).findings == ()
+    kept = candidate.evidence / FINDINGS
+    one = {"release": "r", "table": "t", "measure": "m", "cell": "c", "derived_from": ["x"]}
+    kept.write_text(
+        json.dumps([one | {"low": 1, "high": -1}, one | {"low": 0, "high": 9}, one | {"low": 3, "high": 4}])
+    )
+    assert [(found.low, found.high) for found in collect(setting, candidate.id).findings] == [(3, 4), (0, 9), (1, -1)]
+    kept.write_text("no JSON")
+    assert collect(setting, candidate.id).findings == ()

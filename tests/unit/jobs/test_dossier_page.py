@@ -11,6 +11,7 @@ import pytest
 from harness.dossiers import PASSED, dimension, facts, months_out, nothing_out, table
 
 from anonymization.policy.releases import DimensionKind
+from anonymization.tables.audit.findings import Finding
 from anonymization.tables.model import TOTAL
 from jobs.dossier.drawing import SCALE, classes, colours
 from jobs.dossier.history import Change, Compared, History
@@ -215,6 +216,14 @@ def test_the_first_line_says_how_it_stands(policies, release, utility, closed, f
     body = Read(as_html(told, nothing_out())).words
     assert body[body.index("The gate") :].startswith(first)
     assert (told.warning != "") == ("most of this" in first)
+
+
+def test_a_closed_gate_tells_what_its_attacks_found(policies):
+    found = Finding("the candidate", "cells", "persons", "keyword=<i>\u202e", 3, 4, ("cells.persons, _T",))
+    words = Read(as_html(facts(policies, people(), closed="closed", findings=[found]), nothing_out())).words
+    told = "1 figure of a few follows from what is published, the narrowest interval left first:"
+    assert f"{told} the candidate, cells.persons, keyword=<i>\\u202e: 3 to 4, from cells.persons, _T" in words
+    assert "the narrowest" not in Read(as_html(facts(policies, people(), closed="closed"), nothing_out())).words
 
 
 @pytest.mark.parametrize(
