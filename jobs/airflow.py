@@ -23,7 +23,7 @@ from anonymization.errors import DecisionRefusal, InputError
 from anonymization.release.candidate import Candidate
 from anonymization.release.decision import VALID, DecisionSource, Given, Outcome, SignedDecision, SignedFile
 from anonymization.release.setting import Setting
-from jobs.dossier import review
+from jobs.dossier import told
 
 URL, USER, PASSWORD_FILE = "NOREN_AIRFLOW_URL", "NOREN_AIRFLOW_USER", "NOREN_AIRFLOW_PASSWORD_FILE"
 TASK = "approve"
@@ -189,7 +189,7 @@ class AirflowAnswers(DecisionSource):
         subject = str(said.get("subject", ""))
         if candidate.id not in subject.split() or candidate.request.digest not in subject.split():
             raise DecisionRefusal(f"the officer was asked about another package than {candidate.id}")
-        if str(said.get("body", "")).strip() != review(self.setting, candidate.id).strip():
+        if str(said.get("body", "")).strip() != told(self.setting, candidate.id).strip():
             raise DecisionRefusal(f"the officer read another dossier than that of {candidate.id} as it is now")
 
 

@@ -16,7 +16,7 @@ from anonymization.release.draws import draw_digest, stored_draw
 from anonymization.release.earlier import earlier_issues
 from anonymization.release.gaps import MENDED, acknowledged, told
 from anonymization.release.gate.against_draw import against_draw
-from anonymization.release.gate.attacks import Attacked, as_frame, attack_candidate
+from anonymization.release.gate.attacks import FINDINGS, Attacked, as_frame, attack_candidate, system_of
 from anonymization.release.gate.changed import changed
 from anonymization.release.gate.compare import against_recount, count_again, labels, plan_again
 from anonymization.release.gate.declared import collected, policy, schema, texts
@@ -41,7 +41,6 @@ from jobs.own_suites import own_suites
 from jobs.scopes import scopes_of
 from jobs.stage import tell
 
-FINDINGS = "findings.json"
 TOLD = 20
 """Findings that stand in the reasons; all of them stand in the evidence."""
 
@@ -83,7 +82,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
     read_standing(candidate)  # a release whose needs are lost would stop every one after it
     suites = own_suites(setting.policies)
     results: tuple[SuiteResult, ...] = ()
-    attacked = Attacked()
+    attacked, system = Attacked(), {}
     try:
         with setting.ledger.transaction() as transaction:
             require_known(setting.home, transaction)
@@ -105,7 +104,9 @@ def gate(setting: Setting, identity: str) -> GateResult:
         frames = _frames(setting, candidate, plan, package, recounted, attacked, days)
         taken = [one for of_source in inputs.taken.values() for one in of_source]
         intake = check_intake(*intake_frames(taken, setting.policies), suites)
-        scopes = scopes_of(plan, issue, package.tables, [*earlier, *(one for month in months for one in month.issues)])
+        beside = [*earlier, *(one for month in months for one in month.issues)]
+        system = system_of(issue, beside)
+        scopes = scopes_of(plan, issue, package.tables, beside)
         results = (*intake, *check_candidate(frames, suites, scopes))
         lacking = [f"{gap}: {MENDED}" for gap in told(unknown)]
         closed = [*attacked.unsettled, *reasons(results), *_told(plan, frames), *lacking]
@@ -117,7 +118,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
     write_private(candidate.evidence / FINDINGS, indented(content, as_given=True))
     record_verdict(
         setting.ledger, candidate, opened=opened, suites=[result.as_dict() for result in results], reasons=closed,
-        suites_digest=suites.digest,
+        suites_digest=suites.digest, attack=system,
     )  # fmt: skip
     wipe_proof(candidate)
     return GateResult(opened, results, tuple(closed))

@@ -7,7 +7,7 @@ import click
 from anonymization.release.candidate import load_candidate
 from anonymization.release.setting import opened
 from jobs.console import OUT
-from jobs.dossier import DOSSIER, review
+from jobs.dossier import DOSSIER, PAGE, review
 from jobs.stage import tell
 
 
@@ -18,7 +18,7 @@ def command(candidate: str) -> None:
         tell(policy_digest=setting.policies.digest)
         text = review(setting, candidate)
         shown = load_candidate(setting.home, setting.ledger, candidate)
-    tell(candidate=candidate, digest=shown.request.digest, dossier=shown.evidence / DOSSIER)
+    tell(candidate=candidate, digest=shown.request.digest, dossier=shown.evidence / DOSSIER, page=shown.evidence / PAGE)
     if OUT.is_terminal:
         from rich.markdown import Markdown  # noqa: PLC0415 - only for people
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from harness.events import registered
 from harness.forms import examples
 from hypothesis import given

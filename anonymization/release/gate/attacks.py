@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,11 @@ from anonymization.tables.audit.audit import Inside, audit
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.method import method_of
-from anonymization.tables.model import SafeTable, Table
+from anonymization.tables.model import CONFIDENTIAL, FREE, SafeTable, Table
 from anonymization.tables.plan import Plan
 
+FINDINGS = "findings.json"
+"""In the evidence: what the attacks found."""
 COLUMNS = ["release", "table", "measure", "cell", "low", "high", "derived_from"]
 
 
@@ -78,6 +81,26 @@ def attack_candidate(
     except GateRefusal as error:  # contradictory or endless: closed, and the other checks tell more
         attacked.unsettled.append(str(error))
     return attacked
+
+
+def system_of(issue: Issue, earlier: Iterable[Issue]) -> dict[str, Any]:
+    """Return against what a candidate was attacked, for the verdict: what is out beside it, and how much is open.
+
+    Args:
+        issue: the candidate.
+        earlier: what is out and shares persons, and of months beside what is of the same stock.
+
+    Returns:
+        `earlier`, the names of these; `shown` and `unknowns`, figures of all of them that are published and hidden.
+    """
+    together = {one.name: one for one in (*earlier, issue)}
+    shown, unknowns = (sum(_with_status(one, status) for one in together.values()) for status in (FREE, CONFIDENTIAL))
+    return {"earlier": sorted(set(together) - {issue.name}), "shown": shown, "unknowns": unknowns}
+
+
+def _with_status(issue: Issue, status: str) -> int:
+    tables = (table for table in issue.tables if isinstance(table, SafeTable))
+    return sum(int((table.frame[f"{m.name}_status"] == status).sum()) for table in tables for m in table.measures)
 
 
 def as_frame(findings: Sequence[Finding]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from anonymization.errors import GateRefusal
@@ -16,9 +17,26 @@ FILE = "verdict.json"
 
 
 def record_verdict(
-    ledger: Ledger, candidate: Candidate, *, opened: bool, suites: list[Any], reasons: list[str], suites_digest: str
+    ledger: Ledger,
+    candidate: Candidate,
+    *,
+    opened: bool,
+    suites: list[Any],
+    reasons: list[str],
+    suites_digest: str,
+    attack: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Write `evidence/verdict.json` and record its digest in the ledger: the file takes its place once that has it."""
+    """Write `evidence/verdict.json` and record its digest in the ledger: the file takes its place once that has it.
+
+    Args:
+        ledger: where it is recorded.
+        candidate: that was checked.
+        opened: whether it may be decided on.
+        suites: what was checked, and what became of it.
+        reasons: why it is closed.
+        suites_digest: of the suites by which it was checked.
+        attack: against what it was attacked (see `attacks.system_of`), if it came to that.
+    """
     with private_stream(candidate.evidence / FILE) as file, ledger.transaction() as transaction:
         content = {
             "candidate": candidate.id,
@@ -30,6 +48,7 @@ def record_verdict(
             "reasons": reasons,
             "suites": suites,
             "suites_digest": suites_digest,
+            "attack": dict(attack),
         }
         text = canonical(content)
         write_synced(file, text + "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,7 +14,7 @@ from rich.markdown import Markdown
 from anonymization.policy.protection import Method
 from anonymization.release.inputs import plan_release
 from anonymization.tables.model import SafeTable
-from jobs.dossier import SAMPLE, _tables
+from jobs.dossier.digest import SAMPLE, _tables
 from jobs.inert import inert, visible
 
 TYPED = [
@@ -95,7 +94,7 @@ def test_messages_keep_their_lines():
     assert visible("closed:\n  a\x07", lines=True) == "closed:\n  a\\u0007"
 
 
-def test_keywords_do_nothing_in_the_dossier(policies, monkeypatch):
+def test_keywords_do_nothing_in_the_dossier(policies):
     plan, _ = plan_release(policies, "search-trends", "2026-10")
     spec = plan.tables[0]
     typed = TYPED[:SAMPLE]
@@ -106,8 +105,7 @@ def test_keywords_do_nothing_in_the_dossier(policies, monkeypatch):
     table = SafeTable(
         spec.name, spec.title, spec.dimensions, spec.measures, frame, 50, withheld=True, method=Method.SUPPRESSION
     )
-    monkeypatch.setattr("jobs.dossier.read_package", lambda _: SimpleNamespace(tables=(table,)))
-    text = "\n".join(_tables(SimpleNamespace(package=None)))
+    text = "\n".join(_tables([table]))
     seen = Elements(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text))
     assert {name for name, *_ in seen.names} <= {
         "h2",

@@ -1,33 +1,29 @@
-"""The dossier that a privacy officer reads before deciding."""
+"""The dossier as Markdown: what an officer answers in Airflow's page, and a terminal shows."""
 
 from __future__ import annotations
 
-from anonymization.deidentify.taken import totals
-from anonymization.errors import GateRefusal
-from anonymization.files import write_private
-from anonymization.policy.allowed import check_release
+from collections.abc import Sequence
+
 from anonymization.policy.model import Recipient
 from anonymization.policy.releases import DimensionKind
-from anonymization.release.candidate import Candidate, Request, load_candidate
+from anonymization.release.candidate import Request
 from anonymization.release.gaps import told
-from anonymization.release.gate.verdict import require_open
-from anonymization.release.inputs import inputs_again, plan_release
 from anonymization.release.left_out import told_of_choices
-from anonymization.release.package import read_package
 from anonymization.release.removals import REMOVED
-from anonymization.release.setting import Setting
 from anonymization.release.states import WAITING
 from anonymization.tables.counting.facts import OF_UNKNOWN
 from anonymization.tables.method import method_of
 from anonymization.tables.methods.unsafe_groups import told_groups
 from anonymization.tables.model import CONFIDENTIAL, TOTAL, SafeTable, cell_text, error_column
 from anonymization.tables.plan import Plan
-from anonymization.tables.utility import FOR_MONTHS, noted
+from anonymization.tables.utility import FOR_MONTHS
+from jobs.dossier.facts import Facts
 from jobs.inert import inert
 
 SAMPLE = 12
 GROUPS = 3
-DOSSIER = "dossier.md"
+PAGE = "dossier.html"
+CONFLICTS = "links in conflict"
 LEAVES = (
     "",
     "## What leaves of your decision",
@@ -37,56 +33,52 @@ LEAVES = (
 )
 
 
-def review(setting: Setting, identity: str) -> str:
-    """Write `evidence/dossier.md` and return its text.
-
-    Raises:
-        InputError: no such candidate.
-        IntegrityError: the candidate is not what was built.
-    """
-    candidate = load_candidate(setting.home, setting.ledger, identity)
-    asked = candidate.request
-    plan, _ = plan_release(setting.policies, asked.release, asked.period, expected=asked.expected_persons)
-    text = "\n".join(
+def as_markdown(facts: Facts) -> str:
+    """Return the dossier's text."""
+    return "\n".join(
         [
-            *_head(setting, candidate, plan),
-            *_gate(setting, candidate),
-            *_utility(candidate),
-            *_tables(candidate),
-            *_inputs(setting, candidate, plan),
+            *_head(facts),
+            *_gate(facts),
+            *_utility(facts),
+            *_tables(facts.package.tables),
+            *_inputs(facts),
             *LEAVES,
         ]
     )
-    write_private(candidate.evidence / DOSSIER, text + "\n")
-    return text
 
 
-def _head(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
-    request, policies = candidate.request, setting.policies
-    release = policies.release(request.release)
-    recipient = policies.recipients[request.recipient]
-    clauses = check_release(release, policies.policy, policies.sources, policies.links, policies.recipients)
-    told = method_of(release.protection.method).told(release.protection)
-    joined = ", ".join(link.source for link in policies.links if link.source in request.sources)
+def _head(facts: Facts) -> list[str]:
+    request, release = facts.candidate.request, facts.release
+    built = f"built on {request.engine} in {request.seconds} s"
+    joined = f", joined through {', '.join(facts.joined)}" if facts.joined else ""
     return [
         f"# {release.title.en}, {request.period}: for decision",
         "",
-        _built(candidate),
+        *([f"**{facts.warning}**", ""] if facts.warning else []),
+        f"Candidate **{request.candidate}**, requested by {request.requester}, {built}.",
+        "",
+        f"Each table whole, and pictures: the page `candidates/{request.candidate}/evidence/{PAGE}` of the home.",
         "",
         f"- **What.** {release.description.en}",
-        f"- **To whom.** {recipient.title.en} ({', '.join(_party(recipient))}).",
-        f"- **For what.** {policies.policy.purposes[request.purpose].text}",
-        f"- **Sources.** {', '.join(request.sources)}{f', joined through {joined}' if joined else ''}.",
-        f"- **Protection.** {told.dossier}{_counted(plan)}{_for_earlier(request)}",
-        *_left_out(plan, request),
+        f"- **To whom.** {facts.recipient.title.en} ({', '.join(party(facts.recipient))}).",
+        f"- **For what.** {facts.purpose}",
+        f"- **Sources.** {', '.join(request.sources)}{joined}.",
+        f"- **Protection.** {protection(facts)}",
+        *(f"- **Left out.** {line}" for line in left_out(facts.plan, request)),
         "",
         "Allowed by:",
-        *(f"- {clause}" for clause in clauses),
+        *(f"- {clause}" for clause in facts.clauses),
         "",
     ]
 
 
-def _party(recipient: Recipient) -> list[str]:
+def protection(facts: Facts) -> str:
+    """How it is protected, whom the threshold counts, and what it cost that other releases are out."""
+    told = method_of(facts.release.protection.method).told(facts.release.protection)
+    return f"{told.dossier}{_counted(facts.plan)}{_for_earlier(facts.candidate.request)}"
+
+
+def party(recipient: Recipient) -> list[str]:
     """Of which class a recipient is, which of the parties that the policy names, and by which contract."""
     named = [] if recipient.member is None else [recipient.member]
     contract = [] if recipient.contract is None else [f"contract {recipient.contract}"]
@@ -109,7 +101,7 @@ def _for_earlier(request: Request) -> str:
     return f"{told}." if told else ""
 
 
-def _left_out(plan: Plan, request: Request) -> list[str]:
+def left_out(plan: Plan, request: Request) -> list[str]:
     """Whom a measure does not count as some attribute of theirs is not known; how few they are is nobody's affair."""
     found = []
     for table in plan.tables:
@@ -117,42 +109,34 @@ def _left_out(plan: Plan, request: Request) -> list[str]:
         for measure in (m for m in table.measures if m.known and m.how.persons):
             most = request.figures.get(f"{table.name}.{measure.name}: {OF_UNKNOWN}", 0)
             number = f"up to {most:,} persons" if most else "nobody"
-            found.append(f"- **Left out.** Of {measure.name}, those of unknown {' or '.join(people)}: {number}.")
+            found.append(f"Of {measure.name}, those of unknown {' or '.join(people)}: {number}.")
     return found
 
 
-def _built(candidate: Candidate) -> str:
-    request = candidate.request
-    how = f"built on {request.engine} in {request.seconds} s"
-    return f"Candidate **{candidate.id}**, requested by {request.requester}, {how}."
-
-
-def _gate(setting: Setting, candidate: Candidate) -> list[str]:
+def _gate(facts: Facts) -> list[str]:
     lines = ["## The gate", ""]
-    try:
-        verdict, _ = require_open(setting.ledger, candidate)
-    except GateRefusal as error:
-        return [*lines, f"**CLOSED.** {inert(str(error))}", ""]
+    if facts.verdict is None:
+        return [*lines, f"**CLOSED.** {inert(facts.closed)}", ""]
     lines += [
-        f"**Open**, checked at {verdict['checked_at']}.",
+        f"**Open**, checked at {facts.verdict['checked_at']}.",
         "",
         "| what was checked | of what, and what was found | result |",
         "|---|---|---|",
     ]
-    for suite in verdict["suites"]:
+    for suite in facts.verdict["suites"]:
         lines += [f"| {c['meaning']} | {c['looked_at']} | {c['outcome']} |" for c in suite["checks"]]
     return [*lines, ""]
 
 
-def _utility(candidate: Candidate) -> list[str]:
+def _utility(facts: Facts) -> list[str]:
     """How much of what was counted is left to read."""
-    kept = noted(candidate.request.utility)
+    kept = facts.kept
     if not kept:
         return []
     lines = [
         "## What is kept",
         "",
-        f"Levels: {candidate.request.levels}. Of the cells where somebody is:",
+        f"Levels: {facts.candidate.request.levels}. Of the cells where somebody is:",
         "",
         "| measure | headlines published | cells published | figures in published finest cells | of every level |",
         "|---|---:|---:|---:|---:|",
@@ -166,9 +150,9 @@ def _utility(candidate: Candidate) -> list[str]:
     return [*lines, ""]
 
 
-def _tables(candidate: Candidate) -> list[str]:
+def _tables(tables: Sequence[SafeTable]) -> list[str]:
     lines = ["## What would leave", ""]
-    for table in read_package(candidate.package).tables:
+    for table in tables:
         lines += [
             f"### {table.title['en']}",
             "",
@@ -238,47 +222,55 @@ def _kept(table: SafeTable) -> list[str]:
     return lines
 
 
-def _inputs(setting: Setting, candidate: Candidate, plan: Plan) -> list[str]:
-    inputs = inputs_again(setting.home, setting.policies, candidate.request.inputs, plan.period)
+def _inputs(facts: Facts) -> list[str]:
+    plan, request = facts.plan, facts.candidate.request
     lines = [
         "## What it was made of",
         "",
         "| source | files | rows read | accepted | quarantined | dropped |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for source, taken in inputs.taken.items():
+    for source, counted in facts.read.items():
         name = f"{source} (read only to tell which ids are one person's)" if source == plan.judging else source
-        lines.append("| " + " | ".join([name, *(f"{n:,}" for n in totals(taken))]) + " |")
-    conflicts, late = (candidate.request.figures.get(name, 0) for name in ("links in conflict", WAITING))
-    waits = "Nobody's late events wait."
-    if late:
-        waits = (
-            f"Late events of up to {late:,} persons wait: beside what is out they would tell of fewer than enough. They"
-            " come in by themselves when enough others have come."
-        )
-    removed = candidate.request.figures.get(REMOVED, 0)
-    left = "Nobody opted out since figures that share persons with these were published."
-    if removed:
-        left = (
-            f"Up to {removed:,} persons opted out since figures with them were published, and are in none of these."
-            " Where fewer than enough left a figure, the gate stays closed until others have."
-        )
-    gaps = [
-        f"**Logs are missing**: {gap}. Figures of these days are not zero, but unknown."
-        for gap in told(candidate.request.gaps)
-    ]
+        lines.append("| " + " | ".join([name, *(f"{n:,}" for n in counted)]) + " |")
     return [
         *lines,
         "",
-        *(gaps or ["Logs came of every day on which they are due."]),
+        *(f"**Logs are missing**: {gap}" for gap in missing(request)),
+        *([] if request.gaps else ["Logs came of every day on which they are due."]),
         "",
-        f"Cookies linked to several members, whose links were not used: {conflicts:,}."
+        f"Cookies linked to several members, whose links were not used: {request.figures.get(CONFLICTS, 0):,}."
         if plan.linking is not None
         else "Cookies linked to several members: not applicable, as no log of links joins what is counted.",
         "",
-        f"Left out by people's choices, beside what the intake dropped: {told_of_choices(candidate.request.choices)}.",
+        f"Left out by people's choices, beside what the intake dropped: {told_of_choices(request.choices)}.",
         "",
-        left,
+        opted_out(request),
         "",
-        waits,
+        late(request),
     ]
+
+
+def missing(request: Request) -> list[str]:
+    """Of which days of which sources logs are missing, and what that says of figures."""
+    return [f"{gap}. Figures of these days are not zero, but unknown." for gap in told(request.gaps)]
+
+
+def opted_out(request: Request) -> str:
+    """How many opted out since they were published, as it may be told."""
+    if not (removed := request.figures.get(REMOVED, 0)):
+        return "Nobody opted out since figures that share persons with these were published."
+    return (
+        f"Up to {removed:,} persons opted out since figures with them were published, and are in none of these."
+        " Where fewer than enough left a figure, the gate stays closed until others have."
+    )
+
+
+def late(request: Request) -> str:
+    """Whether late events wait, and of how many, as it may be told."""
+    if not (waits := request.figures.get(WAITING, 0)):
+        return "Nobody's late events wait."
+    return (
+        f"Late events of up to {waits:,} persons wait: beside what is out they would tell of fewer than enough. They"
+        " come in by themselves when enough others have come."
+    )
