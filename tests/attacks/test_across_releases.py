@@ -326,3 +326,40 @@ def test_what_the_original_hid_stays_hidden():
     assert [finding.derived_from for finding in audit([published, careless])]
     careful, _ = out(second, [published])
     assert audit([published, careful]) == ()
+
+
+def two_measures(name, figures, groups=None):
+    """Persons and uses by one attribute, or by groups of its codes and in all; each person's uses are alike."""
+    codes = {}
+    for code, numbers in figures.items():
+        at = code if groups is None else groups[code]
+        codes[at] = tuple(map(sum, zip(codes.get(at, (0, 0)), numbers, strict=True)))
+    if groups is not None:
+        codes[TOTAL] = tuple(map(sum, zip(*figures.values(), strict=True)))
+    consists = {at: tuple(c for c in figures if groups[c] == at) for at in codes if at != TOTAL} if groups else {}
+    listed = tuple(code for code in codes if code != TOTAL)
+    dimension = by("prefecture", listed, DimensionKind.PERSON, consists=consists)
+    each = {
+        code: (events, 0) if persons == 1 else (events // persons,) * 2 for code, (persons, events) in codes.items()
+    }
+    return true(name, MONTH, table([dimension], codes, measures(), each))
+
+
+ONE_AND_NINE = {"tokushima": (1, 40), "kagawa": (9, 80), "ehime": (25, 200), "osaka": (12, 90), "nara": (60, 500)}
+WEST = {"tokushima": "east", "kagawa": "east"} | dict.fromkeys(("ehime", "osaka", "nara"), "west")
+
+
+def test_who_is_alone_in_an_earlier_figure_learns_nothing_from_a_later_one():
+    """120 uses of two prefectures are safe before everybody else; less the own 40 they are those of nine persons."""
+    first, _ = out(two_measures("prefectures", ONE_AND_NINE))
+    later = two_measures("coasts", ONE_AND_NINE, WEST)
+    forgotten = replace(first, standing=tuple(replace(need, alone=None) for need in first.standing))
+    careless, _ = out(later, [forgotten])
+    assert audit([first, careless]) == ()
+    assert unmet_needs(careless, later.tables, RULES, [forgotten]) == ()
+    (told,) = unmet_needs(careless, later.tables, RULES, [first])
+    assert (told.release, told.cell, told.low, told.high) == ("prefectures", "prefecture=kagawa", 80, 80)
+    assert told.derived_from[-1] == "the only person of t.events, prefecture=tokushima"
+    careful, _ = out(later, [first])
+    assert unmet_needs(careful, later.tables, RULES, [first]) == ()
+    assert audit([first, careful]) == ()
