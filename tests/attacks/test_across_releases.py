@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,8 +15,11 @@ from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.system_of import link
+from anonymization.tables.audit.two_states import Changed
 from anonymization.tables.methods.suppression import protect
 from anonymization.tables.methods.suppression_attack import unmet_needs
+from anonymization.tables.methods.suppression_states import Truth, unmet_between
 from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable, Table
 
@@ -310,6 +314,48 @@ def test_differences_of_two_versions_are_solved_as_a_table(came, told):
     first = by_two("v1", BEFORE, ROWS_AND_COLUMN)
     second = by_two("v2", {at: n + came.get(at, 0) for at, n in BEFORE.items()}, ROWS_AND_COLUMN)
     assert bool(audit([second, first])) is told
+
+
+OF_FEW = {"p": 3, "q": 4, "r": 12, "s": 40}
+
+
+@pytest.mark.parametrize(
+    ("came", "changers", "told"),
+    [
+        pytest.param({"p": 1, "q": 9}, {"p": 1, "q": 9}, {"q": (0, 9), "r": (0, 9)}, id="one, and nine"),
+        pytest.param({"p": 1, "q": 10}, {"p": 1, "q": 10}, {}, id="one, and ten"),
+        pytest.param({"p": 2, "q": 8}, {"p": 2, "q": 8}, {}, id="nobody came alone"),
+        pytest.param({"p": 0, "q": 10}, {"p": 2, "q": 10}, {}, id="one came to p and another left it"),
+        pytest.param({"p": -1, "q": -9}, {"p": 1, "q": 9}, {"q": (0, 9), "r": (0, 9)}, id="one went, and nine"),
+    ],
+)
+def test_who_came_alone_learns_of_no_few_who_came_with_him(came, changers, told):
+    """Ten came to three classes that both states hide, which is of enough before everybody else."""
+    before = OF_FEW if min(came.values()) >= 0 else OF_FEW | {"q": 14}
+    after = {code: n + came.get(code, 0) for code, n in before.items()}
+    of = [grouped(name, counts) for name, counts in (("v1", before), ("v2", after))]
+    first, second = (hiding(issue, {"p", "q", "r"}) for issue in of)
+    assert audit([first, second]) == ()
+    published, truth = link([second, first]), link([of[1], first])
+    codes = dict(zip(of[1].tables[0].frame["prefecture"], published.places[0], strict=True))
+    changed = Changed(*(np.zeros(published.cells) for _ in range(2)))
+    for code, n in came.items():
+        changed.apart[codes[code]], changed.persons[codes[code]] = n, changers[code]
+    changed.apart[codes[TOTAL]], changed.persons[codes[TOTAL]] = sum(came.values()), sum(changers.values())
+    found = unmet_between(published, Truth(truth, {"v2"}, of[1].tables, RULES, changed))
+    assert {finding.cell.removeprefix("prefecture="): (finding.low, finding.high) for finding in found} == told
+    why = "two states of the logs, by the only one to change t.persons, prefecture=p"
+    assert all(finding.derived_from == (why,) for finding in found)
+
+
+def hiding(issue, codes):
+    """Persons of one dimension, as they are published with some of them hidden."""
+    (of,) = issue.tables
+    hidden = of.frame[of.keys[0]].isin(codes)
+    frame = of.frame.assign(persons=of.frame["persons"].astype("Int64").mask(hidden), persons_status="F")
+    frame.loc[hidden, "persons_status"] = "C"
+    safe = SafeTable("t", TITLE, of.dimensions, of.measures, frame, 10, method=Method.SUPPRESSION)
+    return replace(issue, tables=(safe,))
 
 
 def test_what_the_original_hid_stays_hidden():
