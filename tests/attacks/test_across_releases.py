@@ -15,6 +15,7 @@ from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.states import agrees
 from anonymization.tables.audit.system_of import link
 from anonymization.tables.audit.two_states import Changed
 from anonymization.tables.methods.suppression import protect
@@ -346,6 +347,17 @@ def test_who_came_alone_learns_of_no_few_who_came_with_him(came, changers, told)
     assert {finding.cell.removeprefix("prefecture="): (finding.low, finding.high) for finding in found} == told
     why = "two states of the logs, by the only one to change t.persons, prefecture=p"
     assert all(finding.derived_from == (why,) for finding in found)
+
+
+def test_what_is_out_of_the_state_before_contradicts_nothing_of_the_one_now():
+    """More uses of mail than there were of all services before: what a figure needs is asked of its own state."""
+    before, now = filtered("all", {SERVICES: (40, 177)}), filtered("mail", {("mail",): (60, 240)})
+    linked = link([now, before])
+    assert not agrees(linked)
+    changed = Changed(*(np.full(linked.cells, np.nan) for _ in range(2)))
+    for places, apart in zip(linked.places, (25, 100), strict=False):
+        changed.apart[places], changed.persons[places] = apart, 25
+    assert unmet_between(linked, Truth(linked, {"mail"}, now.tables, RULES, changed)) == ()
 
 
 def hiding(issue, codes):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -65,6 +65,12 @@ class Truth:
         """The issues of the other state."""
         return {sheet.issue for sheet in self.linked.sheets} - set(self.names)
 
+    def own_state(self) -> Linked:
+        """Return the same cells, as if nothing were out of the other state."""
+        own = sides(self.linked, self.names)[0]
+        kept = [n for n, sheet in enumerate(own.sheets) if sheet.issue in self.names]
+        return replace(own, sheets=tuple(own.sheets[n] for n in kept), places=tuple(own.places[n] for n in kept))
+
     @cached_property
     def known(self) -> tuple[Floats, Floats]:
         """The figures before and now that were counted, or that one person knows; NaN of the others."""
@@ -106,7 +112,7 @@ class _Seen:
         """What unsafe figures of both states need, where differences may tell of them; minima are evident to some."""
         truth = self.truth
         figures = np.split(self.figures, BOTH + 1)[self.now]
-        unsafe = unsafe_cells(truth.linked, truth.tables, truth.rules, figures).needs
+        unsafe = unsafe_cells(truth.own_state(), truth.tables, truth.rules, figures).needs
         now = needs_beside(self.states, self.narrow, self.now, both(unsafe, standing_needs(truth.linked, truth.names)))
         before = standing_needs(truth.linked, truth.others)
         return one_each(both(now, needs_beside(self.states, self.narrow, 1 - self.now, before))).upward()
