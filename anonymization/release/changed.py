@@ -17,6 +17,7 @@ from anonymization.release.left_out import LEFT_OUT
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.system_of import Linked
+from anonymization.tables.audit.two_states import Changed
 from anonymization.tables.counting.changes import APART, FIGURES, MOVED, changes
 from anonymization.tables.counting.recount import CONTRIBUTIONS
 from anonymization.tables.counting.recount_holders import FOR_THRESHOLD
@@ -149,6 +150,16 @@ def changers(linked: Linked, counted: Mapping[str, pd.DataFrame]) -> Floats:
             _, figures = _by_row(sheet.codes, sheet.table, sheet.measure.name, counted[sheet.issue])
             found[places] = figures[FOR_THRESHOLD]
     return found
+
+
+def counted_cells(linked: Linked, name: str, counted: pd.DataFrame) -> Changed:
+    """Return what was counted of the cells of an issue; of tables with merged places nothing."""
+    apart, persons = np.full(linked.cells, np.nan), np.full(linked.cells, np.nan)
+    for sheet, places in zip(linked.sheets, linked.places, strict=True):
+        if sheet.issue == name and not any(dimension.merged for dimension in sheet.dimensions):
+            _, figures = _by_row(sheet.codes, sheet.table, sheet.measure.name, counted)
+            apart[places], persons[places] = figures[APART], figures[FOR_THRESHOLD]
+    return Changed(apart, persons)
 
 
 def next_version(issue: Issue, counted: pd.DataFrame) -> Issue:

@@ -97,7 +97,7 @@ def gate(setting: Setting, identity: str) -> GateResult:
         proof = read_proof(candidate)
         issue = replace(issue_of(package, CANDIDATE), inputs=request.inputs, choices=request.choices)
         attacked = attack_candidate(plan, package, issue, recounted, earlier, proof)
-        attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier)
+        attacked.together += changed(setting, plan, inputs, issue, package.tables, earlier, recounted)
         months = neighbours(setting, plan, inputs)
         attacked.together += neighbouring(plan, package, issue, recounted, earlier, months, proof)
         days = collected(inputs, package, gaps, unknown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,8 +15,12 @@ from anonymization.policy.protection import Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.audit import audit
 from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.states import agrees
+from anonymization.tables.audit.system_of import link
+from anonymization.tables.audit.two_states import Changed
 from anonymization.tables.methods.suppression import protect
 from anonymization.tables.methods.suppression_attack import unmet_needs
+from anonymization.tables.methods.suppression_states import Truth, unmet_between
 from anonymization.tables.methods.unsafe import Rules
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable, Table
 
@@ -312,6 +317,59 @@ def test_differences_of_two_versions_are_solved_as_a_table(came, told):
     assert bool(audit([second, first])) is told
 
 
+OF_FEW = {"p": 3, "q": 4, "r": 12, "s": 40}
+
+
+@pytest.mark.parametrize(
+    ("came", "changers", "told"),
+    [
+        pytest.param({"p": 1, "q": 9}, {"p": 1, "q": 9}, {"q": (0, 9), "r": (0, 9)}, id="one, and nine"),
+        pytest.param({"p": 1, "q": 10}, {"p": 1, "q": 10}, {}, id="one, and ten"),
+        pytest.param({"p": 2, "q": 8}, {"p": 2, "q": 8}, {}, id="nobody came alone"),
+        pytest.param({"p": 0, "q": 10}, {"p": 2, "q": 10}, {}, id="one came to p and another left it"),
+        pytest.param({"p": -1, "q": -9}, {"p": 1, "q": 9}, {"q": (0, 9), "r": (0, 9)}, id="one went, and nine"),
+    ],
+)
+def test_who_came_alone_learns_of_no_few_who_came_with_him(came, changers, told):
+    """Ten came to three classes that both states hide, which is of enough before everybody else."""
+    before = OF_FEW if min(came.values()) >= 0 else OF_FEW | {"q": 14}
+    after = {code: n + came.get(code, 0) for code, n in before.items()}
+    of = [grouped(name, counts) for name, counts in (("v1", before), ("v2", after))]
+    first, second = (hiding(issue, {"p", "q", "r"}) for issue in of)
+    assert audit([first, second]) == ()
+    published, truth = link([second, first]), link([of[1], first])
+    codes = dict(zip(of[1].tables[0].frame["prefecture"], published.places[0], strict=True))
+    changed = Changed(*(np.zeros(published.cells) for _ in range(2)))
+    for code, n in came.items():
+        changed.apart[codes[code]], changed.persons[codes[code]] = n, changers[code]
+    changed.apart[codes[TOTAL]], changed.persons[codes[TOTAL]] = sum(came.values()), sum(changers.values())
+    found = unmet_between(published, Truth(truth, {"v2"}, of[1].tables, RULES, changed))
+    assert {finding.cell.removeprefix("prefecture="): (finding.low, finding.high) for finding in found} == told
+    why = "two states of the logs, by the only one to change t.persons, prefecture=p"
+    assert all(finding.derived_from == (why,) for finding in found)
+
+
+def test_what_is_out_of_the_state_before_contradicts_nothing_of_the_one_now():
+    """More uses of mail than there were of all services before: what a figure needs is asked of its own state."""
+    before, now = filtered("all", {SERVICES: (40, 177)}), filtered("mail", {("mail",): (60, 240)})
+    linked = link([now, before])
+    assert not agrees(linked)
+    changed = Changed(*(np.full(linked.cells, np.nan) for _ in range(2)))
+    for places, apart in zip(linked.places, (25, 100), strict=False):
+        changed.apart[places], changed.persons[places] = apart, 25
+    assert unmet_between(linked, Truth(linked, {"mail"}, now.tables, RULES, changed)) == ()
+
+
+def hiding(issue, codes):
+    """Persons of one dimension, as they are published with some of them hidden."""
+    (of,) = issue.tables
+    hidden = of.frame[of.keys[0]].isin(codes)
+    frame = of.frame.assign(persons=of.frame["persons"].astype("Int64").mask(hidden), persons_status="F")
+    frame.loc[hidden, "persons_status"] = "C"
+    safe = SafeTable("t", TITLE, of.dimensions, of.measures, frame, 10, method=Method.SUPPRESSION)
+    return replace(issue, tables=(safe,))
+
+
 def test_what_the_original_hid_stays_hidden():
     """The corrected figures alone would hide another partner beside the small one; then each version tells the other."""
     partners = ("p", "q", "r", "s")
@@ -326,3 +384,40 @@ def test_what_the_original_hid_stays_hidden():
     assert [finding.derived_from for finding in audit([published, careless])]
     careful, _ = out(second, [published])
     assert audit([published, careful]) == ()
+
+
+def two_measures(name, figures, groups=None):
+    """Persons and uses by one attribute, or by groups of its codes and in all; each person's uses are alike."""
+    codes = {}
+    for code, numbers in figures.items():
+        at = code if groups is None else groups[code]
+        codes[at] = tuple(map(sum, zip(codes.get(at, (0, 0)), numbers, strict=True)))
+    if groups is not None:
+        codes[TOTAL] = tuple(map(sum, zip(*figures.values(), strict=True)))
+    consists = {at: tuple(c for c in figures if groups[c] == at) for at in codes if at != TOTAL} if groups else {}
+    listed = tuple(code for code in codes if code != TOTAL)
+    dimension = by("prefecture", listed, DimensionKind.PERSON, consists=consists)
+    each = {
+        code: (events, 0) if persons == 1 else (events // persons,) * 2 for code, (persons, events) in codes.items()
+    }
+    return true(name, MONTH, table([dimension], codes, measures(), each))
+
+
+ONE_AND_NINE = {"tokushima": (1, 40), "kagawa": (9, 80), "ehime": (25, 200), "osaka": (12, 90), "nara": (60, 500)}
+WEST = {"tokushima": "east", "kagawa": "east"} | dict.fromkeys(("ehime", "osaka", "nara"), "west")
+
+
+def test_who_is_alone_in_an_earlier_figure_learns_nothing_from_a_later_one():
+    """120 uses of two prefectures are safe before everybody else; less the own 40 they are those of nine persons."""
+    first, _ = out(two_measures("prefectures", ONE_AND_NINE))
+    later = two_measures("coasts", ONE_AND_NINE, WEST)
+    forgotten = replace(first, standing=tuple(replace(need, alone=None) for need in first.standing))
+    careless, _ = out(later, [forgotten])
+    assert audit([first, careless]) == ()
+    assert unmet_needs(careless, later.tables, RULES, [forgotten]) == ()
+    (told,) = unmet_needs(careless, later.tables, RULES, [first])
+    assert (told.release, told.cell, told.low, told.high) == ("prefectures", "prefecture=kagawa", 80, 80)
+    assert told.derived_from[-1] == "the only person of t.events, prefecture=tokushima"
+    careful, _ = out(later, [first])
+    assert unmet_needs(careful, later.tables, RULES, [first]) == ()
+    assert audit([first, careful]) == ()

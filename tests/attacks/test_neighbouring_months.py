@@ -225,7 +225,8 @@ def test_what_is_hidden_must_not_follow(months, monkeypatch):
     """Were nothing hidden beside what would tell by itself, the gate would close."""
 
     def nothing_more(_, problem, unsafe, *_more):
-        return suppression._Hidden(problem.hidden, unsafe, optimal=False, proof=Proof.none(len(problem.value)))
+        none, value = Proof.none(len(problem.value)), problem.value
+        return suppression._Hidden(problem.hidden, unsafe, optimal=False, proof=none, figures=value)
 
     months.snapshot(one_for_many(everybody()))
     with monkeypatch.context() as patched:

@@ -23,10 +23,12 @@ from anonymization.policy.periods import parse_period
 from anonymization.policy.releases import PeriodKind
 from anonymization.release import states
 from anonymization.release.choices import add_optouts
+from anonymization.release.gate import changed as against
 from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.package import read_package
 from anonymization.release.removals import REMOVED
 from anonymization.release.setting import Setting
+from anonymization.tables.audit.findings import Finding
 from jobs.dossier import review
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
@@ -99,8 +101,10 @@ BY = {
         "protection": HIDDEN,
     },
 }
+ALL_HEADLINES = {"usage": [[]]}
+BY["ages"] = {"tables": {"usage": BY["by-age"]["tables"]["usage"]}, "protection": HIDDEN, "headlines": ALL_HEADLINES}
 TABLES = {"usage": {"title": TITLE, "dimensions": ["service"], "measures": {"users": USERS, "uses": USES}}}
-BORN = {"m": "1980-01-01", "n": "1950-01-01"}
+BORN = {"m": "1980-01-01", "n": "1950-01-01", "j": "2003-01-01", "k": "1993-01-01", "l": "1970-01-01"}
 
 
 @dataclass(frozen=True)
@@ -312,6 +316,21 @@ def test_the_gate_counts_by_itself(service, monkeypatch, name, late, reason):
     assert any(reason in told for told in late.reasons), late.reasons
 
 
+@pytest.mark.parametrize(("in_twenties", "opened"), [(1, False), (5, True)])
+def test_who_comes_alone_to_a_hidden_class_keeps_the_gate_closed(service, in_twenties, opened):
+    """Ten in all come to classes that both versions hide: before the only one of them in his class, nine to another."""
+    service = service()
+    few = {"j": 3, "k": 4, "l": 12}
+    service.subscribers([(m, BORN[m[0]]) for of in few for m in members(of, 20)], name="few.csv")
+    service.uses([m for of, number in few.items() for m in members(of, number)], name="few")
+    service.publish("ages")
+    service.uses([*members("j", in_twenties, 3), *members("k", 10 - in_twenties, 4)])
+    result = gate(service.setting, build(service.setting, "ages", MONTH).id)
+    assert result.opened is opened, result.reasons
+    by = "by the only one to change usage.users, age_band=20-29"
+    assert opened or any(by in why for why in result.reasons), result.reasons
+
+
 def test_a_release_that_is_declared_otherwise_now_lets_late_events_wait(service):
     service = service("by-age")
     service.uses(members("m", 15, 60))
@@ -377,6 +396,26 @@ def test_who_used_mail_used_mail_or_news(service):
     service.deliver(comers)
     table = service.publish("by-service")["usage"].set_index("service")
     assert table.loc[["mail", "music"], "uses"].tolist() == [720 + 24, 24]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_noisy_figures_of_two_states_are_solved_together(service, monkeypatch, told):
+    """Spans of both states, with who changed; that both ends of the noise meet is rare, so what is found is said to be."""
+    service = service("noisy")
+    service.uses(members("m", 20, 60))
+    asked, solve = [], against.pinned_between
+
+    def solved(spans, truth, names, changed):
+        asked.append((spans, names, changed))
+        found = solve(spans, truth, names, changed)
+        return (*found, Finding("noisy", "usage", "users", "service=mail", 1, 1, ("both",))) if told else found
+
+    monkeypatch.setattr(against, "pinned_between", solved)
+    result = gate(service.setting, build(service.setting, "noisy", MONTH).id)
+    assert result.opened is not told, result.reasons
+    ((spans, names, changed),) = asked
+    assert {sheet.issue for sheet in spans.sheets} - names == {"noisy 2026-10 v1"}
+    assert changed.persons[spans.noisy & (changed.apart == 20)].tolist() == [20] * 2, "mail, of one age and all"
 
 
 @pytest.mark.long("attacks")

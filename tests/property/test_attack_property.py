@@ -142,9 +142,14 @@ def test_insiders_find_exactly_what_breaks_when_their_cell_is_known(case, data):
     every = points(system)
     needs = needs.take(~np.isin(needs.cell, broken(every, needs)))
     asked = needs.upward()  # minima are not asked for before insiders
-    expected = [(s, c) for s in insiders for c in broken(every[every[:, s] == true[s]], asked) if c != s]
-    found = insiders_attack(system, needs, insiders, true)
-    assert sorted((s, e.cell) for s, e in found) == expected
+    alike = st.sampled_from([0, 1, 7])
+    whose = np.array(data.draw(st.lists(alike, min_size=len(insiders), max_size=len(insiders))), dtype=np.int64)
+    for told, of_each in ((None, insiders), (whose, whose)):  # each another's, or several one person's
+        own = [insiders[of_each == person] for person in np.unique(of_each)]
+        expected = [(s[0], c) for s in own for c in broken(every[(every[:, s] == true[s]).all(axis=1)], asked)
+                    if c not in s]  # fmt: skip
+        found = insiders_attack(system, needs, insiders, true, whose=told)
+        assert sorted((s, e.cell) for s, e in found) == sorted(expected)
 
 
 @given(systems(), st.data())

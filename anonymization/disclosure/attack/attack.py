@@ -100,16 +100,18 @@ def insiders_attack(
     insiders: Integers,
     value: Integers,
     *,
+    whose: Integers | None = None,
     deadline: float | None = None,
 ) -> Iterator[tuple[int, Exposure]]:
-    """Yield what fails for someone who knows one more cell: an insider's cell, and the exposed one.
+    """Yield what fails for someone who knows his own cells: the first of them, and the exposed one.
 
     What fails for every reader is found by `attack`, and of less interest here: it may be found again, or not.
 
     Args:
         system: what a reader knows.
-        needs: what must stay possible for each insider, but for his own cell; each holds for every other reader.
+        needs: what must stay possible for each insider, but for his own cells; each holds for every other reader.
         insiders: cells with a single contributor.
+        whose: a number of each of these cells, equal where they are one person's; null where each is another's.
         value: the true values of all cells; those of the insiders must be right, others only save time.
         deadline: of `time.monotonic()`.
 
@@ -117,22 +119,23 @@ def insiders_attack(
         GateRefusal: the figures contradict each other, or the solver failed.
         AuditUnfinished: the deadline passed, so nothing is known.
     """
-    needs, insiders = one_each(needs.upward()), np.unique(insiders)
+    needs, (insiders, first) = one_each(needs.upward()), np.unique(insiders, return_index=True)
+    whose = insiders if whose is None else whose[first]
     parts = taken_apart(system, insiders)
     if np.any((value < parts.low - SLACK)[insiders] | (value > parts.high + SLACK)[insiders]):
         raise GateRefusal("the figures of insiders contradict what is published")
 
     def failing_of(number: int) -> list[tuple[int, Needs]]:
-        own = insiders[parts.label[insiders] == number]
+        here = parts.label[insiders] == number
         inside = needs.take(parts.label[needs.cell] == number)
-        found = Insiders(parts.blocks[number], own, value, inside, deadline).failing()
-        return [(cell, inside.take(failed)) for cell, failed in found]
+        found = Insiders(parts.blocks[number], insiders[here], whose[here], value, inside, deadline).failing()
+        return [(person, inside.take(failed)) for person, failed in found]
 
     for unproven in _side_by_side(failing_of, len(parts.blocks)):
-        for cell, failed in unproven:
-            fixed = _knowing(system, cell, float(value[cell]))
-            for exposure in attack(fixed, failed, deadline=deadline, point=value):
-                yield cell, exposure
+        for person, failed in unproven:
+            own = insiders[whose == person]
+            for exposure in attack(_knowing(system, own, value), failed, deadline=deadline, point=value):
+                yield int(own[0]), exposure
 
 
 def _side_by_side(task: Callable[[int], Result], number: int) -> list[Result]:
@@ -143,10 +146,10 @@ def _side_by_side(task: Callable[[int], Result], number: int) -> list[Result]:
         return list(threads.map(task, range(number)))
 
 
-def _knowing(system: System, cell: int, figure: float) -> System:
-    """Return what someone knows who knows one more cell."""
+def _knowing(system: System, cells: Integers, value: Integers) -> System:
+    """Return what someone knows who knows some more cells."""
     low, high = system.low.copy(), system.high.copy()
-    low[cell] = high[cell] = figure
+    low[cells] = high[cells] = value[cells]
     return System(system.relations, low, high)
 
 

@@ -1,6 +1,7 @@
 """A system taken apart before it is attacked: known cells out, bounds narrowed, rows that bind nothing dropped.
 
-What is left falls into blocks that share no relation; each is attacked by itself.
+What is left falls into blocks that share no relation; each is attacked by itself, small ones a bundle at a time: of
+thousands of programmes of five cells each the start is all that they cost.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from scipy import sparse
 from anonymization.disclosure.attack.propagation import Narrowed, activity, narrowed
 from anonymization.disclosure.system import Booleans, Floats, Integers, Reduced, Relations, System, components, reduced
 
+SMALL, BUNDLE = 50, 400
+"""Cells of a part that is bundled with others, and of a bundle."""
+
 
 @dataclass(frozen=True)
 class Block:
-    """A connected part of a system.
+    """A part of a system that shares no relation with the rest: a connected one, or several small ones.
 
     Attributes:
         system: its cells and relations alone, with narrowed bounds.
@@ -90,7 +94,9 @@ def _split(
     matrix = inner.relations.matrix
     if not matrix.nnz:
         return (), np.full(len(cell), -1)
-    label = components(inner.relations)
+    joined = np.zeros(len(cell), dtype=np.bool_)
+    joined[matrix.indices] = True
+    label = _bundled(components(inner.relations), wanted, joined)
     row_label = label[matrix.indices[matrix.indptr[:-1]]]
     rows_of = np.split(
         np.argsort(row_label, kind="stable"), np.cumsum(np.bincount(row_label, minlength=label.max() + 1))[:-1]
@@ -106,6 +112,17 @@ def _split(
     position = np.full(label.max() + 1, -1)
     position[chosen] = np.arange(len(chosen))
     return blocks, position[label]
+
+
+def _bundled(label: Integers, wanted: Booleans, joined: Booleans) -> Integers:
+    """Return other numbers of components: several small ones, with relations and a cell that is wanted, are one."""
+    size = np.bincount(label)
+    small = np.flatnonzero((np.bincount(label, wanted) > 0) & (np.bincount(label, joined) > 0) & (size <= SMALL))
+    number = np.arange(len(size))
+    bundle = np.cumsum(size[small]) // BUNDLE
+    first = np.flatnonzero(np.diff(bundle, prepend=-1))
+    number[small] = np.repeat(small[first], np.diff(first, append=len(small)))
+    return np.asarray(number[label])
 
 
 def _block(

@@ -1,4 +1,4 @@
-"""Insiders: a contributor who is alone in a cell knows its figure, and what follows from it.
+"""Insiders: a contributor who is alone in a cell knows its figure, and what follows from it; or in more cells than one.
 
 Each pair of an insider and a need is proven, but not one by one. A move from a point in which every insider's cell has
 its true figure changes few cells; what it shows of a need, it shows before every insider whose cell it leaves alone.
@@ -28,36 +28,45 @@ INSIDER = 20.0
 class Insiders:
     """The insiders of one block, and what is still possible for the other cells as they know it."""
 
-    def __init__(self, block: Block, insiders: Integers, value: Integers, needs: Needs, deadline: float | None) -> None:
+    def __init__(
+        self,
+        block: Block,
+        insiders: Integers,
+        whose: Integers,
+        value: Integers,
+        needs: Needs,
+        deadline: float | None,
+    ) -> None:
         """Args as of `insiders_attack`, for one block."""
         self._block = block
         self._own = np.searchsorted(block.cell, insiders)
+        self._persons, self._whose = np.unique(whose, return_inverse=True)
         self._needs = needs
         self._places = np.searchsorted(block.cell, needs.cell)
         self._deadline = deadline
         self._solver = Solver(deadline)
         self._near = Neighbourhood(block.system.relations)
         self._start = self._start_from(value)
-        shape = (len(needs.cell), len(insiders))
+        shape = (len(needs.cell), len(self._persons))
         self._least = np.broadcast_to(self._start[self._places][:, None], shape).copy()
         self._most = self._least.copy()
         self._number = np.full(block.system.cells, -1, dtype=np.int64)
-        self._number[self._own] = np.arange(len(self._own))
+        self._number[self._own] = self._whose
         self._need_of = np.full(block.system.cells, -1, dtype=np.int64)
         self._need_of[self._places] = np.arange(len(self._places))
 
     def failing(self) -> Iterator[tuple[int, Booleans]]:
-        """Yield each insider's cell with the needs that no move proves for him, if there are any."""
+        """Yield each insider with the needs that no move proves for him, if there are any."""
         if not len(self._places):
             return
         for need in range(len(self._places)):
             time_left(self._deadline)
             self._prove(need)
-        for number in range(len(self._own)):
+        for number, person in enumerate(self._persons.tolist()):
             held = met(self._needs, self._least[:, number], self._most[:, number])
-            fails = ~held & (self._places != self._own[number])
+            fails = ~held & (self._number[self._places] != number)
             if fails.any():
-                yield int(self._block.cell[self._own[number]]), fails
+                yield person, fails
 
     def _start_from(self, value: Integers) -> Floats:
         """A point of the block in which the insiders' cells have their true figures."""
@@ -74,16 +83,16 @@ class Insiders:
         open_ = self._unproven(need)
         if not len(open_):
             return
-        if len(open_) < len(self._own):
-            self._show(need, self._own[open_])
+        if len(open_) < len(self._persons):
+            self._show(need, self._own[np.isin(self._whose, open_)])
         for number in self._unproven(need):
-            self._show(need, self._own[[number]])
+            self._show(need, self._own[self._whose == number])
 
     def _unproven(self, need: int) -> Integers:
         """The insiders before whom a need is not proven."""
         most, least = self._most[need], self._least[need]
         held = (most >= self._needs.reach[need]) & (most - least >= self._needs.width[need])
-        return np.flatnonzero(~held & (self._own != self._places[need]))
+        return np.flatnonzero(~held & (np.arange(len(self._persons)) != self._number[self._places[need]]))
 
     def _show(self, need: int, held: Integers) -> None:
         """Look for a move that proves a need by itself, else for one up and one down; some cells are left alone."""
@@ -131,7 +140,7 @@ class Insiders:
         if not satisfies(self._block.system, point):
             return False
         moved = free[whole != self._start[free]]
-        before = np.ones(len(self._own), dtype=np.bool_)
+        before = np.ones(len(self._persons), dtype=np.bool_)
         touched = self._number[moved]
         before[touched[touched >= 0]] = False
         shown = self._need_of[moved]

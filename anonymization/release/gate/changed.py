@@ -6,27 +6,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from anonymization.policy.protection import CellKey
-from anonymization.release.changed import changers, counted_changes, only_more, rows_of_few
+import pandas as pd
+
+from anonymization.policy.protection import CellKey, Suppression
+from anonymization.release.changed import changers, counted_cells, counted_changes, only_more, rows_of_few
+from anonymization.release.gate.attacks import with_true_figures
 from anonymization.release.inputs import Days, Inputs, days_of, find_inputs, inputs_again, read_of
 from anonymization.release.setting import Setting
 from anonymization.tables.audit.corrections import changed_by_few
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
 from anonymization.tables.audit.states import agrees
-from anonymization.tables.audit.system_of import link
+from anonymization.tables.audit.system_of import Linked, link, with_truth
 from anonymization.tables.audit.two_states import totals_of_few
-from anonymization.tables.model import SafeTable
+from anonymization.tables.methods.cell_key_states import pinned_between
+from anonymization.tables.methods.suppression import rules_of
+from anonymization.tables.methods.suppression_states import Truth, unmet_between
+from anonymization.tables.model import SafeTable, Table
 from anonymization.tables.plan import Plan
 
 
 def changed(
-    setting: Setting, plan: Plan, inputs: Inputs, issue: Issue, tables: Sequence[SafeTable], earlier: Sequence[Issue]
+    setting: Setting,
+    plan: Plan,
+    inputs: Inputs,
+    issue: Issue,
+    tables: Sequence[SafeTable],
+    earlier: Sequence[Issue],
+    recounted: pd.DataFrame,
 ) -> tuple[Finding, ...]:
     """Return the contributions and noisy figures of a candidate that too few persons changed since, and what follows.
 
     What is out of one state is held together against what is of the candidate's, the candidate among it: of mail that
-    was out before, and of news and of both that are out now, it follows who has gone from mail.
+    was out before, and of news and of both that are out now, it follows who has gone from mail. What is hidden is held
+    to what it needs beside both, also before those who know an own figure.
 
     Args:
         setting: the home, where the events are.
@@ -35,29 +48,51 @@ def changed(
         issue: the candidate, as it is published.
         tables: the candidate's.
         earlier: releases that share persons and are out, with what they were built of.
+        recounted: the candidate's true figures, by the recount.
 
     Raises:
         IntegrityError: events that one of them was built of are gone.
         GateRefusal: figures contradict each other.
     """
     noise = plan.release.protection if isinstance(plan.release.protection, CellKey) else None
+    hides = isinstance(plan.release.protection, Suppression) and not plan.withheld
+    listed = hides or (noise is not None and not plan.withheld)
+    true = [with_true_figures(table, recounted) for table in tables] if listed else []
     same, others = _by_state(setting, inputs, earlier)
     found: list[Finding] = []
     for group in others:
-        if noise is None and agrees(link([issue, *same, *group])):
+        linked = link([issue, *same, *group])
+        alike = noise is None and agrees(linked)
+        if alike and not hides:
             continue
         then = _as_then(setting, inputs, group)
         counted = counted_changes(setting, plan, then, inputs, tables)
+        names = {issue.name, *(other.name for other in same)}
+        if hides:
+            truth = with_truth(issue, true, [*same, *group])[1]
+            cells = counted_cells(linked, issue.name, counted)
+            found += unmet_between(linked, Truth(truth, names, true, rules_of(plan), cells))
+        if alike:
+            continue
         few = {(t.name, m.name): rows_of_few(plan, t, m, counted) for t in tables for m in t.measures}
+        if noise is not None and listed:
+            spans, truth = _noisy(noise, issue, true, same, group)
+            found += pinned_between(spans, truth, names, counted_cells(spans, issue.name, counted))
         for other in group:
             found += changed_by_few(replace(issue, noise=noise), replace(other, noise=noise), few)
         if noise is None:
-            linked = link([issue, *same, *group])
             people = changers(linked, {issue.name: counted})
             more = only_more(setting, plan, then, inputs, counted)
-            names = {issue.name, *(other.name for other in same)}
             found += totals_of_few(linked, names, people, only_more=more)
     return tuple(found)
+
+
+def _noisy(
+    noise: CellKey, issue: Issue, true: Sequence[Table], same: Sequence[Issue], group: Sequence[Issue]
+) -> tuple[Linked, Linked]:
+    """What is out and a candidate as one system of spans, and with the candidate's true figures."""
+    beside = [replace(other, noise=noise) for other in (*same, *group)]
+    return with_truth(replace(issue, noise=noise), true, beside)
 
 
 def _by_state(setting: Setting, inputs: Inputs, earlier: Sequence[Issue]) -> tuple[list[Issue], list[list[Issue]]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from anonymization.disclosure.suppress.feasible import feasible_point
-from anonymization.disclosure.system import Integers, Needs, System
+from anonymization.disclosure.system import Floats, Integers, Needs, System
+from anonymization.errors import GateRefusal
+from anonymization.tables.audit.standing_needs import standing_alone
 from anonymization.tables.audit.system_of import Linked
 
 WIDTH = 3
@@ -39,12 +43,36 @@ def public_needs(linked: Linked) -> Needs:
 def figures_of(linked: Linked) -> Integers:
     """Return true values where they are known; else whole numbers that everything known allows.
 
+    Known is also what only one person knows of releases that are out, if they can be of this state of the logs.
+
     Raises:
         GateRefusal: there are none.
     """
     if not np.isnan(linked.value).any():
         return linked.value.astype(np.int64)
-    return feasible_point(seen_by_readers(linked))
+    seen = seen_by_readers(linked)
+    told = (sheet.issue for sheet in linked.sheets if any(need.alone is not None for need in sheet.standing))
+    names = list(dict.fromkeys(told))
+    with suppress(GateRefusal):
+        return feasible_point(_knowing(seen, standing_alone(linked, names)))
+    found, kept = None, list[str]()
+    for name in names:
+        with suppress(GateRefusal):
+            found = feasible_point(_knowing(seen, standing_alone(linked, [*kept, name])))
+            kept.append(name)
+    return feasible_point(seen) if found is None else found
+
+
+def _knowing(seen: System, figures: Floats) -> System:
+    """Return what somebody knows who knows some more figures.
+
+    Raises:
+        GateRefusal: one of them cannot be.
+    """
+    known = ~np.isnan(figures)
+    if (known & ((figures < seen.low) | (figures > seen.high))).any():
+        raise GateRefusal("what one person knows contradicts what is published")
+    return System(seen.relations, np.where(known, figures, seen.low), np.where(known, figures, seen.high))
 
 
 def both(one: Needs, other: Needs) -> Needs:

@@ -2,7 +2,8 @@
 
 A reader cannot tell why a total is hidden, and so no public audit knows what it needs: that a company's month is
 dominated by two persons is known at its build alone. The intervals that unsafe cells need are kept inside for as long
-as the release stands, by table, measure and row of the package; later releases are held to them.
+as the release stands, by table, measure and row of the package; later releases are held to them. So is the figure of
+which somebody is the only contributor: whoever that is knows it beside every later release.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Standing:
     Attributes:
         row: of the table, as it is published.
         reach, width, floor: as of `Needs`; null where the figure may be as large as it is.
+        alone: the figure, where one person alone contributes to it and knows it; else null.
     """
 
     table: str
@@ -29,6 +31,7 @@ class Standing:
     reach: float
     width: float
     floor: float | None = None
+    alone: int | None = None
 
 
 def as_text(needs: Sequence[Standing]) -> str:

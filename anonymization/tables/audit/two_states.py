@@ -39,7 +39,20 @@ BOTH = 2
 
 
 @dataclass(frozen=True)
-class _States:
+class Changed:
+    """What was counted of the cells of a system; NaN of those that were not.
+
+    Attributes:
+        apart: by how much each differs between the two states.
+        persons: how many persons contribute something else.
+    """
+
+    apart: Floats
+    persons: Floats
+
+
+@dataclass(frozen=True)
+class States:
     """What two states say of the same cells."""
 
     earlier: Linked
@@ -48,7 +61,13 @@ class _States:
 
     @property
     def cells(self) -> int:
+        """Number of cells of one state."""
         return self.earlier.cells
+
+    @property
+    def exact(self) -> Booleans:
+        """Which cells no state tells with noise."""
+        return ~self.earlier.noisy & ~self.later.noisy
 
     def system(self) -> System:
         """Everything that a reader knows: first the earlier figures, then the later ones, then the differences."""
@@ -77,7 +96,7 @@ def solved(linked: Linked, names: Collection[str], *, deadline: float | None = N
     Raises:
         GateRefusal: figures contradict each other, or it did not come to an end in time.
     """
-    for states, narrow in _readings(linked, names):
+    for states, narrow in _in_any_order(linked, names):
         try:
             return list(_found(states, narrow, linked, deadline))
         except AuditUnfinished:
@@ -103,7 +122,7 @@ def totals_of_few(linked: Linked, names: Collection[str], changers: Floats, *, o
     Raises:
         GateRefusal: figures contradict each other.
     """
-    states, narrow = next(_readings(linked, names))
+    states, narrow = next(_in_any_order(linked, names))
     low, high = (bound[BOTH * states.cells :] for bound in (narrow.low, narrow.high))
     shown = ~np.isnan(states.earlier.value + states.later.value)
     unknown = np.isnan(changers)
@@ -115,19 +134,27 @@ def totals_of_few(linked: Linked, names: Collection[str], changers: Floats, *, o
     return [Finding(*linked.name(int(cell)), int(low[cell]), int(low[cell]), why) for cell in at]
 
 
-def _readings(linked: Linked, names: Collection[str]) -> Iterator[tuple[_States, System]]:
-    """Yield how two states can be read, and what follows at once: that logs were only added, if that fits; or not."""
+def sides(linked: Linked, names: Collection[str]) -> tuple[Linked, Linked]:
+    """Return the same cells as some of the issues tell of them, and as the others do."""
     one, other = (
         of_issues(linked, [s.issue for s in linked.sheets if (s.issue in names) is in_it]) for in_it in (True, False)
     )
-    apart = other.value - one.value
-    if np.nansum(apart) < 0:
-        one, other, apart = other, one, -apart
-    if not (np.nan_to_num(apart) < 0).any():
-        added = _States(one, other, added=True)
+    return one, other
+
+
+def _in_any_order(linked: Linked, names: Collection[str]) -> Iterator[tuple[States, System]]:
+    """Yield how two states can be read of which it is not known which came first: that with more in it came later."""
+    one, other = sides(linked, names)
+    return readings(*((other, one) if np.nansum(other.value - one.value) < 0 else (one, other)))
+
+
+def readings(earlier: Linked, later: Linked) -> Iterator[tuple[States, System]]:
+    """Yield how two states can be read, and what follows at once: that logs were only added, if that fits; or not."""
+    if not (np.nan_to_num(later.value - earlier.value) < 0).any():
+        added = States(earlier, later, added=True)
         with suppress(GateRefusal):  # where somebody went, though no figure that both show tells of it
             yield added, propagated(added.system())
-    removed = _States(one, other, added=False)
+    removed = States(earlier, later, added=False)
     yield removed, propagated(removed.system())
 
 
@@ -159,25 +186,25 @@ def _covering(linked: Linked, more: Booleans) -> Relations:
     return joined(linked.cells, found)
 
 
-def _found(states: _States, narrow: System, linked: Linked, deadline: float | None) -> Iterator[Finding]:
+def _found(states: States, narrow: System, linked: Linked, deadline: float | None) -> Iterator[Finding]:
     needs = _needs(states, narrow)
     for exposure in attack(narrow, needs, deadline=deadline):
         cell, state = exposure.cell % states.cells, exposure.cell // states.cells
         least = linked.minimum[cell]
         if state == BOTH:
-            if _of_few(exposure.low, exposure.high, least):
+            if of_few(exposure.low, exposure.high, least):
                 yield _finding(linked, cell, exposure, "two versions, all of whose figures were solved together")
         elif exposure.high > 0 and _people(states, narrow, exposure) < least:
             yield _finding(linked, cell, exposure, "hidden in one version, and solved beside the other")
 
 
-def _of_few(low: float, high: float, least: int) -> bool:
+def of_few(low: float, high: float, least: int) -> bool:
     """Whether a difference is of too few persons, or may be and is pinned; not if it is known to be nothing."""
     pinned = high - low < WIDTH and low < least and high > -least
     return (low, high) != (0, 0) and (pinned or (low > -least and high < least))
 
 
-def _people(states: _States, narrow: System, exposure: Exposure) -> float:
+def _people(states: States, narrow: System, exposure: Exposure) -> float:
     """How many persons are in a hidden figure at least."""
     cell, state = exposure.cell % states.cells, exposure.cell // states.cells
     counted = states.earlier.counted[cell]
@@ -191,21 +218,31 @@ def _finding(linked: Linked, cell: int, exposure: Exposure, why: str) -> Finding
     return Finding(*linked.name(cell), low, high, (why,))
 
 
-def _needs(states: _States, narrow: System) -> Needs:
+def _needs(states: States, narrow: System) -> Needs:
     """What must stay possible: of differences of persons that may be of few, and of hidden figures beside these."""
+    needs = needs_of_differences(states, narrow)
+    for state, own in enumerate((states.earlier, states.later)):
+        needs = needs.and_of(needs_beside(states, narrow, state, public_needs(own)))
+    return needs
+
+
+def needs_of_differences(states: States, narrow: System) -> Needs:
+    """Return what must stay possible of differences of persons that may be of few; cells as of `States.system`."""
     cells = states.cells
-    exact = ~states.earlier.noisy & ~states.later.noisy
     least = np.minimum(states.earlier.minimum, states.later.minimum).astype(np.float64)
     low, high = narrow.low[BOTH * cells :], narrow.high[BOTH * cells :]
     nobody = (low == 0) & (high == 0)
-    at = np.flatnonzero(exact & states.earlier.persons & ~nobody & (low < least) & (high > -least))
-    needs = Needs(BOTH * cells + at, least[at], np.full(len(at), float(WIDTH)))
-    touched = _touched(narrow, BOTH * cells + np.flatnonzero(~nobody))
-    for state, own in enumerate((states.earlier, states.later)):
-        hidden = public_needs(own)
-        kept = exact[hidden.cell] & touched[hidden.cell + state * cells]
-        needs = needs.and_of(replace(hidden.take(kept), cell=hidden.cell[kept] + state * cells))
-    return needs
+    at = np.flatnonzero(states.exact & states.earlier.persons & ~nobody & (low < least) & (high > -least))
+    return Needs(BOTH * cells + at, least[at], np.full(len(at), float(WIDTH)))
+
+
+def needs_beside(states: States, narrow: System, state: int, needs: Needs) -> Needs:
+    """Return, of needs of one state, those of figures that differences may tell of; cells as of `States.system`."""
+    cells = states.cells
+    some = (narrow.low[BOTH * cells :] != 0) | (narrow.high[BOTH * cells :] != 0)
+    near = _touched(narrow, BOTH * cells + np.flatnonzero(some))
+    kept = states.exact[needs.cell] & near[needs.cell + state * cells]
+    return replace(needs.take(kept), cell=needs.cell[kept] + state * cells)
 
 
 def _touched(system: System, cells: Integers) -> Booleans:

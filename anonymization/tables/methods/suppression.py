@@ -108,7 +108,8 @@ def protect(
             else_hidden = _hidden(linked, tables, issue, rules, deadline, corrected).cells
         more = _more(linked, tables, found.cells, else_hidden)
     safe = _safe_tables(tables, linked, found.cells, rules)
-    standing = standing_of(linked, issue.name, one_each(both(found.unsafe.needs, months.needs())))
+    single = {int(cell): int(found.figures[cell]) for cell in found.unsafe.insiders}
+    standing = standing_of(linked, issue.name, one_each(both(found.unsafe.needs, months.needs())), single)
     return Protected(
         safe, len(found.unsafe.cells), hidden, max(0, hidden - alone), found.optimal, standing, found.proof, lost, more
     )
@@ -148,6 +149,7 @@ class _Hidden:
     unsafe: Unsafe
     optimal: bool
     proof: Proof
+    figures: Integers
 
 
 def _sheets(tables: Sequence[Table]) -> int:
@@ -180,7 +182,7 @@ def _hidden(
     between = months.needs()
     hidden[unsafe.cells] = hidden[between.cell] = True
     if not hidden.any() and len(linked.sheets) == _sheets(tables) and not months.besides:
-        return _Hidden(hidden & linked.listed, unsafe, optimal=True, proof=Proof.none(linked.cells))
+        return _Hidden(hidden & linked.listed, unsafe, optimal=True, proof=Proof.none(linked.cells), figures=value)
     shown = linked.zeros_shown & ~_may_be_empty(linked, tables, rules)
     if (published := out[unsafe.cells]).any():
         raise _error(linked, unsafe.cells[published], "an earlier release published it, and it is unsafe now")
@@ -244,7 +246,7 @@ def _solved(linked: Linked, problem: Problem, unsafe: Unsafe, deadline: float, m
                 problem = replace(problem, hidden=problem.hidden | np.isin(np.arange(linked.cells), more))
                 problem = months.settled(problem)
                 continue
-            return _Hidden(pattern.hidden & linked.listed, unsafe, pattern.optimal, pattern.proof)
+            return _Hidden(pattern.hidden & linked.listed, unsafe, pattern.optimal, pattern.proof, problem.value)
         if not len(fresh):
             raise _error(linked, found, "what is out already gives it away")
         given = np.union1d(given, fresh)

@@ -23,6 +23,7 @@ from anonymization.disclosure.rules import (
 )
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
 from anonymization.tables.audit.knowledge import WIDTH
+from anonymization.tables.audit.standing_needs import standing_alone
 from anonymization.tables.audit.system_of import Linked
 from anonymization.tables.methods.unsafe_groups import Disclosing, disclosing_groups, may_tell_of_groups
 from anonymization.tables.methods.unsafe_rests import unsafe_rests
@@ -57,7 +58,7 @@ class Unsafe:
     Attributes:
         needs: of the unsafe cells.
         watch: what applies to every other cell, if it is hidden.
-        insiders: unsafe cells with a single contributor.
+        insiders: unsafe cells with a single contributor, and such cells of what is out.
         contributor: of each cell with a single contributor who it is, as a number; -1 for others.
     """
 
@@ -120,12 +121,13 @@ def unsafe_cells(linked: Linked, tables: Sequence[Table], rules: Rules, value: I
     others = np.flatnonzero(own & ~marks.unsafe & (value > 0))
     watched = np.where(linked.persons[others], rules.minimum_count, 0).astype(np.float64)
     single = (counted >= 0) & ((value[counted] == 1) | (persons[counted] == 1))
-    alone = marks.unsafe & (marks.alone | (own & single))
+    before = standing_alone(linked) == value  # of this state of the logs, see `figures_of`
+    alone = (marks.unsafe & (marks.alone | (own & single))) | before
     return Unsafe(
         Needs(cells, marks.reach[cells], marks.width[cells], marks.floor[cells]),
         Needs(others, watched, np.full(len(others), float(WIDTH))),
         np.flatnonzero(alone),
-        _contributors(linked, marks.alone | single, value),
+        _contributors(linked, marks.alone | single | before, value),
     )
 
 

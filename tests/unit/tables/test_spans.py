@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,7 +12,10 @@ from anonymization.policy.periods import parse_period
 from anonymization.policy.protection import CellKey, Method
 from anonymization.policy.releases import DimensionKind, MeasureKind, PeriodKind
 from anonymization.tables.audit.sheets import Issue
+from anonymization.tables.audit.system_of import link, with_truth
+from anonymization.tables.audit.two_states import Changed
 from anonymization.tables.methods.cell_key_attack import pinned, unpinned
+from anonymization.tables.methods.cell_key_states import pinned_between
 from anonymization.tables.model import CONFIDENTIAL, FREE, TOTAL, Dimension, Measure, SafeTable, Table
 
 TITLE = {"en": "x", "ja": "x"}
@@ -63,3 +69,33 @@ def test_what_pins_is_told():
     issue, true = issue_of(SQUEEZED, {TOTAL: -5})
     (finding,) = pinned(issue, true)
     assert (finding.cell, finding.low, finding.high) == ("region=c", 1, 2)
+
+
+BEFORE = {TOTAL: (89, ""), "a": (40, TOTAL), "b": (9, TOTAL), "c": (40, TOTAL)}
+AFTER = BEFORE | {TOTAL: (81, ""), "b": (1, TOTAL)}
+BY_TEN = {TOTAL: 10, "b": 10}
+"""Nine went from b and one came: that the sum changed is told, as ten did."""
+
+
+@pytest.mark.parametrize(
+    ("noise", "noise_after", "changers", "told"),
+    [
+        pytest.param({"a": -5, TOTAL: 5}, {"a": -5, TOTAL: -5}, BY_TEN, {(9, 9), (1, 1)}, id="a sum that ends at both ends"),
+        pytest.param({"a": -5, TOTAL: 5}, {"a": 0, TOTAL: -5}, BY_TEN | {"a": 12}, set(), id="others changed, too"),
+        pytest.param({"a": -5, TOTAL: 1}, {"a": -5, TOTAL: -2}, BY_TEN, set(), id="nothing at an end"),
+    ],
+)  # fmt: skip
+def test_what_noisy_figures_of_two_states_pin_together(noise, noise_after, changers, told):
+    """Of a and c everybody knows that nobody came or went: they are the same persons in both sums."""
+    (first, true_before), (second, true) = issue_of(BEFORE, noise), issue_of(AFTER, noise_after)
+    assert pinned(first, true_before) == pinned(second, true) == ()
+    first = replace(first, name="v1")
+    spans, truth = with_truth(second, true, [first])
+    assert spans.cells == link([first]).cells
+    apart, persons = np.zeros(spans.cells), np.zeros(spans.cells)
+    cells = dict(zip(true[0].frame["region"], spans.places[0], strict=True))
+    for code, cell in cells.items():
+        apart[cell], persons[cell] = AFTER[code][0] - BEFORE[code][0], changers.get(code, 0)
+    found = pinned_between(spans, truth, {"noisy"}, Changed(apart, persons))
+    assert {finding.cell for finding in found} == ({"region=b"} if told else set())
+    assert {(finding.low, finding.high) for finding in found} == told
