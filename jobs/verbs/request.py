@@ -160,6 +160,8 @@ def complete(numbers: tuple[int, ...], handler: str | None) -> None:
             _say(one.request)
             if one.request.kind in AFTERWARDS:
                 click.echo(AFTERWARDS[one.request.kind].format(one.disclosed))
+    if not done and not failures:
+        click.echo("no request waits that was verified")
     tell(completed=done, failed=[number for number, _ in failures])
     if failures:
         told = "; ".join(f"request {number}: {error}" for number, error in failures)

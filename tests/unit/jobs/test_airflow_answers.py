@@ -17,7 +17,7 @@ from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.setting import enrol_in_demo
 from anonymization.release.verify import verify
 from jobs.airflow import PASSWORD_FILE, URL, USER, Place
-from jobs.dossier import review
+from jobs.dossier import told as dossier
 from jobs.verbs.answer import record_answer
 from jobs.verbs.publish import publish
 
@@ -82,7 +82,7 @@ def told(candidate, setting, **changes):
     now = datetime.now(UTC)
     return {
         "subject": f"service-usage 2026-10: approve {candidate.id} digest {candidate.request.digest}",
-        "body": review(setting, candidate.id),
+        "body": dossier(setting, candidate.id),
         "created_at": (now - timedelta(hours=2)).isoformat(),
         "responded_at": (now - timedelta(hours=1)).isoformat(),
         "response_received": True,
@@ -224,7 +224,7 @@ def test_an_answer_for_a_closed_gate(ready):
     (candidate.evidence / "verdict.json").unlink()
     with pytest.raises(DecisionRefusal, match="another dossier"):
         record_answer(setting, candidate.id, PLACE)
-    airflow.detail["body"] = review(setting, candidate.id)
+    airflow.detail["body"] = dossier(setting, candidate.id)
     with pytest.raises(GateRefusal):
         record_answer(setting, candidate.id, PLACE)
 

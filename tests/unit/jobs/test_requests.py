@@ -604,3 +604,8 @@ def test_all_that_is_verified_is_carried_out_and_one_that_fails_stops_no_other(h
     next(house.home.landing.rglob("cut.jsonl.gz")).unlink()
     assert noren("complete").exit_code == 0
     assert [one.state for one in requests(house)] == [RequestState.COMPLETED] * 2
+
+
+def test_that_nothing_waits_is_said(house, noren):
+    result = noren("complete")
+    assert (result.exit_code, result.output) == (0, "no request waits that was verified\n")
