@@ -21,11 +21,18 @@ def pytest_configure(config):  # the mark is known without pytest-xdist, too
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: (_groups(item) != SESSION, not _groups(item), item.get_closest_marker("slow") is None))
+    items.sort(key=_place)
     if "PYTEST_XDIST_WORKER" in os.environ:
         for item in items:
             if groups := _groups(item):
                 _named_with(item, groups)
+
+
+def _place(item):
+    """Where a test comes: what asks for the month that Spark takes in first, whose Java helps all that are started later."""
+    session = _groups(item) == SESSION
+    first = session and "taken_again" in getattr(item, "fixturenames", ())
+    return not session, not first, not _groups(item), item.get_closest_marker("slow") is None
 
 
 def _groups(item):

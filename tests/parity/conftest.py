@@ -56,7 +56,7 @@ def _unpacked(path):
 
 
 @pytest.fixture(scope="session")
-def taken_again(world, policies, once):
+def taken_again(world, policies, once, archiving):
     """A home with the world's keys and choices, into which Spark took the repacked logs, in many small parts.
 
     In short those that a release reads.
@@ -75,12 +75,16 @@ def taken_again(world, policies, once):
         settings = home.root / "conf" / "spark-defaults.conf"
         settings.parent.mkdir()
         settings.write_text(SETTINGS)
-        named = {"NOREN_HOME": str(home.root), "NOREN_POLICIES": str(policies.folder)}
-        ended = subprocess.run(
-            [sys.executable, "-m", "jobs", "intake", "--engine", "spark", "--master", "local[2]"],
-            env=os.environ | named | {"SPARK_CONF_DIR": str(settings.parent)}, check=False, timeout=600,
-            capture_output=True, text=True,
-        )  # fmt: skip
+        named = {
+            "NOREN_HOME": str(home.root), "NOREN_POLICIES": str(policies.folder),
+            # not by a folder for settings, which would stand in the class path
+            "PYSPARK_SUBMIT_ARGS": f"--properties-file {settings} pyspark-shell",
+        }  # fmt: skip
+        with archiving() as options:
+            ended = subprocess.run(
+                [sys.executable, "-m", "jobs", "intake", "--engine", "spark", "--master", "local[2]"],
+                env=os.environ | named | options, check=False, timeout=600, capture_output=True, text=True,
+            )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
         return home
 
