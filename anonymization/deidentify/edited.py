@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from anonymization.deidentify.delivered import CODECS, chunks, packed, with_line_feeds
 from anonymization.deidentify.records import CsvRecords
-from anonymization.deidentify.screening import BOM
-from anonymization.deidentify.whose import DELIMITERS, Whose, fields_of
+from anonymization.deidentify.screening import BOM, DELIMITERS
+from anonymization.deidentify.whose import Whose, fields_of
 from anonymization.errors import SourceError
 from anonymization.policy.sources import Format, Source, Treatment
 

@@ -11,11 +11,11 @@ from typing import TypeAlias
 
 from anonymization.deidentify.ids import spelt, written
 from anonymization.deidentify.readers import COMBINED, COMBINED_FIELDS, SEPARATOR
+from anonymization.deidentify.screening import DELIMITERS
 from anonymization.policy.sources import Case, Format, IdForm, PersonColumn, Source, Spelling
 
 Person: TypeAlias = tuple[str, str]
 Fields: TypeAlias = Mapping[str, object]
-DELIMITERS = {Format.CSV: ",", Format.TSV: "\t"}
 OTHER = re.compile(rb"[^\t\n\r -\[\]-~]")
 """What stands in no text that ids are spelt in as they are: anything but printable ASCII without a backslash."""
 KEPT = 100_000

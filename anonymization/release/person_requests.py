@@ -77,6 +77,10 @@ class PersonRequest:
         told += f", answered {self.answered}" if self.answered else ""
         return told + (f", due {self.due}" if self.due else "") + f", handler {self.handler}"
 
+    def told_on(self, day: date) -> str:
+        """What is told of it on a day: whether it is overdue, too."""
+        return f"{self}{', OVERDUE' if self.due is not None and self.due < day else ''}"
+
 
 def _account() -> str:
     try:
@@ -132,11 +136,12 @@ def add_request(setting: Setting, submitted: Submitted, handler: Handler) -> Per
     if submitted.change is not None:
         require_change(policies, submitted.change, people)
     with setting.ledger.transaction() as transaction:
-        for one in requests_of(transaction, policies):
+        known = requests_of(transaction, policies)
+        for one in known:
             same = one.kind is kind and one.state in OPEN
             if same and not set(papers_of(setting.home, one.number).people).isdisjoint(people):
                 raise InputError(f"the same request is open: request {one.number}, {one.state}; nothing was recorded")
-        number = max((one.number for one in requests_of(transaction, policies)), default=0) + 1
+        number = max((one.number for one in known), default=0) + 1
         documents = store_documents(setting.home, number, submitted.documents)
         write_papers(setting.home, number, Papers(people, documents, change=submitted.change))
         content = {

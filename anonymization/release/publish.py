@@ -36,7 +36,7 @@ from anonymization.release.gate.verdict import require_open
 from anonymization.release.ledger.ledger import Entry, EntryKind, Ledger, Publication, Transaction, now
 from anonymization.release.manifest import check_manifest
 from anonymization.release.pinned import Known, last_known, made_by_demo
-from anonymization.release.rewritten import rewritten_by
+from anonymization.release.rewritten import read_any, rewritten_by
 from anonymization.release.sharing import About, sharing
 
 DEMO = "DEMO: made by `noren demo` with people who do not exist"
@@ -177,8 +177,8 @@ def _check_fresh(
             raise StaleCandidate(f"a person's choice (ledger entry {entry.seq}) came after the build; build again")
     out = [e for e in transaction.entries() if e.kind in (EntryKind.PUBLICATION, EntryKind.WITHDRAWAL)]
     request = candidate.request
-    read = {text.partition(" ")[0] for texts in request.inputs.values() for text in texts}
-    if read & {one.before for one in rewritten_by(transaction, after=gate.seq)}:
+    changed = {one.before for one in rewritten_by(transaction, after=gate.seq)}
+    if any(read_any(texts, changed) for texts in request.inputs.values()):
         raise StaleCandidate("a person's request has changed logs that it was built of, after the gate; build again")
     about = About(frozenset(request.sources), request.first_day, request.past_day)
     besides = about.beside(stocks)

@@ -24,6 +24,7 @@ from anonymization.release.inputs import inputs_again, make_left_out, now_read, 
 from anonymization.release.ledger.ledger import EntryKind, Publication
 from anonymization.release.neighbours import is_exact, part_of
 from anonymization.release.removed_numbers import folder_of
+from anonymization.release.rewritten import read_any
 from anonymization.release.setting import Setting
 from anonymization.tables.counting.changes import changers
 from anonymization.tables.plan import resolve
@@ -63,7 +64,7 @@ def _contributed(
     """What a person contributes to the cells of a release that count a stock; None if that cannot be counted."""
     home, policies = setting.home, setting.policies
     read = now_read(request.inputs.get(source, ()), setting.rewritten)
-    if not is_exact(request.method) or {text.partition(" ")[0] for text in read}.isdisjoint(digests):
+    if not is_exact(request.method) or not read_any(read, digests):
         return None
     try:
         release = policies.release(request.release)

@@ -6,7 +6,7 @@ another content: the ledger says of each what it was before, in an entry that co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from anonymization.release.ledger.ledger import EntryKind, Transaction
@@ -48,3 +48,8 @@ def rewritten(transaction: Transaction) -> dict[str, str]:
 def as_now(digests: Iterable[str], changed: Mapping[str, str]) -> set[str]:
     """Return the digests of what is there now in the place of some contents."""
     return {changed.get(one, one) for one in digests} - {""}
+
+
+def read_any(texts: Iterable[str], digests: Container[str]) -> bool:
+    """Whether what was read of a source (`Inputs.read`, which begins with a digest) is one of some contents."""
+    return any(text.partition(" ")[0] in digests for text in texts)

@@ -103,7 +103,7 @@ def list_(*, every: bool) -> None:
         requests, day = _requests(setting), today(setting.policies)
     shown = [one for one in requests if every or one.state in OPEN]
     for one in sorted(shown, key=lambda one: (one.state not in OPEN, one.due or date.max, one.number)):
-        click.echo(f"{one}{', OVERDUE' if one.due is not None and one.due < day else ''}")
+        click.echo(one.told_on(day))
     if not shown:
         click.echo("no request waits")
 

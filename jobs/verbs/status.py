@@ -11,7 +11,7 @@ from anonymization.policy.requests import OPEN, today
 from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.person_requests import requests_of
 from anonymization.release.pinned import known_policies
-from anonymization.release.rewritten import rewritten
+from anonymization.release.rewritten import read_any, rewritten
 from anonymization.release.setting import Setting, opened
 
 STAGES = {
@@ -64,12 +64,12 @@ def _requests(setting: Setting) -> Iterator[str]:
     day = today(setting.policies)
     for one in requests:
         if one.state in OPEN:
-            yield f"{one}{', OVERDUE' if one.due is not None and one.due < day else ''}"
+            yield one.told_on(day)
     if not changed:
         return
     from anonymization.release.candidate import load_candidate  # noqa: PLC0415 - NumPy, which nothing else here needs
 
     for publication in out:
         read = load_candidate(setting.home, setting.ledger, publication.candidate).request.inputs.values()
-        if any(text.partition(" ")[0] in changed for texts in read for text in texts):
+        if any(read_any(texts, changed) for texts in read):
             yield f"{publication}: no further version beside it: rows of persons were deleted or corrected since"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from anonymization.errors import GateRefusal
+from anonymization.release.rewritten import read_any
 from anonymization.tables.audit.sheets import Issue
 
 
@@ -18,7 +19,7 @@ def require_unchanged(earlier: Iterable[Issue], sources: Iterable[str], changed:
     """
     read = set(sources)
     found = {
-        issue.name: sorted(of for of, texts in issue.inputs.items() if of in read and _changed(texts, changed))
+        issue.name: sorted(of for of, texts in issue.inputs.items() if of in read and read_any(texts, changed))
         for issue in earlier
     }
     told = [f"{name} ({', '.join(of)})" for name, of in found.items() if of]
@@ -27,7 +28,3 @@ def require_unchanged(earlier: Iterable[Issue], sources: Iterable[str], changed:
             f"since {', '.join(told)} came out, rows of persons were deleted or corrected at their request in logs that"
             " it was built of: what a further version would tell of them cannot be counted, and counts as unsafe"
         )
-
-
-def _changed(texts: Iterable[str], changed: Mapping[str, str]) -> bool:
-    return any(text.partition(" ")[0] in changed for text in texts)
