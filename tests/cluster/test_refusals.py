@@ -16,6 +16,8 @@ pytestmark = pytest.mark.spark
 RELEASE = ("service-usage", "--period", "2026-10")
 SMALL = "400m"
 """Less memory than an executor asks for."""
+STARTED = "30"
+"""Seconds within which an executor starts on a machine that is busy with other tests; as long is waited for one after a loss."""
 
 
 def other_noren(tmp_path):
@@ -79,7 +81,7 @@ def test_a_worker_with_another_noren(cluster, build_on, tmp_path):
 
 def test_every_worker_is_lost(cluster, setting, start):
     cluster.add_worker("only")
-    stage = start("build", setting.home, setting.policies, *RELEASE, NOREN_EXECUTORS_WITHIN="5")
+    stage = start("build", setting.home, setting.policies, *RELEASE, NOREN_EXECUTORS_WITHIN=STARTED)
     cluster.kill(cluster.await_exchange(stage))
     assert "every executor was lost and none came in time" in refused(stage, setting.home)
 
