@@ -25,6 +25,8 @@ FOLDERS = (
 )
 WILDCARDS = "*?[]{}\\"
 LEDGER = "noren.db"
+DEMO_OFFICERS = "demo-officers.json"
+"""In a demo's home only: officers who do not stand in the policy folder."""
 
 
 @dataclass(frozen=True)

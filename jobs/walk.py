@@ -8,13 +8,13 @@ from rich.progress import Progress
 
 from anonymization.deidentify.taken import IntakeRun
 from anonymization.errors import Refusal
-from anonymization.home import Home
+from anonymization.home import DEMO_OFFICERS, Home
 from anonymization.keys import generate_officer_key, load_private_key
 from anonymization.release.candidate import load_candidate
 from anonymization.release.choices import optouts
 from anonymization.release.decision import Outcome, decide
 from anonymization.release.publish import Published, publish
-from anonymization.release.setting import DEMO_OFFICERS, Setting, enrol_in_demo
+from anonymization.release.setting import Setting, enrol_in_demo
 from jobs.dossier import review
 from jobs.taking import arrivals, run_intake
 from jobs.verbs.build import build

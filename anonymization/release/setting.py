@@ -10,7 +10,7 @@ from datetime import date
 
 from anonymization.errors import InputError, PolicyRefusal
 from anonymization.files import write_private
-from anonymization.home import Home, policy_folder
+from anonymization.home import DEMO_OFFICERS, Home, policy_folder
 from anonymization.keys import public_text, publisher_key
 from anonymization.policy.load import Policies, load_policies
 from anonymization.policy.model import Officer, Officers
@@ -18,9 +18,6 @@ from anonymization.release.erasure import kept_from
 from anonymization.release.ledger.ledger import EntryKind, Ledger
 from anonymization.release.pinned import Folder, Known, made_by_demo, require_known
 from anonymization.release.rewritten import rewritten
-
-DEMO_OFFICERS = "demo-officers.json"
-"""In a demo's home only: officers who do not stand in the policy folder."""
 
 
 @dataclass(frozen=True)

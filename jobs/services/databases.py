@@ -16,7 +16,6 @@ import psycopg
 from psycopg import sql
 
 from anonymization.errors import InputError, NorenError
-from anonymization.release.mart.database import ROLE as READERS
 from jobs.services.processes import ServiceError
 
 OWNER, AIRFLOW, NOREN, ANALYST = "postgres", "airflow", "noren", "analyst"
@@ -71,6 +70,8 @@ def provide_databases() -> None:
 
 
 def _provide(connected: Connected, password: Callable[[str], str]) -> None:
+    from anonymization.release.mart.database import ROLE as READERS  # noqa: PLC0415 - with SQLAlchemy
+
     with connected(OWNER) as connection:
         roles = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
         if READERS not in roles:

@@ -14,36 +14,29 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from unittest import mock
-from zoneinfo import ZoneInfo
 
 import requests
 
 from anonymization.errors import InputError
 from anonymization.files import locked, private_folder, write_private
-from anonymization.home import Home, policy_folder
-from anonymization.policy.load import load_policies
-from anonymization.release.setting import DEMO_OFFICERS, enrol_in_demo
+from anonymization.home import DEMO_OFFICERS, Home, policy_folder
 from jobs.airflow import PASSWORD_FILE, URL, USER
 from jobs.services.databases import AIRFLOW, NOREN
 from jobs.services.postgres import Postgres
 from jobs.services.processes import LOCAL, Process, ServiceError, end, free_port, start, telling_line
-from jobs.services.roles import DEMO_LOGINS, SERVICE
+from jobs.services.roles import SERVICE
 from jobs.services.settings import airflow_settings
-from jobs.synthetic.people import persons_of
-from jobs.verbs.init import initialize
-from jobs.walk import open_demo
 
 PORT, DATABASE_PORT = 8080, 5433
 HEALTHY_WITHIN = 240.0
 """Seconds in which every part of Airflow must say that it is healthy."""
 PATIENCE = 30.0
 """Seconds that running tasks have to end in."""
-DEMO_OFFICER = "airflow-officer"
 PARTS = {"api-server": ("--host", LOCAL, "--workers", "1"), "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
 
 
@@ -193,6 +186,8 @@ class Services:
             yield
 
     def _started(self, port: int, *, demo: bool, events: int) -> Running:
+        from jobs.services.opening import open_home, scheduled_month  # noqa: PLC0415 - who looks or ends waits for none of it
+
         processes: list[Process] = []
         database_port = 0
 
@@ -206,7 +201,8 @@ class Services:
                 keep(database)
                 url = f"http://{LOCAL}:{port}"
                 own = self.environment(database_port, url)
-                self._open_home(own, demo=demo, events=events)
+                with mock.patch.dict(os.environ, own):
+                    open_home(self.home, demo=demo, events=events)
                 self._write_settings(port, database_port)
                 around = _surroundings() | own
                 self._write_environment(own)
@@ -237,15 +233,6 @@ class Services:
                 if free_port(port) == port:
                     raise
         raise ServiceError("postgres: its port was taken twice while it started; start again")
-
-    def _open_home(self, own: dict[str, str], *, demo: bool, events: int) -> None:
-        """Make or complete the home; a demo's has an officer who answers in Airflow."""
-        with mock.patch.dict(os.environ, own):
-            if demo and (self.demo or not (self.home.root / "keys" / "master.key").exists()):
-                open_demo(self.home, persons_of(events) if events else None)
-                enrol_in_demo(self.home, DEMO_OFFICER, airflow_user=DEMO_LOGINS[0].name)
-            else:
-                initialize(self.home)
 
     def _run(self, name: str, words: tuple[str, ...], around: dict[str, str]) -> None:
         """Run one step to its end; its output goes to a log.
@@ -279,12 +266,6 @@ class Services:
         end([one for one in processes if one not in database], patience=PATIENCE)
         end(database, patience=PATIENCE)
         self.record.unlink(missing_ok=True)
-
-
-def scheduled_month(now: datetime) -> str:
-    """Return the month that the last run on schedule of a monthly release is about: it begins on the third, at six."""
-    begun = now.astimezone(ZoneInfo(load_policies(policy_folder()).zone)) - timedelta(days=2, hours=6)
-    return f"{begun.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
 _AIRFLOW = (sys.executable, "-m", "airflow")

@@ -10,7 +10,8 @@ from anonymization.release.candidate import load_candidate
 from anonymization.release.decision import SignedDecision, witness
 from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.setting import Setting, opened
-from jobs.airflow import Airflow, AirflowAnswers, Place
+from jobs.airflow import Airflow, Place
+from jobs.airflow_answers import AirflowAnswers
 from jobs.stage import tell
 
 

@@ -59,7 +59,8 @@ def decision_source(setting: Setting, identity: str) -> DecisionSource:
     except DecisionRefusal:  # publication refuses it too, and records the attempt
         return SignedFile()
     if decision.answered_in or decision.officer in setting.airflow_officers:
-        from jobs.airflow import Airflow, AirflowAnswers  # noqa: PLC0415 - only who answers there is asked for
+        from jobs.airflow import Airflow  # noqa: PLC0415 - only who answers there is asked for
+        from jobs.airflow_answers import AirflowAnswers  # noqa: PLC0415
 
         return AirflowAnswers(setting, Airflow.from_environment())
     return SignedFile()

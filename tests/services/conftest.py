@@ -16,7 +16,8 @@ from releasing import Release, waited
 from serving import ROOT, Airflow, Database, kept, services, unused_port
 
 from anonymization.home import Home
-from jobs.services.local import Running, Services, scheduled_month
+from jobs.services.local import Running, Services
+from jobs.services.opening import scheduled_month
 from jobs.services.processes import ServiceError, free_port
 
 RUNNING = pytest.StashKey[contextlib.ExitStack]()

@@ -14,7 +14,7 @@ from releasing import ENDED, Run, waited
 from anonymization.home import Home
 from anonymization.release.ledger.ledger import EntryKind
 from anonymization.release.setting import enrol_in_demo
-from jobs.services.local import DEMO_OFFICER
+from jobs.services.opening import DEMO_OFFICER
 
 pytestmark = pytest.mark.slow
 

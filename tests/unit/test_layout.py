@@ -75,6 +75,16 @@ def test_a_light_verb_loads_nothing_heavy(words, more, home, tmp_path):
     assert loaded & {*HEAVY, *more} == set()
 
 
+@pytest.mark.parametrize("word", ["status", "stop"])
+def test_who_looks_at_the_services_or_ends_them_waits_for_nothing_that_starts_them(word, tmp_path):
+    run = RUN.replace("jobs.__main__", "jobs.services.__main__")
+    done = subprocess.run(
+        [sys.executable, "-c", run, word], env=os.environ | {"NOREN_HOME": str(tmp_path)}, check=True, capture_output=True, text=True
+    )  # fmt: skip
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert loaded & {*HEAVY, "sqlalchemy", "pydantic", "numpy", "pandas", "faker", "duckdb"} == set()
+
+
 ROOT = TESTS.parent
 
 
