@@ -38,7 +38,7 @@ from jobs.verbs.intake import arrivals, run_intake
 from jobs.walk import OFFICER, open_demo
 
 pytest_plugins = [
-    f"harness.{name}" for name in ("costs", "forms", "groups", "houses", "once", "equals", "java", "room")
+    f"harness.{name}" for name in ("costs", "forms", "garbage", "groups", "houses", "once", "equals", "java", "room")
 ]  # a plugin after those that it imports
 ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"

@@ -6,6 +6,7 @@ forked process alone.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -33,6 +34,8 @@ def main() -> None:
     configure_mappers()
     airflow.utils.db.initdb()
     airflow.settings.engine.dispose()  # a connection is no other process's
+    gc.collect()
+    gc.freeze()  # a forked process would look through all of it for garbage, and so copy it
 
     for line in sys.stdin:
         asked = json.loads(line)
