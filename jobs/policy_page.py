@@ -15,6 +15,7 @@ from anonymization.policy.model import (
     Recipient,
     RecipientClass,
     RequestKind,
+    Stated,
 )
 from anonymization.policy.requests import documents_of
 from anonymization.policy.sources import Source
@@ -89,8 +90,32 @@ def page(policies: Policies) -> str:
     house = "\n".join(
         ["## House rules", "", "Stricter than the policy, and never quoted as its clauses.", "", *_house_rules(policy)]
     )
-    parts = (HEAD.strip(), f"**{policy.title}.** {in_force}. {words}", _clauses(policy), house, *_parties(policies))
+    head = f"**{policy.title}.** {in_force}. {words}"
+    parts = (HEAD.strip(), head, *_earlier(policy), _clauses(policy), house, *_parties(policies))
     return "\n\n".join([*parts, *(_matrix(policy, kind) for kind in Kind)]) + "\n"
+
+
+def _earlier(policy: PolicyDocument) -> Iterator[str]:
+    """What versions before the last said otherwise, by which what was collected under them is judged."""
+    for version in policy.versions:
+        if version.stated is not None:
+            text = version.stated.text
+            differ = ", ".join(f"`{one}`" for one in differing(policy, version.stated)) or "nothing"
+            yield (
+                f"What was collected from {version.effective} on, until the next version, is judged by what that one"
+                f" said (`policies/{text.file}`, SHA-256 `{text.sha256}`). The last one says otherwise of: {differ}."
+            )
+
+
+def differing(policy: Stated, other: Stated) -> list[str]:
+    """Return what two versions do not say alike, as it is declared."""
+    return [
+        f"{section}.{name}"
+        for section in Stated.model_fields
+        for mine, theirs in [(getattr(policy, section), getattr(other, section))]
+        for name in {**theirs, **mine}
+        if mine.get(name) != theirs.get(name)
+    ]
 
 
 def lines(policy: PolicyDocument) -> list[Line]:

@@ -37,21 +37,28 @@ def check_source(source: Source, policy: PolicyDocument, codelists: Codelists) -
     """Return what is wrong with a source, seen beside the policy and the code lists."""
     path = f"sources/{source.source}.yaml"
     errors = []
-    if source.information_type not in policy.information_types:
-        known = sorted(policy.information_types)
+    known = sorted({name for one in policy.ever for name in one.information_types})
+    if source.information_type not in known:
         errors.append(f"{path}: information_type: {source.information_type!r} is unknown; known: {known}")
     for name in source.purposes:
-        purpose = policy.purposes.get(name)
-        if purpose is None:
-            errors.append(f"{path}: purposes: {name!r} is unknown; known: {sorted(policy.purposes)}")
-        elif source.information_type not in purpose.types:
-            errors.append(f"{path}: purposes: {name!r} ({purpose.clause}) does not cover {source.information_type!r}")
+        stated = [one.purposes[name] for one in policy.ever if name in one.purposes]
+        if not stated:
+            errors.append(f"{path}: purposes: {name!r} is unknown; known: {_purposes(policy)}")
+        elif not any(source.information_type in purpose.types for purpose in stated):
+            errors.append(
+                f"{path}: purposes: {name!r} ({stated[-1].clause}) does not cover {source.information_type!r}"
+            )
     for name, column in source.columns.items():
         if column.treatment is Treatment.CODE and column.codes not in codelists:
             errors.append(f"{path}: columns.{name}.codes: no code list {column.codes!r}; known: {sorted(codelists)}")
         elif column.unlisted is not None and column.unlisted not in codelists[str(column.codes)]:
             errors.append(f"{path}: columns.{name}.unlisted: {column.unlisted!r} is no code of {column.codes!r}")
     return errors
+
+
+def _purposes(policy: PolicyDocument) -> list[str]:
+    """The purposes of every version: events may have been collected under an earlier one."""
+    return sorted({name for one in policy.ever for name in one.purposes})
 
 
 def check_choices(policy: PolicyDocument, sources: Mapping[str, Source]) -> list[str]:
@@ -146,8 +153,8 @@ def _check_parties(
     errors = []
     if declared.recipient not in recipients:
         errors.append(f"recipient: {declared.recipient!r} is unknown; known: {sorted(recipients)}")
-    if declared.purpose not in policy.purposes:
-        errors.append(f"purpose: {declared.purpose!r} is unknown; known: {sorted(policy.purposes)}")
+    if declared.purpose not in _purposes(policy):
+        errors.append(f"purpose: {declared.purpose!r} is unknown; known: {_purposes(policy)}")
     unknown = sorted(set(declared.sources) - set(sources))
     if unknown:
         errors.append(f"sources: {unknown} are unknown; known: {sorted(sources)}")

@@ -308,14 +308,22 @@ def load_policies(folder: Path) -> Policies:
 
 
 def _check_text(folder: Path, policy: PolicyDocument) -> list[str]:
-    """Whether the policy's own words are those that were read when it was written as code."""
-    path = folder / policy.text.file
-    if not path.is_file():
-        return [f"{path.name}: missing in the policy folder {folder}; `text` of policy.yaml names it"]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest == policy.text.sha256:
-        return []
-    return [f"policy.yaml: text.sha256: {path.name} has the digest {digest}: it is another text; read it and compare"]
+    """Whether the policy's own words, and those of earlier versions, are those that were read when it became code."""
+    texts: dict[str, str] = {policy.text.file: policy.text.sha256}
+    for version in policy.versions:
+        if version.stated is not None:
+            texts[version.stated.text.file] = version.stated.text.sha256
+    errors = []
+    for name, declared in texts.items():
+        path = folder / name
+        if not path.is_file():
+            errors.append(f"{path.name}: missing in the policy folder {folder}; `text` of policy.yaml names it")
+            continue
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != declared:
+            told = f"{path.name} has the digest {digest}: it is another text; read it and compare"
+            errors.append(f"policy.yaml: text.sha256: {told}")
+    return errors
 
 
 def _releases(
