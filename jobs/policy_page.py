@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from anonymization.policy.decide import Permitted, matrix
+from anonymization.policy.decide import Permitted, Refused, decide, matrix
+from anonymization.policy.grounds import Ground
 from anonymization.policy.load import Policies
 from anonymization.policy.model import (
     Kind,
@@ -234,6 +235,25 @@ def _parties(policies: Policies) -> Iterator[str]:
             for name, one in policies.recipients.items()
         ],
     )
+    if policies.policy.grounds:
+        yield _table(
+            "Clause 3's exceptions",
+            ("ground", "record", "scope", "since", "until", "to", "of", "for", "by the policy"),
+            [
+                (
+                    f"{name}: {one.kind.value}",
+                    one.reference,
+                    one.scope,
+                    str(one.since),
+                    "it is taken back" if one.until is None else str(one.until),
+                    ", ".join(one.recipients),
+                    ", ".join(one.information_types),
+                    ", ".join(one.purposes),
+                    _by_ground(policies, one),
+                )
+                for name, one in policies.policy.grounds.items()
+            ],
+        )
     yield _table(
         "Who may approve",
         ("officer", "title", "decides by"),
@@ -246,6 +266,25 @@ def _parties(policies: Policies) -> Iterator[str]:
             for name, one in policies.officers.items()
         ],
     )
+
+
+def _by_ground(policies: Policies, ground: Ground) -> str:
+    """What a ground allows that nothing else does, and what the house makes of it."""
+    decisions = [
+        decide(
+            policies.policy,
+            Kind.PERSONAL_INFORMATION,
+            ground.information_types,
+            purpose,
+            policies.recipients[recipient].recipient_class,
+            grounds=(ground,),
+        )
+        for recipient in ground.recipients
+        for purpose in ground.purposes
+    ]
+    house = {decision.reason.partition(";")[0] for decision in decisions if isinstance(decision, Refused)}
+    clause = policies.policy.recipient_classes[RecipientClass.THIRD_PARTY].clause
+    return f"allowed ({clause})" + (f"; not used: {', '.join(sorted(house))}" if house else "")
 
 
 def _read_by(policies: Policies, source: Source) -> str:

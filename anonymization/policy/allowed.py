@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 
 from anonymization.errors import PolicyRefusal
 from anonymization.policy.decide import Clause, Decision, Permitted, Refused, decide
@@ -36,18 +37,35 @@ def check_microdata(
     sources: Mapping[str, Source],
     links: Sequence[Link],
     recipients: Mapping[str, Recipient],
+    *,
+    on: date | None = None,
 ) -> tuple[Clause, ...]:
     """Return the clauses that allow rows of persons for every source they are made of.
+
+    Args:
+        microdata: what is declared.
+        policy: by which it is decided.
+        sources: of the policy folder.
+        links: of the policy folder.
+        recipients: of the policy folder.
+        on: the day on which they would go, for the grounds that hold then; without one no ground is asked.
 
     Raises:
         PolicyRefusal: every reason at once, as of a release.
     """
     pairs = ((f"the attribute {n!r}", microdata.population, a.source) for n, a in microdata.attributes.items())
     joined = _joined(pairs, microdata.sources, policy, sources, links)
-    return _allowed(microdata, f"microdata {microdata.microdata!r}", policy, sources, recipients, joined)
+    return _allowed(microdata, f"microdata {microdata.microdata!r}", policy, sources, recipients, joined, on=on)
 
 
-def decided(declared: Release | Microdata, stated: PolicyDocument, source: Source, recipient: Recipient) -> Decision:
+def decided(
+    declared: Release | Microdata,
+    stated: PolicyDocument,
+    source: Source,
+    recipient: Recipient,
+    *,
+    on: date | None = None,
+) -> Decision:
     """Return what a version of the policy says of a source that a release, or rows for inside, read.
 
     Args:
@@ -55,6 +73,7 @@ def decided(declared: Release | Microdata, stated: PolicyDocument, source: Sourc
         stated: the policy as of the version (`PolicyDocument.as_of`).
         source: that is read.
         recipient: who receives.
+        on: the day on which it would go, for the grounds that hold then; without one no ground is asked.
     """
     party = stated.recipient_classes[recipient.recipient_class]
     if party.members and recipient.member not in party.members:
@@ -68,6 +87,7 @@ def decided(declared: Release | Microdata, stated: PolicyDocument, source: Sourc
         declared.purpose,
         recipient.recipient_class,
         collected_for=frozenset(source.purposes),
+        grounds=[one for one in stated.grounds.values() if on is not None and one.holds(declared.recipient, on)],
     )
 
 
@@ -86,6 +106,8 @@ def _allowed(
     sources: Mapping[str, Source],
     recipients: Mapping[str, Recipient],
     joined: Iterable[str],
+    *,
+    on: date | None = None,
 ) -> tuple[Clause, ...]:
     clauses: list[Clause] = []
     versions = [version for version in policy.versions if version.effective in declared.policy_versions]
@@ -93,7 +115,7 @@ def _allowed(
     for name in declared.sources:
         reasons, permitted = [], False
         for version in versions:
-            decision = decided(declared, policy.as_of(version), sources[name], recipients[declared.recipient])
+            decision = decided(declared, policy.as_of(version), sources[name], recipients[declared.recipient], on=on)
             if isinstance(decision, Permitted):
                 permitted = True
                 clauses += decision.clauses

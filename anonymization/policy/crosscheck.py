@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from anonymization.hierarchies.cut import faults
-from anonymization.policy.decide import Clause
+from anonymization.policy.decide import EXCEPTED, Clause
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import PolicyDocument, Recipient
 from anonymization.policy.protection import DifferentialPrivacy
@@ -92,6 +92,22 @@ def check_recipients(policy: PolicyDocument, recipients: Mapping[str, Recipient]
             errors.append(f"recipients.yaml: {name}: the policy lists no members of the class {of}; leave `member` out")
         if party.needs_contract and recipient.contract is None:
             errors.append(f"recipients.yaml: {name}: a recipient of the class {of} needs a `contract`")
+    return errors
+
+
+def check_grounds(policy: PolicyDocument, recipients: Mapping[str, Recipient]) -> list[str]:
+    """Return grounds for recipients that nobody knows, or that clause 3's exceptions are not about."""
+    errors = []
+    for name, ground in policy.grounds.items():
+        for recipient in ground.recipients:
+            where = f"policy.yaml: grounds.{name}.recipients: {recipient!r}"
+            if recipient not in recipients:
+                errors.append(f"{where} is unknown; known: {sorted(recipients)}")
+            elif (of := recipients[recipient].recipient_class) not in EXCEPTED:
+                classes = sorted(one.value for one in EXCEPTED)
+                errors.append(
+                    f"{where} is of the class {of.value}, which needs no exception of clause 3; allowed: {classes}"
+                )
     return errors
 
 

@@ -18,6 +18,7 @@ from anonymization.errors import DeclarationError, InputError
 from anonymization.hierarchies.file import MISSING, read_rows
 from anonymization.policy.crosscheck import (
     check_choices,
+    check_grounds,
     check_microdata_spec,
     check_recipients,
     check_release_spec,
@@ -268,6 +269,7 @@ def load_policies(folder: Path) -> Policies:
     reader.errors += _check_text(folder, policy)
     reader.errors += check_choices(policy, sources)
     reader.errors += check_recipients(policy, recipients.recipients)
+    reader.errors += check_grounds(policy, recipients.recipients)
     for link in links.links:
         columns = sources[link.source].columns if link.source in sources else {}
         if link.from_.column not in columns or link.to.column not in columns:

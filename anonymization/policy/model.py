@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
+from anonymization.policy.grounds import Ground
 
 
 class Kind(StrEnum):
@@ -242,6 +243,8 @@ class PolicyDocument(Stated):
     retention: Retention
     choices: dict[Name, Choice]
     house_rules: HouseRules
+    grounds: dict[Name, Ground] = Field(default_factory=dict)
+    """Clause 3's exceptions, as they were recorded."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -254,6 +257,8 @@ class PolicyDocument(Stated):
         if days != sorted(set(days)):
             raise ValueError("versions stand in order of their effective days, each day once")
         _check_stated(self.versions)
+        for name, ground in self.grounds.items():
+            _check_ground(f"ground {name!r}", ground, self)
         chosen = [namespace for choice in self.choices.values() for namespace in choice.namespaces]
         doubles = sorted({namespace for namespace in chosen if chosen.count(namespace) > 1})
         if doubles:
@@ -306,6 +311,23 @@ def _check_stated(versions: tuple[Version, ...]) -> None:
             )
         if version.stated.text.file != own:
             raise ValueError(f"versions: the words of that of {version.effective} stand in {own}")
+
+
+def _check_ground(what: str, ground: Ground, policy: PolicyDocument) -> None:
+    """Check that what a ground is about is personal information, and purposes that cover it."""
+    for name in ground.information_types:
+        declared = policy.information_types.get(name)
+        personal = [
+            n for n, one in policy.information_types.items() if one.information_class is InformationClass.PERSONAL
+        ]
+        if declared is None or name not in personal:
+            said = "unknown" if declared is None else "no personal information, which clause 3's exceptions are about"
+            raise ValueError(f"{what}: the information type {name!r} is {said}; allowed: {personal}")
+        for purpose in ground.purposes:
+            if purpose not in policy.purposes:
+                raise ValueError(f"{what}: the purpose {purpose!r} is unknown; known: {sorted(policy.purposes)}")
+            if name not in policy.purposes[purpose].types:
+                raise ValueError(f"{what}: the purpose {purpose!r} does not cover {name!r}")
 
 
 class LinkEnd(Declared):

@@ -12,6 +12,7 @@ from anonymization.policy.allowed import check_microdata, check_release
 from anonymization.policy.decide import Clause
 from anonymization.policy.in_force import refused_by_some
 from anonymization.policy.load import Policies, load_policies
+from anonymization.policy.requests import today
 
 
 @click.command("check", help=__doc__)
@@ -61,5 +62,5 @@ def allowed_by(policies: Policies, name: str) -> tuple[Clause, ...]:
     """
     known = (policies.policy, policies.sources, policies.links, policies.recipients)
     if name in policies.microdata and name not in policies.releases:
-        return check_microdata(policies.microdata[name], *known)
+        return check_microdata(policies.microdata[name], *known, on=today(policies))
     return check_release(policies.release(name), *known)

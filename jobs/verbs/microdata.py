@@ -37,6 +37,7 @@ from anonymization.policy.in_force import Barred, barred, days_not_allowed
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.periods import Period, parse_period
+from anonymization.policy.requests import today
 from anonymization.release.inputs import left_out_of, opened_events, require_period
 from anonymization.release.left_out import LeftOut, told_of_choices
 from anonymization.release.not_allowed import count_not_allowed, told_of_not_allowed
@@ -119,7 +120,8 @@ def write_microdata(
     started = time.perf_counter()
     policies, spec = setting.policies, setting.policies.rows(name)
     period = parse_period(spec.period, period_text)
-    clauses = check_microdata(spec, policies.policy, policies.sources, policies.links, policies.recipients)
+    known = (policies.policy, policies.sources, policies.links, policies.recipients)
+    clauses = check_microdata(spec, *known, on=today(policies))
     require_period(policies, f"microdata {name!r}", spec.policy_versions, period)
     not_used = barred(policies, spec, period)
     limit = histogram_limit()
