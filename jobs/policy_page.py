@@ -20,38 +20,11 @@ from anonymization.policy.model import (
 )
 from anonymization.policy.requests import documents_of
 from anonymization.policy.sources import Source
+from jobs.shown_by import shown_by
 
 Key = TypeVar("Key", bound=str)
 Entry = TypeVar("Entry", bound=Quoted)
 KINDS = ("information_types", "purposes", "recipient_classes", "rules", "requests", "retention", "choices")
-UNIT, ATTACKS = "tests/unit/policy", "tests/attacks"
-REQUESTS = "tests/unit/jobs/test_requests.py"
-MATRIX = f"{UNIT}/test_decide.py::test_the_whole_matrix"
-SHOWN_BY = {
-    "information_types": MATRIX,
-    "purposes": MATRIX,
-    "recipient_classes": MATRIX,
-    "recipient_classes.shared_party": f"{UNIT}/test_allowed.py::test_clause_3_shared_parties_are_a_closed_list",
-    "rules.combination": f"{UNIT}/test_allowed.py::test_clause_2_2_combination",
-    "rules.user_information_alone": MATRIX,
-    "rules.analytics_purposes": f"{UNIT}/test_decide.py::test_the_policy_has_exactly_these_types_and_purposes",
-    "rules.administrator_of_shared_use": f"{UNIT}/test_allowed.py::test_clause_3_shared_parties_are_a_closed_list",
-    "rules.administrator": "tests/faults/test_release.py::test_the_whole_path",
-    "rules.mandatory_items": "tests/unit/deidentify/test_intake.py::test_each_row_is_accounted_for",
-    "rules.cookies_for_advertisement": f"{UNIT}/test_decide.py::test_a_house_rule_is_never_quoted_as_a_clause",
-    "rules.partners_use_of_cookies": f"{UNIT}/test_decide.py::test_a_house_rule_is_never_quoted_as_a_clause",
-    "rules.cookies_where_permitted": "tests/unit/deidentify/test_intake.py::test_a_click_becomes_an_event",
-    "rules.analytics_without_a_name": f"{ATTACKS}/test_canaries.py",
-    "requests.disclosure": f"{REQUESTS}::test_clause_4a_disclosure",
-    "requests.correction": f"{REQUESTS}::test_clause_4b_correction_and_addition",
-    "requests.addition": f"{REQUESTS}::test_clause_4b_correction_and_addition",
-    "requests.discontinuation": f"{REQUESTS}::test_clause_4c_4d_discontinuation_of_use_and_cease_of_provision",
-    "requests.deletion": f"{REQUESTS}::test_clause_4c_deletion",
-    "requests.cease_provision": f"{REQUESTS}::test_clause_4c_4d_discontinuation_of_use_and_cease_of_provision",
-    "retention": f"{REQUESTS}::test_clause_4_papers_are_swept",
-    "choices": f"{ATTACKS}/test_non_interference.py::test_with_or_without_those_who_opted_out_the_packages_are_equal",
-}
-"""By what is declared, or by all of its kind: the test that shows its effect. What stands here for none has none."""
 CARRIED_OUT = {
     RequestKind.DISCLOSURE: "All that is kept of the person, as JSON and CSV for the handler alone.",
     RequestKind.CORRECTION: "The value is another one in the person's raw rows, and in what is made of them.",
@@ -146,11 +119,6 @@ def lines(policy: PolicyDocument) -> list[Line]:
     return sorted(found, key=lambda line: _place(line.clause, line.declared.partition(".")[0]))
 
 
-def shown_by(declared: str) -> str | None:
-    """Return the test that shows the effect of what is declared, if there is one."""
-    return SHOWN_BY.get(declared, SHOWN_BY.get(declared.partition(".")[0]))
-
-
 def _lines(entries: Mapping[Key, Entry], of: str, effect: Callable[[Key, Entry], str]) -> Iterator[Line]:
     for name, one in entries.items():
         text = one.text if one.ja is None else f"{one.text} ({one.ja})"
@@ -160,9 +128,10 @@ def _lines(entries: Mapping[Key, Entry], of: str, effect: Callable[[Key, Entry],
 def _clauses(policy: PolicyDocument) -> str:
     rows = ["## Clause by clause", "", "| clause | says | declared as | does | shown by |", "|---|---|---|---|---|"]
     for line in lines(policy):
-        test = shown_by(line.declared)
-        shown = "—" if test is None else f"`{test.partition('/')[2]}`"
-        rows.append(f"| {line.clause} | “{line.text.strip()}” | `{line.declared}` | {line.effect.strip()} | {shown} |")
+        shown = shown_by(line.clause, line.declared).partition("/")[2]
+        rows.append(
+            f"| {line.clause} | “{line.text.strip()}” | `{line.declared}` | {line.effect.strip()} | `{shown}` |"
+        )
     return "\n".join(rows)
 
 
