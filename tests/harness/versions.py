@@ -12,10 +12,21 @@ FIRST, SECOND = date(2018, 2, 1), date(2026, 10, 15)
 SECTIONS = ("information_types", "purposes", "recipient_classes")
 
 
+def yaml_of(path):
+    """Read a file by libyaml where PyYAML has it: a tenth of the time."""
+    return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+
+
+def write_yaml(path, content):
+    """Write a file, likewise."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    path.write_text(yaml.dump(content, Dumper=dumper, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
 def two_versions(folder, change=lambda _: None, *, begins=SECOND, changed_now=lambda _: None):
     """Let a second version begin on a day; `change` edits what the first said, `changed_now` what the second says."""
     path = folder / "policy.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml_of(path)
     words = b"The words of the version before.\n"
     stated = copy.deepcopy({name: content[name] for name in SECTIONS})
     change(stated)
@@ -24,7 +35,7 @@ def two_versions(folder, change=lambda _: None, *, begins=SECOND, changed_now=la
     stated["text"] = {"file": f"policy-{FIRST}.txt", "sha256": hashlib.sha256(words).hexdigest()}
     first = {"effective": FIRST, "title": "Effective February 1 2018", "stated": stated}
     content["versions"] = [first, {"effective": begins, "title": "second"}]
-    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    write_yaml(path, content)
     for of in ("releases", "microdata"):
         for one in (folder / of).iterdir():
             text = one.read_text(encoding="utf-8")

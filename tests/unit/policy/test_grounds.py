@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-import yaml
 from click.testing import CliRunner
+from harness.versions import write_yaml, yaml_of
 
 from anonymization.errors import DeclarationError, PolicyRefusal
 from anonymization.policy.allowed import check_microdata
@@ -33,9 +33,9 @@ ROWS = "subscriber-profile"
 
 def record(folder, name="survey", **changes):
     path = folder / "policy.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml_of(path)
     content.setdefault("grounds", {})[name] = CONSENT | changes
-    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    write_yaml(path, content)
     return folder
 
 

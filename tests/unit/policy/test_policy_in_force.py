@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-import yaml
 from click.testing import CliRunner
-from harness.versions import FIRST, SECOND, no_statistics_of, two_versions
+from harness.versions import FIRST, SECOND, no_statistics_of, two_versions, write_yaml, yaml_of
 
 from anonymization.errors import DeclarationError, PolicyRefusal
 from anonymization.policy.allowed import check_release
@@ -126,9 +125,9 @@ def test_a_period_is_judged_by_its_own_versions_alone(policy_folder, period):
 
 def edited(folder, change):
     path = folder / "policy.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml_of(path)
     change(content["versions"])
-    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    write_yaml(path, content)
 
 
 def with_purpose_of_nothing(versions):

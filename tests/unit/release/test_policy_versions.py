@@ -9,14 +9,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from click.testing import CliRunner
 from harness.versions import no_statistics_of, two_versions
 
+from anonymization.deidentify.taken import known_files
 from anonymization.errors import PolicyRefusal
 from anonymization.policy.load import load_policies
 from anonymization.policy.periods import EPOCH, parse_period
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.package import read_package
-from anonymization.release.states import inputs_of
+from anonymization.release.states import _late, inputs_of
+from jobs.__main__ import main
 from jobs.dossier import review
 from jobs.verbs.build import build
 from jobs.verbs.gate import gate
@@ -61,7 +64,8 @@ def test_clause_2_what_was_collected_under_another_version_is_in_no_figure(chang
     assert candidate.request.gaps == {}
 
 
-def test_it_is_counted_and_told(changed):
+def test_it_is_counted_and_told(changed, monkeypatch):
+    monkeypatch.setattr("jobs.dossier.page.plots", lambda *_: [])
     candidate = build(changed, NAME, MONTH)
     rows = [pq.read_table(path) for path in event_files(changed)]
     days = [one.filter(of_fortnight(one)) for one in rows]
@@ -82,6 +86,8 @@ def test_it_is_counted_and_told(changed):
         f"analytics, {RUN}: {told['rows']} rows, {told['persons']} persons, by the version of 2018-02-01: the purpose"
     )
     assert f"**Not read, as the policy does not allow it**: {line}" in review(changed, candidate.id)
+    shown = (candidate.evidence / "dossier.html").read_text()
+    assert "<b>Not read, as the policy does not allow it</b>: " + line in shown.replace("&#39;", "'")
 
 
 def test_a_package_that_keeps_it_quiet_closes_the_gate(changed, monkeypatch):
@@ -96,6 +102,7 @@ def test_a_candidate_of_other_days_than_the_policy_says_is_stale(changed, settin
     assert result.reasons == ("the policy's versions allow the use of other days than at the build; build again",)
 
 
+@pytest.mark.long("attacks")
 def test_days_that_are_not_allowed_wait_for_nothing(changed, setting, release_it):
     """Beside what is out without them they are no late events: another release may read them."""
     release_it(changed, build(changed, NAME, MONTH))
@@ -109,6 +116,26 @@ def test_days_that_are_not_allowed_wait_for_nothing(changed, setting, release_it
 def no_provision(stated):
     """Statistics of customers are prepared, and provided to nobody."""
     del stated["purposes"]["k"]
+
+
+def test_a_late_log_waits_for_the_days_that_are_allowed_alone(changed):
+    """What is out has no other days: whatever came of the rest changes no version of it."""
+    request = build(changed, NAME, MONTH).request
+    _, one = next(iter(known_files(changed.home, "analytics")))
+    came = replace(one, digest="f" * 64, first_day=FORTNIGHT.start, last_day=FORTNIGHT.stop + 1)
+    assert _late([came], "analytics", OCTOBER, [request]) == {came.digest: {FORTNIGHT.stop, FORTNIGHT.stop + 1}}
+    every = replace(request, barred={})
+    assert _late([came], "analytics", OCTOBER, [every])[came.digest] == {*FORTNIGHT, FORTNIGHT.stop, FORTNIGHT.stop + 1}
+    assert _late([came], "analytics", OCTOBER, [request, every])[came.digest] >= {*FORTNIGHT}
+
+
+def test_the_verb_says_what_is_not_read(changed, monkeypatch):
+    monkeypatch.setenv("NOREN_HOME", str(changed.home.root))
+    monkeypatch.setenv("NOREN_POLICIES", str(changed.policies.folder))
+    changed.ledger.close()
+    done = CliRunner().invoke(main, ["build", NAME, "--period", MONTH])
+    assert done.exit_code == 0, done.output
+    assert f"not read, as the policy does not allow it: analytics, {RUN}: " in done.output
 
 
 def test_where_nothing_is_left_it_is_refused_with_the_clause(setting, policy_folder):
