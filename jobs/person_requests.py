@@ -34,7 +34,7 @@ from anonymization.policy.requests import CHANGING, LEAVING, RequestState, requi
 from anonymization.policy.sources import Source
 from anonymization.release.choices import add_optouts, optouts
 from anonymization.release.disclosure import disclosure_of, write_disclosure
-from anonymization.release.person_links import linked_ids, linked_of
+from anonymization.release.person_links import linked_ids, linked_of, searched
 from anonymization.release.person_papers import cover_linked, papers_of
 from anonymization.release.person_requests import (
     Handler,
@@ -137,6 +137,7 @@ class _Rewriting:
         change = papers.change
         self._setting, self._home, self._number = setting, setting.home, one.number
         self._handler, self._step, self._people = handler, step, papers.everybody
+        self._namespaces = searched(setting.policies, papers.people)
         self._only = None if change is None else change.source
         missing = one.kind is RequestKind.ADDITION
         self._edit = Edit() if change is None else Edit(change.column, change.value, missing=missing)
@@ -156,7 +157,7 @@ class _Rewriting:
     def _whose(self, source: Source) -> Whose:
         policies = self._setting.policies
         linked = linked_of(policies, source.source)
-        return Whose(source, linked, policies.spellings, self._people, alone=False)
+        return Whose(source, linked, policies.spellings, self._people, alone=False, searched=self._namespaces)
 
     def _announced(self, files: Iterable[Arrival]) -> list[tuple[Arrival, str]]:
         """The files to rewrite, and their digests afterwards; the ledger's entry on them comes first."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from anonymization.policy.decide import Permitted, matrix
+from anonymization.policy.decide import Permitted, Refused, decide, matrix
+from anonymization.policy.grounds import Ground
 from anonymization.policy.load import Policies
 from anonymization.policy.model import (
     Kind,
@@ -15,41 +16,15 @@ from anonymization.policy.model import (
     Recipient,
     RecipientClass,
     RequestKind,
+    Stated,
 )
 from anonymization.policy.requests import documents_of
 from anonymization.policy.sources import Source
+from jobs.shown_by import shown_by
 
 Key = TypeVar("Key", bound=str)
 Entry = TypeVar("Entry", bound=Quoted)
 KINDS = ("information_types", "purposes", "recipient_classes", "rules", "requests", "retention", "choices")
-UNIT, ATTACKS = "tests/unit/policy", "tests/attacks"
-REQUESTS = "tests/unit/jobs/test_requests.py"
-MATRIX = f"{UNIT}/test_decide.py::test_the_whole_matrix"
-SHOWN_BY = {
-    "information_types": MATRIX,
-    "purposes": MATRIX,
-    "recipient_classes": MATRIX,
-    "recipient_classes.shared_party": f"{UNIT}/test_allowed.py::test_clause_3_shared_parties_are_a_closed_list",
-    "rules.combination": f"{UNIT}/test_allowed.py::test_clause_2_2_combination",
-    "rules.user_information_alone": MATRIX,
-    "rules.analytics_purposes": f"{UNIT}/test_decide.py::test_the_policy_has_exactly_these_types_and_purposes",
-    "rules.administrator_of_shared_use": f"{UNIT}/test_allowed.py::test_clause_3_shared_parties_are_a_closed_list",
-    "rules.administrator": "tests/faults/test_release.py::test_the_whole_path",
-    "rules.mandatory_items": "tests/unit/deidentify/test_intake.py::test_each_row_is_accounted_for",
-    "rules.cookies_for_advertisement": f"{UNIT}/test_decide.py::test_a_house_rule_is_never_quoted_as_a_clause",
-    "rules.partners_use_of_cookies": f"{UNIT}/test_decide.py::test_a_house_rule_is_never_quoted_as_a_clause",
-    "rules.cookies_where_permitted": "tests/unit/deidentify/test_intake.py::test_a_click_becomes_an_event",
-    "rules.analytics_without_a_name": f"{ATTACKS}/test_canaries.py",
-    "requests.disclosure": f"{REQUESTS}::test_clause_4a_disclosure",
-    "requests.correction": f"{REQUESTS}::test_clause_4b_correction_and_addition",
-    "requests.addition": f"{REQUESTS}::test_clause_4b_correction_and_addition",
-    "requests.discontinuation": f"{REQUESTS}::test_clause_4c_4d_discontinuation_of_use_and_cease_of_provision",
-    "requests.deletion": f"{REQUESTS}::test_clause_4c_deletion",
-    "requests.cease_provision": f"{REQUESTS}::test_clause_4c_4d_discontinuation_of_use_and_cease_of_provision",
-    "retention": f"{REQUESTS}::test_clause_4_papers_are_swept",
-    "choices": f"{ATTACKS}/test_non_interference.py::test_with_or_without_those_who_opted_out_the_packages_are_equal",
-}
-"""By what is declared, or by all of its kind: the test that shows its effect. What stands here for none has none."""
 CARRIED_OUT = {
     RequestKind.DISCLOSURE: "All that is kept of the person, as JSON and CSV for the handler alone.",
     RequestKind.CORRECTION: "The value is another one in the person's raw rows, and in what is made of them.",
@@ -89,8 +64,32 @@ def page(policies: Policies) -> str:
     house = "\n".join(
         ["## House rules", "", "Stricter than the policy, and never quoted as its clauses.", "", *_house_rules(policy)]
     )
-    parts = (HEAD.strip(), f"**{policy.title}.** {in_force}. {words}", _clauses(policy), house, *_parties(policies))
+    head = f"**{policy.title}.** {in_force}. {words}"
+    parts = (HEAD.strip(), head, *_earlier(policy), _clauses(policy), house, *_parties(policies))
     return "\n\n".join([*parts, *(_matrix(policy, kind) for kind in Kind)]) + "\n"
+
+
+def _earlier(policy: PolicyDocument) -> Iterator[str]:
+    """What versions before the last said otherwise, by which what was collected under them is judged."""
+    for version in policy.versions:
+        if version.stated is not None:
+            text = version.stated.text
+            differ = ", ".join(f"`{one}`" for one in differing(policy, version.stated)) or "nothing"
+            yield (
+                f"What was collected from {version.effective} on, until the next version, is judged by what that one"
+                f" said (`policies/{text.file}`, SHA-256 `{text.sha256}`). The last one says otherwise of: {differ}."
+            )
+
+
+def differing(policy: Stated, other: Stated) -> list[str]:
+    """Return what two versions do not say alike, as it is declared."""
+    return [
+        f"{section}.{name}"
+        for section in Stated.model_fields
+        for mine, theirs in [(getattr(policy, section), getattr(other, section))]
+        for name in {**theirs, **mine}
+        if mine.get(name) != theirs.get(name)
+    ]
 
 
 def lines(policy: PolicyDocument) -> list[Line]:
@@ -120,11 +119,6 @@ def lines(policy: PolicyDocument) -> list[Line]:
     return sorted(found, key=lambda line: _place(line.clause, line.declared.partition(".")[0]))
 
 
-def shown_by(declared: str) -> str | None:
-    """Return the test that shows the effect of what is declared, if there is one."""
-    return SHOWN_BY.get(declared, SHOWN_BY.get(declared.partition(".")[0]))
-
-
 def _lines(entries: Mapping[Key, Entry], of: str, effect: Callable[[Key, Entry], str]) -> Iterator[Line]:
     for name, one in entries.items():
         text = one.text if one.ja is None else f"{one.text} ({one.ja})"
@@ -134,9 +128,10 @@ def _lines(entries: Mapping[Key, Entry], of: str, effect: Callable[[Key, Entry],
 def _clauses(policy: PolicyDocument) -> str:
     rows = ["## Clause by clause", "", "| clause | says | declared as | does | shown by |", "|---|---|---|---|---|"]
     for line in lines(policy):
-        test = shown_by(line.declared)
-        shown = "—" if test is None else f"`{test.partition('/')[2]}`"
-        rows.append(f"| {line.clause} | “{line.text.strip()}” | `{line.declared}` | {line.effect.strip()} | {shown} |")
+        shown = shown_by(line.clause, line.declared).partition("/")[2]
+        rows.append(
+            f"| {line.clause} | “{line.text.strip()}” | `{line.declared}` | {line.effect.strip()} | `{shown}` |"
+        )
     return "\n".join(rows)
 
 
@@ -209,6 +204,25 @@ def _parties(policies: Policies) -> Iterator[str]:
             for name, one in policies.recipients.items()
         ],
     )
+    if policies.policy.grounds:
+        yield _table(
+            "Clause 3's exceptions",
+            ("ground", "record", "scope", "since", "until", "to", "of", "for", "by the policy"),
+            [
+                (
+                    f"{name}: {one.kind.value}",
+                    one.reference,
+                    one.scope,
+                    str(one.since),
+                    "it is taken back" if one.until is None else str(one.until),
+                    ", ".join(one.recipients),
+                    ", ".join(one.information_types),
+                    ", ".join(one.purposes),
+                    _by_ground(policies, one),
+                )
+                for name, one in policies.policy.grounds.items()
+            ],
+        )
     yield _table(
         "Who may approve",
         ("officer", "title", "decides by"),
@@ -221,6 +235,25 @@ def _parties(policies: Policies) -> Iterator[str]:
             for name, one in policies.officers.items()
         ],
     )
+
+
+def _by_ground(policies: Policies, ground: Ground) -> str:
+    """What a ground allows that nothing else does, and what the house makes of it."""
+    decisions = [
+        decide(
+            policies.policy,
+            Kind.PERSONAL_INFORMATION,
+            ground.information_types,
+            purpose,
+            policies.recipients[recipient].recipient_class,
+            grounds=(ground,),
+        )
+        for recipient in ground.recipients
+        for purpose in ground.purposes
+    ]
+    house = {decision.reason.partition(";")[0] for decision in decisions if isinstance(decision, Refused)}
+    clause = policies.policy.recipient_classes[RecipientClass.THIRD_PARTY].clause
+    return f"allowed ({clause})" + (f"; not used: {', '.join(sorted(house))}" if house else "")
 
 
 def _read_by(policies: Policies, source: Source) -> str:

@@ -32,6 +32,7 @@ class Whose:
         people: Collection[Person],
         *,
         alone: bool,
+        searched: Collection[str] = (),
     ) -> None:
         """Prepare for the records of a source.
 
@@ -42,6 +43,8 @@ class Whose:
             people: ids of the person.
             alone: whether a record that names another person, too, is not the person's: a sign-in is whose member it
                 names, if it names one. Else every record with one of the ids is.
+            searched: namespaces of which an id might be the person's; a source that has such is read whether one is or
+                not, so that the time it takes does not tell.
         """
         self._source, self._alone = source, alone
         named = [(one.column, one.namespace) for one in source.persons]
@@ -50,6 +53,7 @@ class Whose:
         self._columns = dict([*named, *ends])
         self._spellings = {of: spellings.get(of, Spelling()) for of in self._columns.values()}
         self._ids = {of: frozenset(one for namespace, one in people if namespace == of) for of in self._spellings}
+        self._searched = not self._ids.keys().isdisjoint(searched)
         self._spelt = lru_cache(maxsize=KEPT)(lambda of, raw: spelt(raw, self._spellings[of]).id)
         plain = [one for ids in self._ids.values() for one in ids if one.isascii() and '"' not in one]
         self._needles = (
@@ -61,8 +65,8 @@ class Whose:
 
     @property
     def nobody(self) -> bool:
-        """Whether no id of the person can stand in the source."""
-        return not any(self._ids.values())
+        """Whether no id of the person can stand in the source, and none could."""
+        return not (self._searched or any(self._ids.values()))
 
     @property
     def columns(self) -> list[str]:

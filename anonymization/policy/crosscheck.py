@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from anonymization.hierarchies.cut import faults
-from anonymization.policy.decide import Clause
+from anonymization.policy.decide import EXCEPTED, Clause
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.model import PolicyDocument, Recipient
 from anonymization.policy.protection import DifferentialPrivacy
@@ -37,21 +37,28 @@ def check_source(source: Source, policy: PolicyDocument, codelists: Codelists) -
     """Return what is wrong with a source, seen beside the policy and the code lists."""
     path = f"sources/{source.source}.yaml"
     errors = []
-    if source.information_type not in policy.information_types:
-        known = sorted(policy.information_types)
+    known = sorted({name for one in policy.ever for name in one.information_types})
+    if source.information_type not in known:
         errors.append(f"{path}: information_type: {source.information_type!r} is unknown; known: {known}")
     for name in source.purposes:
-        purpose = policy.purposes.get(name)
-        if purpose is None:
-            errors.append(f"{path}: purposes: {name!r} is unknown; known: {sorted(policy.purposes)}")
-        elif source.information_type not in purpose.types:
-            errors.append(f"{path}: purposes: {name!r} ({purpose.clause}) does not cover {source.information_type!r}")
+        stated = [one.purposes[name] for one in policy.ever if name in one.purposes]
+        if not stated:
+            errors.append(f"{path}: purposes: {name!r} is unknown; known: {_purposes(policy)}")
+        elif not any(source.information_type in purpose.types for purpose in stated):
+            errors.append(
+                f"{path}: purposes: {name!r} ({stated[-1].clause}) does not cover {source.information_type!r}"
+            )
     for name, column in source.columns.items():
         if column.treatment is Treatment.CODE and column.codes not in codelists:
             errors.append(f"{path}: columns.{name}.codes: no code list {column.codes!r}; known: {sorted(codelists)}")
         elif column.unlisted is not None and column.unlisted not in codelists[str(column.codes)]:
             errors.append(f"{path}: columns.{name}.unlisted: {column.unlisted!r} is no code of {column.codes!r}")
     return errors
+
+
+def _purposes(policy: PolicyDocument) -> list[str]:
+    """The purposes of every version: events may have been collected under an earlier one."""
+    return sorted({name for one in policy.ever for name in one.purposes})
 
 
 def check_choices(policy: PolicyDocument, sources: Mapping[str, Source]) -> list[str]:
@@ -85,6 +92,22 @@ def check_recipients(policy: PolicyDocument, recipients: Mapping[str, Recipient]
             errors.append(f"recipients.yaml: {name}: the policy lists no members of the class {of}; leave `member` out")
         if party.needs_contract and recipient.contract is None:
             errors.append(f"recipients.yaml: {name}: a recipient of the class {of} needs a `contract`")
+    return errors
+
+
+def check_grounds(policy: PolicyDocument, recipients: Mapping[str, Recipient]) -> list[str]:
+    """Return grounds for recipients that nobody knows, or that clause 3's exceptions are not about."""
+    errors = []
+    for name, ground in policy.grounds.items():
+        for recipient in ground.recipients:
+            where = f"policy.yaml: grounds.{name}.recipients: {recipient!r}"
+            if recipient not in recipients:
+                errors.append(f"{where} is unknown; known: {sorted(recipients)}")
+            elif (of := recipients[recipient].recipient_class) not in EXCEPTED:
+                classes = sorted(one.value for one in EXCEPTED)
+                errors.append(
+                    f"{where} is of the class {of.value}, which needs no exception of clause 3; allowed: {classes}"
+                )
     return errors
 
 
@@ -146,8 +169,8 @@ def _check_parties(
     errors = []
     if declared.recipient not in recipients:
         errors.append(f"recipient: {declared.recipient!r} is unknown; known: {sorted(recipients)}")
-    if declared.purpose not in policy.purposes:
-        errors.append(f"purpose: {declared.purpose!r} is unknown; known: {sorted(policy.purposes)}")
+    if declared.purpose not in _purposes(policy):
+        errors.append(f"purpose: {declared.purpose!r} is unknown; known: {_purposes(policy)}")
     unknown = sorted(set(declared.sources) - set(sources))
     if unknown:
         errors.append(f"sources: {unknown} are unknown; known: {sorted(sources)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from anonymization.errors import PolicyRefusal
+from anonymization.policy.grounds import Ground
 from anonymization.policy.model import InformationClass, Kind, Party, PolicyDocument, Purpose, RecipientClass
 
 OUTSIDE = frozenset(
@@ -18,6 +19,10 @@ OUTSIDE = frozenset(
     )
 )
 """Recipients outside the house. A person receives their own data, by a request."""
+
+
+EXCEPTED = frozenset((RecipientClass.BUSINESS_PARTNER, RecipientClass.THIRD_PARTY))
+"""Third parties in the sense of clause 3, to whom personal information goes by its exceptions alone."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,10 @@ class Clause:
 
 @dataclass(frozen=True)
 class Permitted:
-    """Allowed, by these clauses."""
+    """Allowed, by these clauses, and by these grounds where clause 3's exceptions are needed."""
 
     clauses: tuple[Clause, ...]
+    grounds: tuple[Ground, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ def decide(
     recipient: RecipientClass,
     *,
     collected_for: Collection[str] | None = None,
+    grounds: Collection[Ground] = (),
 ) -> Decision:
     """Decide whether information of these types may go to a recipient, as this kind, for this purpose.
 
@@ -71,16 +78,19 @@ def decide(
         purpose: for which it goes.
         recipient: to whom.
         collected_for: the purposes for which it was collected, where it is about a log: no other is a use of it.
+        grounds: those recorded that hold for the recipient on the day (`Ground.holds`): clause 3's exceptions.
     """
     clauses: list[Clause] = []
+    needed: list[Ground] = []
     if not information_types:
         return Refused((), "no information type is named; what is not declared is refused")
     for information_type in information_types:
-        decision = _decide_one(policy, kind, information_type, purpose, recipient, collected_for)
+        decision = _decide_one(policy, kind, information_type, purpose, recipient, collected_for, grounds)
         if isinstance(decision, Refused):
             return decision
         clauses += [clause for clause in decision.clauses if clause not in clauses]
-    return _house_rules(policy, kind, recipient) or Permitted(tuple(clauses))
+        needed += [ground for ground in decision.grounds if ground not in needed]
+    return _house_rules(policy, kind, recipient, needed) or Permitted(tuple(clauses), tuple(needed))
 
 
 def _decide_one(
@@ -90,6 +100,7 @@ def _decide_one(
     purpose: str,
     recipient: RecipientClass,
     collected_for: Collection[str] | None,
+    grounds: Collection[Ground],
 ) -> Decision:
     declared = policy.information_types.get(information_type)
     if declared is None:
@@ -117,7 +128,10 @@ def _decide_one(
     if by is None:
         what, whom = (one.value.replace("_", " ") for one in (kind, recipient))
         reason = f"{what} of {information_type!r} for the purpose {collected[0]!r} may not go to"
-        return Refused((_clause(used), _clause(party)), f"{reason} a recipient of the class {whom}")
+        refused = Refused((_clause(used), _clause(party)), f"{reason} a recipient of the class {whom}")
+        about = [one for one in grounds if one.covers(information_type, collected[0])]
+        excepted = about and kind is Kind.PERSONAL_INFORMATION and recipient in EXCEPTED
+        return Permitted((_clause(used), _exception(policy, about[0])), (about[0],)) if excepted else refused
     # what a class of recipients may have by its own clause stands beside the purpose; a third party has none of its own
     own = (_clause(party),) if party.personal_information or party.user_information else ()
     return Permitted((*map(_clause, by), *own))
@@ -125,6 +139,11 @@ def _decide_one(
 
 def _clause(stated: Purpose | Party) -> Clause:
     return Clause(stated.clause, stated.text)
+
+
+def _exception(policy: PolicyDocument, ground: Ground) -> Clause:
+    """The exception itself: what else the clause says is that nothing is provided."""
+    return Clause(policy.recipient_classes[RecipientClass.THIRD_PARTY].clause, ground.kind.words)
 
 
 def _covering(policy: PolicyDocument, information_type: str, stated: Purpose) -> list[str]:
@@ -184,11 +203,15 @@ def matrix(policy: PolicyDocument, kind: Kind) -> Iterator[Row]:
                 yield Row(information_type, name, decisions)
 
 
-def _house_rules(policy: PolicyDocument, kind: Kind, recipient: RecipientClass) -> Refused | None:
+def _house_rules(
+    policy: PolicyDocument, kind: Kind, recipient: RecipientClass, grounds: Collection[Ground]
+) -> Refused | None:
     if kind is Kind.STATISTICS or recipient not in OUTSIDE:
         return None
     rule = Clause("house rule", policy.house_rules.only_statistics_leave.text)
-    return Refused((rule,), f"{kind.value.replace('_', ' ')} does not leave the house, whoever the recipient is")
+    unused = "".join(f"; clause 3's exception, {ground}, is not used" for ground in grounds)
+    what = kind.value.replace("_", " ")
+    return Refused((rule,), f"{what} does not leave the house, whoever the recipient is{unused}")
 
 
 def versions_in_force(policy: PolicyDocument, first: date, last: date) -> tuple[date, ...]:

@@ -18,6 +18,7 @@ from anonymization.errors import DeclarationError, InputError
 from anonymization.hierarchies.file import MISSING, read_rows
 from anonymization.policy.crosscheck import (
     check_choices,
+    check_grounds,
     check_microdata_spec,
     check_recipients,
     check_release_spec,
@@ -268,6 +269,7 @@ def load_policies(folder: Path) -> Policies:
     reader.errors += _check_text(folder, policy)
     reader.errors += check_choices(policy, sources)
     reader.errors += check_recipients(policy, recipients.recipients)
+    reader.errors += check_grounds(policy, recipients.recipients)
     for link in links.links:
         columns = sources[link.source].columns if link.source in sources else {}
         if link.from_.column not in columns or link.to.column not in columns:
@@ -308,14 +310,22 @@ def load_policies(folder: Path) -> Policies:
 
 
 def _check_text(folder: Path, policy: PolicyDocument) -> list[str]:
-    """Whether the policy's own words are those that were read when it was written as code."""
-    path = folder / policy.text.file
-    if not path.is_file():
-        return [f"{path.name}: missing in the policy folder {folder}; `text` of policy.yaml names it"]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest == policy.text.sha256:
-        return []
-    return [f"policy.yaml: text.sha256: {path.name} has the digest {digest}: it is another text; read it and compare"]
+    """Whether the policy's own words, and those of earlier versions, are those that were read when it became code."""
+    texts: dict[str, str] = {policy.text.file: policy.text.sha256}
+    for version in policy.versions:
+        if version.stated is not None:
+            texts[version.stated.text.file] = version.stated.text.sha256
+    errors = []
+    for name, declared in texts.items():
+        path = folder / name
+        if not path.is_file():
+            errors.append(f"{path.name}: missing in the policy folder {folder}; `text` of policy.yaml names it")
+            continue
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != declared:
+            told = f"{path.name} has the digest {digest}: it is another text; read it and compare"
+            errors.append(f"policy.yaml: text.sha256: {told}")
+    return errors
 
 
 def _releases(

@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from anonymization.policy.declared import Declared, Name, Slug, Text
+from anonymization.policy.grounds import Ground
 
 
 class Kind(StrEnum):
@@ -75,13 +76,6 @@ class Quoted(Declared):
     """The same words of the Japanese original, where it can be had."""
 
 
-class Version(Declared):
-    """A version of the policy: in force from its day until the next one's."""
-
-    effective: date
-    title: str
-
-
 class InformationType(Quoted):
     """A type of information, with the clause that names it."""
 
@@ -111,6 +105,47 @@ class Party(Quoted):
     """The parties by name, where the policy names them: nobody else is one."""
     needs_contract: bool = False
     """Whether a recipient stands on a contract (a house rule)."""
+
+
+class Stated(Declared):
+    """What a version of the policy says of what may go to whom, and for what."""
+
+    information_types: dict[Name, InformationType]
+    purposes: dict[Name, Purpose]
+    recipient_classes: dict[RecipientClass, Party]
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        for name, purpose in self.purposes.items():
+            unknown = sorted(set(purpose.types) - set(self.information_types))
+            if unknown:
+                raise ValueError(f"purpose {name!r} covers unknown information types {unknown}")
+        missing = sorted(one.value for one in set(RecipientClass) - set(self.recipient_classes))
+        if missing:
+            raise ValueError(f"recipient classes missing: {missing}")
+        return self
+
+
+class EarlierText(Declared):
+    """Where the words of a version stand that is not in force any more."""
+
+    file: str = Field(pattern=r"^policy-\d{4}-\d{2}-\d{2}\.txt$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Earlier(Stated):
+    """What a version said that is not in force any more: events that were collected under it are judged by it."""
+
+    text: EarlierText
+
+
+class Version(Declared):
+    """A version of the policy: in force from its day until the next one's."""
+
+    effective: date
+    title: str
+    stated: Earlier | None = None
+    """What it said; of the last one, which is in force, the file says it."""
 
 
 class RequestForms(Quoted):
@@ -197,30 +232,22 @@ class HouseRules(Declared):
     requests: Answering | None = None
 
 
-class PolicyDocument(Declared):
-    """The whole of `policy.yaml`."""
+class PolicyDocument(Stated):
+    """The whole of `policy.yaml`: what the version says that is in force, and what earlier ones said."""
 
     title: str
     text: PolicyText
     versions: tuple[Version, ...] = Field(min_length=1)
-    information_types: dict[Name, InformationType]
-    purposes: dict[Name, Purpose]
-    recipient_classes: dict[RecipientClass, Party]
     rules: dict[Name, Rule]
     requests: dict[RequestKind, RequestForms]
     retention: Retention
     choices: dict[Name, Choice]
     house_rules: HouseRules
+    grounds: dict[Name, Ground] = Field(default_factory=dict)
+    """Clause 3's exceptions, as they were recorded."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name, purpose in self.purposes.items():
-            unknown = sorted(set(purpose.types) - set(self.information_types))
-            if unknown:
-                raise ValueError(f"purpose {name!r} covers unknown information types {unknown}")
-        missing = sorted(one.value for one in set(RecipientClass) - set(self.recipient_classes))
-        if missing:
-            raise ValueError(f"recipient classes missing: {missing}")
         unknown_forms = sorted(one.value for one in set(RequestKind) - set(self.requests))
         if unknown_forms:
             raise ValueError(f"requests missing: {unknown_forms}: a person may make each of them")
@@ -229,6 +256,9 @@ class PolicyDocument(Declared):
         days = [version.effective for version in self.versions]
         if days != sorted(set(days)):
             raise ValueError("versions stand in order of their effective days, each day once")
+        _check_stated(self.versions)
+        for name, ground in self.grounds.items():
+            _check_ground(f"ground {name!r}", ground, self)
         chosen = [namespace for choice in self.choices.values() for namespace in choice.namespaces]
         doubles = sorted({namespace for namespace in chosen if chosen.count(namespace) > 1})
         if doubles:
@@ -250,10 +280,54 @@ class PolicyDocument(Declared):
         """The day on which the first version came into force."""
         return self.versions[0].effective
 
+    def as_of(self, version: Version) -> PolicyDocument:
+        """Return the policy with what a version of it says of what may go to whom."""
+        if version.stated is None:
+            return self
+        return self.model_copy(update={name: getattr(version.stated, name) for name in Stated.model_fields})
+
+    @property
+    def ever(self) -> tuple[PolicyDocument, ...]:
+        """The policy as of each version, the one in force last."""
+        return tuple(map(self.as_of, self.versions))
+
     def minimum_count(self, types: tuple[str, ...]) -> int:
         """Return the house's minimum publishable count for a release that reads these information types."""
         rule = self.house_rules.minimum_publishable_counts
         return max([rule.default, *(rule.by_type.get(kind, 0) for kind in types)])
+
+
+def _check_stated(versions: tuple[Version, ...]) -> None:
+    """Check that each version but the last says what it said, and has words of its own."""
+    *earlier, last = versions
+    if last.stated is not None:
+        raise ValueError(f"versions: the last, of {last.effective}, is what the file says; leave its `stated` out")
+    for version in earlier:
+        own = f"policy-{version.effective}.txt"
+        if version.stated is None:
+            wanted = ", ".join(sorted(Earlier.model_fields))
+            raise ValueError(
+                f"versions: that of {version.effective} is not the last; `stated` says what it said: {wanted}"
+            )
+        if version.stated.text.file != own:
+            raise ValueError(f"versions: the words of that of {version.effective} stand in {own}")
+
+
+def _check_ground(what: str, ground: Ground, policy: PolicyDocument) -> None:
+    """Check that what a ground is about is personal information, and purposes that cover it."""
+    for name in ground.information_types:
+        declared = policy.information_types.get(name)
+        personal = [
+            n for n, one in policy.information_types.items() if one.information_class is InformationClass.PERSONAL
+        ]
+        if declared is None or name not in personal:
+            said = "unknown" if declared is None else "no personal information, which clause 3's exceptions are about"
+            raise ValueError(f"{what}: the information type {name!r} is {said}; allowed: {personal}")
+        for purpose in ground.purposes:
+            if purpose not in policy.purposes:
+                raise ValueError(f"{what}: the purpose {purpose!r} is unknown; known: {sorted(policy.purposes)}")
+            if name not in policy.purposes[purpose].types:
+                raise ValueError(f"{what}: the purpose {purpose!r} does not cover {name!r}")
 
 
 class LinkEnd(Declared):

@@ -41,6 +41,8 @@ class Request:
         choices: which opt-outs were kept (`Inputs.considered`), and how many rows and persons they left out, as it may
             be told (`LeftOut.told`); `state` is equal where the same persons were left out.
         gaps: by source the days whose logs are missing, and how much of each is there.
+        barred: by source what the policy's versions do not allow to be used: the `days`, `why` not, and how many `rows`
+            and `persons` there were, as it may be told.
         privacy: what differential privacy spends, and of what budget (see `budget.price`); else empty.
     """
 
@@ -72,6 +74,7 @@ class Request:
     utility: list[Mapping[str, Any]] = field(default_factory=list)
     declared: str = ""
     gaps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    barred: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def levels(self) -> str:

@@ -25,7 +25,7 @@ from anonymization.engine import open_engine
 from anonymization.files import indented, private_folder, sync, write_private
 from anonymization.keys import PeriodKeys
 from anonymization.release.choices import Person, choices_of
-from anonymization.release.person_links import linked_ids, linked_of
+from anonymization.release.person_links import linked_ids, linked_of, searched
 from anonymization.release.person_papers import DISCLOSED, folder_of, papers_of
 from anonymization.release.person_requests import requests_of
 from anonymization.release.setting import Setting
@@ -61,8 +61,9 @@ def disclosure_of(setting: Setting, number: int, files: Sequence[Arrival]) -> Di
     home, policies = setting.home, setting.policies
     asked = papers_of(home, number).people
     people = (*asked, *sorted(linked_ids(policies, files, asked, alone=True)))
+    namespaces = searched(policies, asked)
     whose = {
-        name: Whose(source, linked_of(policies, name), policies.spellings, people, alone=True)
+        name: Whose(source, linked_of(policies, name), policies.spellings, people, alone=True, searched=namespaces)
         for name, source in policies.sources.items()
     }
     with open_engine("duckdb", temporary=home.temporary, folders=[home.events]) as engine:

@@ -57,7 +57,8 @@ def gaps_of(engine: Engine, home: Home, policies: Policies, inputs: Inputs, even
             files = [(paths, Days()) for paths, _ in files_of_period(home, source, whole)]
             around = _by_day(engine, open_source(engine, policies, source, files, f"months_{source}"), whole)
             counted = around | {day: counted.get(day, 0) for day in range(period.first, period.past)}
-        if gaps := missing(policies.sources[source].arrives, counted, days_delivered(taken), period):
+        lacking = missing(policies.sources[source].arrives, counted, days_delivered(taken), period)
+        if gaps := {day: much for day, much in lacking.items() if day not in inputs.barred.get(source, ())}:
             found[source] = {iso_day(day): much for day, much in gaps.items()}
     return found
 
@@ -121,10 +122,11 @@ def days_lacking(gaps: Gaps) -> dict[str, list[str]]:
 
 def told(gaps: Gaps) -> list[str]:
     """Return a line a source that lacks logs: which days, each run of days as its first and last."""
-    return [f"{source} lacks {', '.join(_runs(days))}" for source, days in sorted(gaps.items())]
+    return [f"{source} lacks {', '.join(runs_of(days))}" for source, days in sorted(gaps.items())]
 
 
-def _runs(days: Mapping[str, str]) -> list[str]:
+def runs_of(days: Mapping[str, str]) -> list[str]:
+    """Return days in words, each run of days of which nothing is there as its first and last."""
     runs: list[list[str]] = []
     for day in sorted(days):
         after = date.fromisoformat(day) - timedelta(days=1)

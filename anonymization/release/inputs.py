@@ -18,6 +18,7 @@ from anonymization.home import Home
 from anonymization.keys import PeriodKeys
 from anonymization.policy.allowed import check_release
 from anonymization.policy.decide import Clause, versions_in_force
+from anonymization.policy.in_force import Barred
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period, one_key_period, parse_period
 from anonymization.release.choices import Choices, choices_of
@@ -51,6 +52,7 @@ class Inputs:
         choices: who had opted out.
         links: where somebody had: by source that proves links, its files of the months that the period touches, each
             with the digest of its log.
+        barred: by source the days that are left out of every log, as the policy does not allow it (`Plan.barred`).
     """
 
     period: Period
@@ -60,6 +62,7 @@ class Inputs:
     states: Mapping[str, int] = field(default_factory=dict)
     choices: Choices = field(default_factory=Choices)
     links: Mapping[str, tuple[tuple[tuple[Path, ...], str], ...]] = field(default_factory=dict)
+    barred: Mapping[str, Days] = field(default_factory=dict)
 
     def days_left(self, source: str, digest: str) -> Days:
         """Return the days of a log file whose events are not read."""
@@ -101,6 +104,28 @@ class Inputs:
                 if out:
                     kept.setdefault(source, {})[one.digest] = out
         return replace(self._take(there), left=kept)
+
+    def allowed(self, barred: Mapping[str, Barred]) -> Inputs:
+        """Return the same without the days that the policy does not allow to be used.
+
+        Raises:
+            PolicyRefusal: nothing is left of a source, quoting the clause.
+        """
+        if not barred:
+            return self
+        left: dict[str, dict[str, Days]] = {source: dict(days) for source, days in self.left.items()}
+        for source, one in barred.items():
+            for taken in self.taken.get(source, ()):
+                left.setdefault(source, {})[taken.digest] = self.days_left(source, taken.digest) | one.days
+        rest = self.without(left)
+        refused = [
+            f"nothing is left of source {source!r} in {self.period.name}: {one.why}"
+            for source, one in barred.items()
+            if self.taken.get(source) and not rest.taken[source]
+        ]
+        if refused:
+            raise PolicyRefusal("\n".join(refused))
+        return replace(rest, barred={source: one.days for source, one in barred.items()})
 
     @property
     def considered(self) -> dict[str, Any]:

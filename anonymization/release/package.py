@@ -47,6 +47,11 @@ class Package:
         return dict(self.descriptor["noren"].get("lacking", {}))
 
     @property
+    def not_allowed(self) -> Mapping[str, list[str]]:
+        """By source the days that were collected under a version of the policy which does not allow their use."""
+        return dict(self.descriptor["noren"].get("not_allowed", {}))
+
+    @property
     def says_what_codes_are(self) -> bool:
         """Whether an audit can relate groupings and filters by what they consist of, not by their codes alone."""
         return int(self.descriptor["noren"].get("metadata", 1)) >= SAYS_WHAT_CODES_ARE

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from anonymization.files import indented, private_folder, write_private
 from anonymization.policy.decide import Clause
+from anonymization.policy.in_force import days_not_allowed
 from anonymization.policy.releases import DimensionKind
 from anonymization.release.manifest import MANIFEST
 from anonymization.release.package import (
@@ -61,7 +62,7 @@ def write_package(
     files["datapackage.json"] = indented(descriptor).encode()
     files["data-dictionary.csv"] = _dictionary(tables)
     files["NOTICE.md"] = notice(plan.release, plan.period, clauses).encode()
-    files["README.md"] = readme(plan.release, plan.period, tables, lacking).encode()
+    files["README.md"] = readme(plan, tables, lacking).encode()
     files[MANIFEST] = indented(
         {"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}
     ).encode()
@@ -146,6 +147,7 @@ def _descriptor(plan: Plan, tables: Sequence[SafeTable], lacking: Mapping[str, S
                 "last_day": plan.period.last_date.isoformat(),
             },
             **({"lacking": {source: list(days) for source, days in sorted(lacking.items())}} if lacking else {}),
+            **({"not_allowed": days_not_allowed(plan.barred)} if plan.barred else {}),
             "metadata": SAYS_WHAT_CODES_ARE,
             "protection": method_of(plan.method).described(release.protection),
             "tables": {table.name: _audit_block(table) for table in tables},

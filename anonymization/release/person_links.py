@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from anonymization.deidentify.arrivals import Arrival
@@ -22,6 +22,19 @@ def linked_of(policies: Policies, source: str) -> PersonColumn | None:
     return next(found, None)
 
 
+def searched(policies: Policies, people: Collection[Person]) -> frozenset[str]:
+    """Return the namespaces of which an id may be a person's, by what she is asked for: her own, and linked ones.
+
+    Logs with such ids are read, whether one of hers is in them or not.
+    """
+    found = {namespace for namespace, _ in people}
+    for link in policies.links:
+        ends = {link.from_.namespace, link.to.namespace}
+        if ends & found & policies.policy.covering:
+            found |= ends
+    return frozenset(found)
+
+
 def linked_ids(policies: Policies, files: Sequence[Arrival], people: Collection[Person], *, alone: bool) -> set[Person]:
     """Return the ids that raw logs of links name beside a person's, where the person's choice covers them.
 
@@ -37,35 +50,38 @@ def linked_ids(policies: Policies, files: Sequence[Arrival], people: Collection[
     found: set[Person] = set()
     for link in policies.links:
         logs = [file for file in files if file.source.source == link.source]
-        found |= _linked(policies, link, logs, set(people), alone=alone)
+        found |= _Linked(policies, link, logs, searched(policies, people)).to(set(people), alone=alone)
     return found - set(people)
 
 
-def _linked(
-    policies: Policies, link: Link, logs: Sequence[Arrival], people: set[Person], *, alone: bool
-) -> set[Person]:
-    covering = policies.policy.covering
-    members = {one for one in people if one[0] == link.to.namespace and link.to.namespace in covering}
-    if link.from_.namespace in covering:
-        own = {one for one in people if one[0] == link.from_.namespace}
-        members |= {to for of, to in _pairs(policies, link, logs, own) if of in own}
-    pairs = list(_pairs(policies, link, logs, members))
-    ids = {of for of, to in pairs if to in members}
-    if alone:
-        ids -= {of for of, to in _pairs(policies, link, logs, ids) if of in ids and to not in members}
-    return ids | members
+class _Linked:
+    """A log of links, as it is searched for one person."""
 
+    def __init__(self, policies: Policies, link: Link, logs: Sequence[Arrival], namespaces: Collection[str]) -> None:
+        self._policies, self._link, self._logs, self._namespaces = policies, link, logs, namespaces
 
-def _pairs(
-    policies: Policies, link: Link, logs: Iterable[Arrival], people: Collection[Person]
-) -> Iterator[tuple[Person, Person]]:
-    """The pairs of linked ids in which one of some persons is."""
-    for log in logs:
-        whose = Whose(log.source, linked_of(policies, link.source), policies.spellings, people, alone=False)
-        for fields in records_of(log.path, log.source, whose):
-            pair = _pair(whose, link, fields)
-            if pair is not None:
-                yield pair
+    def to(self, people: set[Person], *, alone: bool) -> set[Person]:
+        """Return the ids that are linked to a person's; how often the logs are read is told by namespaces alone."""
+        link, covering = self._link, self._policies.policy.covering
+        members = {one for one in people if one[0] == link.to.namespace and link.to.namespace in covering}
+        if link.from_.namespace in covering:
+            own = {one for one in people if one[0] == link.from_.namespace}
+            members |= {to for of, to in self._pairs(own) if of in own}
+        ids = {of for of, to in list(self._pairs(members)) if to in members}
+        if alone:
+            ids -= {of for of, to in self._pairs(ids) if of in ids and to not in members}
+        return ids | members
+
+    def _pairs(self, people: Collection[Person]) -> Iterator[tuple[Person, Person]]:
+        """The pairs of linked ids in which one of some persons is."""
+        policies, link = self._policies, self._link
+        linked = linked_of(policies, link.source)
+        for log in self._logs:
+            whose = Whose(log.source, linked, policies.spellings, people, alone=False, searched=self._namespaces)
+            for fields in records_of(log.path, log.source, whose):
+                pair = _pair(whose, link, fields)
+                if pair is not None:
+                    yield pair
 
 
 def _pair(whose: Whose, link: Link, fields: Mapping[str, Any]) -> tuple[Person, Person] | None:

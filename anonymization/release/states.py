@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from anonymization.deidentify.taken import Taken
 from anonymization.errors import GateRefusal, NorenError, Refusal
+from anonymization.policy.in_force import Barred
 from anonymization.policy.periods import Period, parse_period
 from anonymization.policy.releases import PeriodKind
 from anonymization.release.candidate import Request, load_candidate
@@ -44,6 +46,7 @@ from anonymization.tables.model import FREE
 from anonymization.tables.plan import resolve
 
 Left = Mapping[str, Days]
+NONE_BARRED: Mapping[str, Barred] = MappingProxyType({})
 WAITING = "persons whose late events wait, at most"
 """The name of that figure in a request."""
 
@@ -77,7 +80,14 @@ class _Out:
     package: Path
 
 
-def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judging: str | None = None) -> Inputs:
+def inputs_of(
+    setting: Setting,
+    sources: Sequence[str],
+    period: Period,
+    *,
+    judging: str | None = None,
+    barred: Mapping[str, Barred] = NONE_BARRED,
+) -> Inputs:
     """Return what builds of a period read now: of each source its state, which is decided here if something came since.
 
     Args:
@@ -85,9 +95,10 @@ def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judgi
         sources: what is read.
         period: the days, of one month.
         judging: a log of links that is read beside (`Plan.judging`).
+        barred: by source the days that the policy does not allow to be used (`Plan.barred`).
 
     Raises:
-        Refusal: the logs of the period were erased.
+        Refusal: the logs of the period were erased, or the policy allows no day of a source.
         InputError: a source has no event in the period.
     """
     kept_from = setting.kept_from
@@ -96,17 +107,21 @@ def inputs_of(setting: Setting, sources: Sequence[str], period: Period, *, judgi
     found = find_inputs(setting.home, setting.policies, sources, period, judging=judging)
     states = {source: state_now(setting, source, period) for source in found.taken}
     read = found.without({source: state.left for source, state in states.items()})
-    return replace(read, states={source: state.number for source, state in states.items()})
+    return replace(read.allowed(barred), states={source: state.number for source, state in states.items()})
 
 
 def waiting(setting: Setting, inputs: Inputs, period: Period) -> Inputs:
-    """Return the events of the period that wait: those which builds do not read."""
+    """Return the events of the period that wait: those which builds do not read, though the policy allows it."""
     every = find_inputs(setting.home, setting.policies, list(inputs.taken), period)
     read = {
         source: {one.digest: days_of(one, period) - inputs.days_left(source, one.digest) for one in taken}
         for source, taken in inputs.taken.items()
     }
-    return every.without(read)
+    others = {
+        source: {one.digest: read[source].get(one.digest, Days()) | inputs.barred.get(source, Days()) for one in taken}
+        for source, taken in every.taken.items()
+    }
+    return every.without(others)
 
 
 def state_now(setting: Setting, source: str, period: Period) -> State:
@@ -194,6 +209,7 @@ def _late(known: Iterable[Taken], source: str, month: Period, out: Sequence[Requ
         with_it, without = Days(), Days()
         for request in out:
             days = days_of(one, month) & set(range(request.first_day, request.past_day))
+            days -= set(request.barred.get(source, {}).get("days", ()))  # these come in no version of it
             not_read = read_of(request.inputs.get(source, ())).get(one.digest, days)
             with_it, without = with_it | (days - not_read), without | (days & not_read)
         if without - with_it:
@@ -257,7 +273,7 @@ def _changes(setting: Setting, source: str, out: _Out) -> _Changes | None:
         plan = resolve(setting.policies, release, period, expected=out.request.expected_persons)
         before = inputs_again(setting.home, setting.policies, out.request.inputs, period, out.request.choices)
         package = read_package(out.package)
-        after = _proposed(setting, source, before, period)
+        after = _proposed(setting, source, before, period).allowed(plan.barred)
         counted = counted_changes(setting, plan, before, after, package.tables)
     except (NorenError, KeyError):
         return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from anonymization.policy.decide import Clause
+from anonymization.policy.in_force import days_not_allowed
 from anonymization.policy.periods import Period
 from anonymization.policy.releases import Release
 from anonymization.tables.method import method_of
 from anonymization.tables.model import REST, TOTAL, SafeTable
+from anonymization.tables.plan import Plan
 
 
 def notice(release: Release, period: Period, clauses: Sequence[Clause]) -> str:
@@ -30,8 +32,9 @@ undo what was withheld.
 """
 
 
-def readme(release: Release, period: Period, tables: Sequence[SafeTable], lacking: Mapping[str, Sequence[str]]) -> str:
+def readme(plan: Plan, tables: Sequence[SafeTable], lacking: Mapping[str, Sequence[str]]) -> str:
     """Return README.md: the tables, their columns, and how totals and withheld figures are written."""
+    release, period = plan.release, plan.period
     told = method_of(release.protection.method).told(release.protection)
     lines = [
         f"# {release.title.en}",
@@ -43,6 +46,7 @@ def readme(release: Release, period: Period, tables: Sequence[SafeTable], lackin
         f"Period: {period.first_date} to {period.last_date}.",
         "",
         *_lacking(lacking),
+        *_not_allowed(plan),
         "| table | title | dimensions | measures |",
         "|---|---|---|---|",
     ]
@@ -85,5 +89,19 @@ def _lacking(lacking: Mapping[str, Sequence[str]]) -> list[str]:
         "figure, or in part: a zero of such a day says nothing, and figures of longer spans are too small.",
         "",
         *(f"- {source}: {', '.join(days)}" for source, days in sorted(lacking.items())),
+        "",
+    ]
+
+
+def _not_allowed(plan: Plan) -> list[str]:
+    """What was collected under a version of the policy that does not allow it, so that nobody takes it for zero."""
+    if not plan.barred:
+        return []
+    return [
+        "**Not used.** What was collected on these days came under a version of the privacy policy that does not allow",
+        "its use for this material. It is in no figure: a zero of such a day says nothing, figures of longer spans are",
+        "of the other days alone, and a number of `days` counts these days all the same.",
+        "",
+        *(f"- {source}: {', '.join(days)}" for source, days in days_not_allowed(plan.barred).items()),
         "",
     ]

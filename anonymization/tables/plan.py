@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from anonymization.errors import InputError
 from anonymization.hierarchies.cut import standing
 from anonymization.policy.calendar import DAY_OFF, WEEKDAY, days_off, iso_day, iso_week
 from anonymization.policy.crosscheck import BY_DAY, BY_WEEK, DAY, DAY_TYPE, WEEK
+from anonymization.policy.in_force import Barred, barred
 from anonymization.policy.load import Policies
 from anonymization.policy.periods import Period
 from anonymization.policy.protection import Method, Zeros
@@ -57,6 +58,8 @@ class Plan:
         off: days off in the period.
         recodes: of a dimension that is published from coarser codes: value to code.
         expected: how many persons the home expected in a period, which its pins were chosen by, if it did.
+        barred: by source the days whose events are not read, as the version of the policy that was in force then does
+            not allow it.
     """
 
     release: Release
@@ -74,6 +77,7 @@ class Plan:
     minimum_count: int
     withheld: bool
     expected: int | None = None
+    barred: Mapping[str, Barred] = field(default_factory=dict)
 
     @property
     def method(self) -> Method:
@@ -166,6 +170,7 @@ def resolve(policies: Policies, release: Release, period: Period, *, expected: i
         minimum_count=release.protection.minimum_count,
         withheld=release.protection.zeros is Zeros.WITHHELD,
         expected=expected,
+        barred=barred(policies, release, period),
     )
 
 

@@ -9,6 +9,7 @@ from anonymization.policy.releases import DimensionKind
 from anonymization.release.candidate import Request
 from anonymization.release.gaps import told
 from anonymization.release.left_out import told_of_choices
+from anonymization.release.not_allowed import told_of_not_allowed
 from anonymization.release.removals import REMOVED
 from anonymization.release.states import WAITING
 from anonymization.tables.counting.facts import OF_UNKNOWN
@@ -238,6 +239,7 @@ def _inputs(facts: Facts) -> list[str]:
         "",
         *(f"**Logs are missing**: {gap}" for gap in missing(request)),
         *([] if request.gaps else ["Logs came of every day on which they are due."]),
+        *(f"**Not read, as the policy does not allow it**: {line}" for line in told_of_not_allowed(request.barred)),
         "",
         f"Cookies linked to several members, whose links were not used: {request.figures.get(CONFLICTS, 0):,}."
         if plan.linking is not None

@@ -13,7 +13,7 @@ from anonymization.deidentify.taken import Taken, totals
 from anonymization.errors import GateRefusal
 from anonymization.policy.allowed import check_release
 from anonymization.policy.decide import Clause
-from anonymization.policy.model import Recipient
+from anonymization.policy.model import PolicyDocument, Recipient
 from anonymization.policy.releases import Release
 from anonymization.release.candidate import Candidate, load_candidate
 from anonymization.release.gate.attacks import FINDINGS
@@ -112,6 +112,11 @@ class Facts:
         return f"The gate is open, but most of this release is withheld; what leaves is {told}. What may help: {helps}."
 
 
+def _purpose(policy: PolicyDocument, name: str) -> str:
+    """The words of a purpose, by the last version that states it."""
+    return next(one.purposes[name].text for one in reversed(policy.ever) if name in one.purposes)
+
+
 def _findings(candidate: Candidate) -> tuple[Finding, ...]:
     """What the attacks of the last gate found; nothing where there was none, or its file is no more."""
     try:
@@ -149,7 +154,7 @@ def collect(setting: Setting, identity: str) -> Facts:
         package=read_package(candidate.package),
         release=release,
         recipient=policies.recipients[asked.recipient],
-        purpose=policies.policy.purposes[asked.purpose].text,
+        purpose=_purpose(policies.policy, asked.purpose),
         clauses=check_release(release, policies.policy, policies.sources, policies.links, policies.recipients),
         joined=tuple(link.source for link in policies.links if link.source in asked.sources),
         verdict=verdict,

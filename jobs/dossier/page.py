@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any
 
 from anonymization.release.left_out import told_of_choices
+from anonymization.release.not_allowed import told_of_not_allowed
 from anonymization.tables.method import method_of
 from jobs.dossier import digest
 from jobs.dossier.facts import Facts
@@ -79,6 +80,7 @@ def as_html(facts: Facts, history: History) -> str:
             findings=[visible(str(one)) for one in facts.findings],
             attack=_attack(facts, history, checks),
             missing=digest.missing(facts.candidate.request),
+            not_allowed=told_of_not_allowed(facts.candidate.request.barred),
             opted_out=digest.opted_out(facts.candidate.request),
             late=digest.late(facts.candidate.request),
             choices=told_of_choices(facts.candidate.request.choices),

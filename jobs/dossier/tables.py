@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from anonymization.policy.calendar import iso_day
 from anonymization.tables.model import FREE, TOTAL, Measure, SafeTable, cell_text, error_column, level_columns
 from jobs.dossier.facts import UNSAFE, Facts
 from jobs.dossier.labels import cell_of, label
@@ -19,6 +20,7 @@ SMALLEST = 20
 UNTOLD = "hidden: unsafe itself, or for others"
 UNSAFE_ITSELF = "hidden: unsafe itself"
 MISSING = "logs are missing"
+NOT_ALLOWED = "the policy does not allow the use of this day"
 LISTED = "in order of their codes"
 FIRST = "those of fewest classes, then the largest"
 
@@ -172,15 +174,18 @@ def _figures(
     }
     otherwise = UNSAFE_ITSELF if facts.hidden == facts.candidate.request.figures.get(UNSAFE, -1) else UNTOLD
     gaps: Mapping[str, str] = facts.candidate.request.gaps.get(measure.source, {})
+    barred = {iso_day(day) for day in facts.candidate.request.barred.get(measure.source, {}).get("days", ())}
     by_day = [d.by_day for d in table.dimensions]
     errors = frame[error_column(measure)] if error_column(measure) in frame else [None] * len(frame)
     for own, value, status, error in zip(
         codes, frame[measure.name], frame[f"{measure.name}_status"], errors, strict=True
     ):
-        missing = bool(gaps) and any(day and code in gaps for day, code in zip(by_day, own, strict=True))
+        of_days = [str(code) for day, code in zip(by_day, own, strict=True) if day]
+        note = MISSING if any(code in gaps for code in of_days) else ""
+        note = NOT_ALLOWED if barred.intersection(of_days) else note
         if status == FREE:
             text = f"{int(value):,}" + (f" ± {int(error):,}" if error is not None else "")
-            yield Figure(str(int(value)), text, MISSING if missing else "")
+            yield Figure(str(int(value)), text, note)
         else:
             reason = why.get(cell_text(table.keys, own)) if why else None
-            yield Figure("", "hidden", MISSING if missing else f"hidden: {reason}" if reason else otherwise)
+            yield Figure("", "hidden", note or (f"hidden: {reason}" if reason else otherwise))

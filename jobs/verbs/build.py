@@ -13,6 +13,7 @@ from anonymization.release.candidate import Candidate, discard, new_stage, store
 from anonymization.release.gaps import days_lacking, gaps_of, told
 from anonymization.release.inputs import Inputs, left_out_of, open_inputs, opened_events, plan_release
 from anonymization.release.left_out import rounded_up, told_of_choices
+from anonymization.release.not_allowed import count_not_allowed, told_of_not_allowed
 from anonymization.release.package_writing import write_package
 from anonymization.release.proofs import write_proof
 from anonymization.release.protect import claimed_by, privacy_of, protected_tables
@@ -47,6 +48,8 @@ def command(release: str, period: str, engine: str, master: str | None) -> None:
         click.echo(f"{one.table}.{one.measure}: {one}")
     for gap in told(built.gaps):
         click.echo(f"logs are missing: {gap}")
+    for line in told_of_not_allowed(built.barred):
+        click.echo(f"not read, as the policy does not allow it: {line}")
     click.echo(f"left out by choice: {told_of_choices(built.choices)}")
     click.echo(f"built on {engine} in {built.seconds} s; digest {built.digest}")
     click.echo(candidate.id)
@@ -67,7 +70,7 @@ def build(
     plan, clauses = plan_release(setting.policies, name, period_text, expected=expected)
     method_of(plan.method).require(plan, plan.release.protection)
     claimed = claimed_by(setting, plan)
-    inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging)
+    inputs = inputs_of(setting, plan.release.sources, plan.period, judging=plan.judging, barred=plan.barred)
     counted: list[tuple[Table, ...]] = []
     logs = inputs.read
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
@@ -77,6 +80,7 @@ def build(
             return counted[-1]
 
         gaps = gaps_of(opened, setting.home, setting.policies, inputs, events)
+        barred = count_not_allowed(opened, setting, inputs, plan.barred, _least(setting, plan))
         left_out = left_out_of(opened, setting.home, inputs, plan.release.sources)
         privacy = privacy_of(setting, plan, logs, left_out.state)
         protected = protected_tables(setting, plan, privacy, inputs, true)
@@ -106,6 +110,7 @@ def build(
             "figures": _figures(protected) | told,
             "utility": [asdict(one) for true in counted for one in _utilities(true, protected)],
             "gaps": gaps,
+            "barred": barred,
             "seconds": round(time.perf_counter() - started, 3),
             "expected_persons": expected,
             **claimed,

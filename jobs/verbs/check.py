@@ -10,7 +10,9 @@ from anonymization.errors import DeclarationError, PolicyRefusal, Refusal
 from anonymization.home import policy_folder
 from anonymization.policy.allowed import check_microdata, check_release
 from anonymization.policy.decide import Clause
+from anonymization.policy.in_force import refused_by_some
 from anonymization.policy.load import Policies, load_policies
+from anonymization.policy.requests import today
 
 
 @click.command("check", help=__doc__)
@@ -31,6 +33,8 @@ def command(releases: tuple[str, ...]) -> None:
             click.echo(f"{name}: allowed by")
             for clause in clauses:
                 click.echo(f"  {clause}")
+            for line in refused_by_some(policies, policies.releases.get(name) or policies.rows(name)):
+                click.echo(f"  but {line}")
     for note in () if releases else sources_without_a_release(policies):
         click.echo(note)
     if wrong:
@@ -58,5 +62,5 @@ def allowed_by(policies: Policies, name: str) -> tuple[Clause, ...]:
     """
     known = (policies.policy, policies.sources, policies.links, policies.recipients)
     if name in policies.microdata and name not in policies.releases:
-        return check_microdata(policies.microdata[name], *known)
+        return check_microdata(policies.microdata[name], *known, on=today(policies))
     return check_release(policies.release(name), *known)

@@ -1,4 +1,4 @@
-"""Print the exact SQL that a build of RELEASE runs."""
+"""Print what each version of the policy allows of RELEASE, from which day on, and the exact SQL that a build runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import click
 
 from anonymization.engine.portable import render
 from anonymization.home import policy_folder
+from anonymization.policy.calendar import iso_day
+from anonymization.policy.in_force import lines
 from anonymization.policy.load import load_policies
+from anonymization.release.gaps import NOTHING, runs_of
 from anonymization.release.inputs import plan_release
 from anonymization.tables.counting.tabulate import statements
 from jobs.options import engine_option
@@ -17,7 +20,16 @@ from jobs.options import engine_option
 @click.option("--period", default="2026-10", show_default=True, help="The period whose days stand in the text.")
 @engine_option
 def command(release: str, period: str, engine: str) -> None:
-    plan, _ = plan_release(load_policies(policy_folder()), release, period)
+    policies = load_policies(policy_folder())
+    declared = policies.release(release)
+    click.echo(f"-- {release}, for {declared.purpose!r}, to {declared.recipient}: by the versions of the policy")
+    for line in lines(policies, declared):
+        click.echo(f"--   {line}")
+    plan, _ = plan_release(policies, release, period)
+    for source, one in plan.barred.items():
+        days = ", ".join(runs_of(dict.fromkeys(map(iso_day, one.days), NOTHING)))
+        click.echo(f"-- of {period} not read: {source}, {days}")
+    click.echo("")
     events = {source: f"events_{source}" for source in plan.release.sources}
     for statement in statements(plan, events):
         click.echo(f"-- {statement.name}\n{render(statement.sql, engine)};\n")

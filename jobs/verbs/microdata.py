@@ -11,10 +11,12 @@ import itertools
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import click
 import pyarrow.parquet as pq
@@ -31,11 +33,14 @@ from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.histogram.of_relation import fetch_histogram
 from anonymization.policy.allowed import check_microdata
 from anonymization.policy.decide import Clause
+from anonymization.policy.in_force import Barred, barred, days_not_allowed
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.periods import Period, parse_period
+from anonymization.policy.requests import today
 from anonymization.release.inputs import left_out_of, opened_events, require_period
 from anonymization.release.left_out import LeftOut, told_of_choices
+from anonymization.release.not_allowed import count_not_allowed, told_of_not_allowed
 from anonymization.release.setting import Setting, opened
 from anonymization.release.states import inputs_of
 from anonymization.tables.counting.persons import profile_sql, profile_statements
@@ -115,19 +120,23 @@ def write_microdata(
     started = time.perf_counter()
     policies, spec = setting.policies, setting.policies.rows(name)
     period = parse_period(spec.period, period_text)
-    clauses = check_microdata(spec, policies.policy, policies.sources, policies.links, policies.recipients)
+    known = (policies.policy, policies.sources, policies.links, policies.recipients)
+    clauses = check_microdata(spec, *known, on=today(policies))
     require_period(policies, f"microdata {name!r}", spec.policy_versions, period)
+    not_used = barred(policies, spec, period)
     limit = histogram_limit()
     spilled = private_folder_of_this_run(setting.home.temporary, "rows")
     try:
-        with _coded(setting, spec, period, engine, master) as (coded, left_out):
+        with _coded(setting, spec, period, not_used, engine, master) as (coded, left_out, not_read):
             given = _found_in_engine(spec, coded, spilled) if coded.tuples > limit else fetch_histogram(coded)
         found = given if isinstance(given, Found) else _found_in_memory(spec, given)
-        types = tuple(policies.sources[source].information_type for source in spec.sources)
-        told = left_out.told(max(spec.k, policies.policy.minimum_count(types)))
+        told = left_out.told(_least(policies, spec))
         report = _report(spec, period, found) | {"left_out_by_choice": told_of_choices(told)}
+        report |= {"not_allowed": told_of_not_allowed(not_read)} if not_read else {}
         report |= {"seconds": round(time.perf_counter() - started, 3)}
-        folder = _written(setting, spec, period, found.published, report, notice(spec, period, found, clauses))
+        folder = _written(
+            setting, spec, period, found.published, report, notice(spec, period, found, clauses, not_used)
+        )
     finally:
         shutil.rmtree(spilled, ignore_errors=True)
     return Written(folder, report)
@@ -135,10 +144,10 @@ def write_microdata(
 
 @contextmanager
 def _coded(
-    setting: Setting, spec: Microdata, period: Period, engine: str, master: str | None
-) -> Iterator[tuple[Coded, LeftOut]]:
-    """Yield the distinct tuples of the population's attributes, in an engine, and who was left out by choice."""
-    inputs = inputs_of(setting, spec.sources, period)
+    setting: Setting, spec: Microdata, period: Period, days: Mapping[str, Barred], engine: str, master: str | None
+) -> Iterator[tuple[Coded, LeftOut, Mapping[str, Mapping[str, Any]]]]:
+    """Yield the distinct tuples of the population's attributes, in an engine; who was left out; what is not read."""
+    inputs = inputs_of(setting, spec.sources, period, barred=days)
     whose = Profiled(period, *links_among(setting.policies, spec.sources))
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (opened, events):
         for statement in profile_statements(whose, spec.attributes, events):
@@ -146,7 +155,14 @@ def _coded(
         opened.create(RELATION, profile_sql(whose, list(spec.attributes), [spec.population], events))
         coded = code_relation(opened, RELATION, hierarchies(setting.policies, spec), sensitive=spec.sensitive)
         opened.drop(RELATION)
-        yield coded, left_out_of(opened, setting.home, inputs, spec.sources)
+        not_read = count_not_allowed(opened, setting, inputs, days, _least(setting.policies, spec))
+        yield coded, left_out_of(opened, setting.home, inputs, spec.sources), not_read
+
+
+def _least(policies: Policies, spec: Microdata) -> int:
+    """By what numbers of persons are rounded down before they are told."""
+    types = tuple(policies.sources[source].information_type for source in spec.sources)
+    return max(spec.k, policies.policy.minimum_count(types))
 
 
 def _found_in_memory(spec: Microdata, histogram: Histogram) -> Found:
@@ -196,7 +212,13 @@ def _report(spec: Microdata, period: Period, found: Found) -> dict[str, object]:
     }
 
 
-def notice(spec: Microdata, period: Period, found: Found, clauses: Sequence[Clause]) -> str:
+def notice(
+    spec: Microdata,
+    period: Period,
+    found: Found,
+    clauses: Sequence[Clause],
+    not_used: Mapping[str, Barred] = MappingProxyType({}),
+) -> str:
     """Return NOTICE.md: the categories of items and the method, which the law asks to be told, and for whom it is."""
     chosen = zip(found.hierarchies, found.choice.levels, strict=True)
     items = [f"- {h.attribute}: {_method(h, level)}" for h, level in chosen]
@@ -223,8 +245,14 @@ def notice(spec: Microdata, period: Period, found: Found, clauses: Sequence[Clau
             "",
             *(f"- {clause}" for clause in clauses),
             "",
+            *_not_used(not_used),
         ]
     )
+
+
+def _not_used(barred: Mapping[str, Barred]) -> list[str]:
+    days = [f"- {source}: {', '.join(of)}" for source, of in days_not_allowed(barred).items()]
+    return ["Not used, as the policy in force on these days does not allow it:", "", *days, ""] if days else []
 
 
 def _method(hierarchy: Hierarchy, level: int) -> str:

@@ -151,7 +151,7 @@ def plan(
         raise InputError(f"release {name!r}: levels are planned where figures are hidden one by one, by `suppression`")
     if unknown := sorted(set(keep) - set(whole.release.dimensions)):
         raise InputError(f"--keep: {unknown} are no dimensions of {name!r}; it has {sorted(whole.release.dimensions)}")
-    inputs = inputs_of(setting, whole.release.sources, whole.period, judging=whole.judging)
+    inputs = inputs_of(setting, whole.release.sources, whole.period, judging=whole.judging, barred=whole.barred)
     with opened_events(setting.home, setting.policies, inputs, engine=engine, master=master) as (at, events):
         true = tabulate(at, whole, events)
         _require_a_total(true, name, whole.minimum_count)

@@ -28,12 +28,16 @@ def plan_again(setting: Setting, candidate: Candidate) -> tuple[Plan, Inputs]:
 
     Raises:
         IntegrityError: other logs were taken in since.
-        StaleCandidate: a person's choice came since.
+        StaleCandidate: a person's choice came since, or the policy says something else of the period's days.
     """
     release = setting.policies.release(candidate.request.release)
     period = parse_period(release.period, candidate.request.period)
     plan = resolve(setting.policies, release, period, expected=candidate.request.expected_persons)
-    inputs = inputs_of(setting, release.sources, plan.period, judging=plan.judging)
+    inputs = inputs_of(setting, release.sources, plan.period, judging=plan.judging, barred=plan.barred)
+    if {source: sorted(days) for source, days in inputs.barred.items()} != {
+        source: list(one["days"]) for source, one in candidate.request.barred.items()
+    }:
+        raise StaleCandidate("the policy's versions allow the use of other days than at the build; build again")
     if inputs.choices.last != candidate.request.choices.get("last", 0):
         raise StaleCandidate("a person's choice came after the build; build again")
     proving = candidate.request.choices.get("links", {})

@@ -11,6 +11,7 @@ import pandas as pd
 
 from anonymization.errors import PolicyRefusal
 from anonymization.policy.allowed import check_release
+from anonymization.policy.calendar import iso_day
 from anonymization.policy.periods import one_key_period
 from anonymization.release.candidate import Candidate
 from anonymization.release.gaps import Gaps
@@ -58,12 +59,22 @@ def texts(package: Path) -> pd.DataFrame:
 
 
 def collected(inputs: Inputs, package: Package, gaps: Gaps, unknown: Gaps) -> pd.DataFrame:
-    """Whether each source has logs of every day, or an officer knows of its gaps; whether the package tells them."""
+    """Whether each source has logs of every day, or an officer knows of its gaps; whether the package tells them.
+
+    It tells as well which days the policy does not allow to be used.
+    """
+    barred = {source: sorted(map(iso_day, days)) for source, days in inputs.barred.items()}
     rows = [
-        (source, source not in unknown, package.lacking.get(source, []) == sorted(gaps.get(source, ())))
+        (
+            source,
+            source not in unknown,
+            package.lacking.get(source, []) == sorted(gaps.get(source, ()))
+            and package.not_allowed.get(source, []) == barred.get(source, []),
+        )
         for source in inputs.taken
     ]
-    rows += [(source, True, False) for source in package.lacking if source not in inputs.taken]
+    named = {*package.lacking, *package.not_allowed} - inputs.taken.keys()
+    rows += [(source, True, False) for source in sorted(named)]
     return pd.DataFrame(rows, columns=["source", "complete_or_acknowledged", "told"])
 
 

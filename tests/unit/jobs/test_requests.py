@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import stat
+import sys
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from harness.forms import long_only
 from harness.homes import copied
 
+from anonymization.deidentify import edited, kept
 from anonymization.deidentify.taken import known_files
 from anonymization.errors import InputError, Refusal
 from anonymization.home import Home
@@ -448,6 +450,61 @@ def test_whoever_is_unknown_is_answered_with_the_same_words(house, scans, noren,
         said.append("".join(done.output for done in path).replace(f"request {number}", "request N"))
         assert member not in said[-1]
     assert said[0] == said[1].replace("requests/2/", "requests/1/")
+
+
+class SearchedError(Exception):
+    """The search is over: what follows is written for whoever was found."""
+
+
+@pytest.fixture
+def search_of(house, scans, monkeypatch):
+    """Tells what is read to carry a request out, in order: raw logs, events and rejected lines, until something is written."""
+    read = []
+
+    def noted(module, name, by=None):
+        plain = getattr(module, name)
+
+        def noting(path, *rest, **more):
+            if by in (None, sys._getframe(1).f_code.co_name):
+                read.append(f"{name} {path.relative_to(house.home.root)}")
+            return plain(path, *rest, **more)
+
+        monkeypatch.setattr(module, name, noting)
+
+    noted(edited, "chunks", by="_holds")  # a log that holds something of hers is taken apart afterwards
+    noted(edited, "_parquet")
+    noted(kept.pq, "read_table")
+
+    def before_anything_is_written(step):
+        if step in ("disclose", "count", "announce"):
+            raise SearchedError
+
+    def search_of(kind, people):
+        number = verified(house, scans, kind, people=people)
+        read.clear()
+        with pytest.raises(SearchedError):
+            carry_out(house, number, step=before_anything_is_written)
+        return list(read)
+
+    return search_of
+
+
+@pytest.mark.parametrize("kind", [RequestKind.DISCLOSURE, RequestKind.DELETION])
+@pytest.mark.parametrize(
+    ("known", "unknown", "sources"),
+    [
+        pytest.param(("member", ME), ("member", "never-seen"), {"clicks", "links", "searches"}, id="a member, with cookies"),
+        pytest.param(("cookie", f"{ME}-cookie"), ("cookie", "never-seen"), {"clicks", "links", "searches"}, id="a cookie"),
+    ],
+)  # fmt: skip
+def test_clause_4_whoever_is_unknown_is_searched_for_in_the_same_files(search_of, kind, known, unknown, sources):
+    """As often, in the same order: what a cookie of hers could be in is read whether a sign-in names one or not."""
+    one, other = search_of(kind, (known,)), search_of(kind, (unknown,))
+    assert one == other
+    logs = {line.partition("source=")[2].partition("/")[0] for line in one if line.startswith("chunks landing/")}
+    assert logs >= sources
+    if kind is RequestKind.DISCLOSURE:
+        assert any(line.startswith("read_table events/source=clicks") for line in one)
 
 
 PAPERS = "a request for disclosure takes 1-1, annex 1, annex 2 (4a)"

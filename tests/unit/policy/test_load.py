@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import yaml
+from harness.versions import two_versions
 
 from anonymization.errors import DeclarationError, PolicyRefusal
 from anonymization.policy.allowed import check_release
@@ -240,10 +241,7 @@ def test_the_policy_refuses_a_release(policy_folder, file, old, new, message):
 
 
 def test_versions_in_force(policy_folder):
-    edit(
-        policy_folder, "policy.yaml", "February 1 2018}", "February 1 2018}\n  - {effective: 2026-10-15, title: second}"
-    )
-    policy = load_policies(policy_folder).policy
+    policy = load_policies(two_versions(policy_folder)).policy
     first, second = date(2018, 2, 1), date(2026, 10, 15)
     assert versions_in_force(policy, date(2026, 9, 1), date(2026, 9, 30)) == (first,)
     assert versions_in_force(policy, date(2026, 10, 1), date(2026, 10, 31)) == (first, second)
