@@ -9,7 +9,7 @@ method here. A method that is unknown, or that lacks an answer, is an error wher
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +20,7 @@ import pandas as pd
 
 from anonymization.errors import ProtectionError
 from anonymization.policy.protection import CellKey, Cost, Method, Suppression
+from anonymization.policy.releases import MeasureKind
 from anonymization.tables.headlines import Why
 from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, figures
 
@@ -124,8 +125,8 @@ class ProtectionMethod(Protocol):
 
     record_keys: bool
     """Whether the count brings, of each figure, the sum of its persons' record keys."""
-    largest: bool
-    """Whether the count brings, of each total, the two largest contributions of single persons."""
+    largest: Collection[MeasureKind]
+    """The kinds of measures of which the count brings, of each figure, the two largest contributions of persons."""
     drawn: bool
     """Whether noise is drawn at random: once, stored and paid from the budget. The gate then compares figures with the
     draw (`release/draws.py` and `release/gate/against_draw.py` know the noise of differential privacy alone), not with

@@ -13,10 +13,17 @@ pytestmark = pytest.mark.spark
 CELL_KEY = {"method": "cell_key", "minimum_count": 50}
 
 
-@pytest.mark.parametrize("based_on", [long_only("engines", "monthly-audience"), "search-trends"])
+OF_TOTALS = {"most_per_person": {"page_views": 50, "seconds": 3000}}
+
+
+@pytest.mark.parametrize(
+    "based_on",
+    [long_only("engines", "monthly-audience"), long_only("engines", "web-audience"), "search-trends"],
+)
 def test_cell_keys_are_equal(declared, by_region, based_on):
     coarser = {"dimensions": by_region} if based_on == "monthly-audience" else {}
-    setting = declared(based_on, "with-noise", protection=CELL_KEY, **coarser)
+    protection = CELL_KEY | (OF_TOTALS if based_on == "web-audience" else {})
+    setting = declared(based_on, "with-noise", protection=protection, **coarser)
     first = build(setting, "with-noise", "2026-10").request
     assert build(setting, "with-noise", "2026-10", engine="spark").request.digest == first.digest
 
