@@ -120,6 +120,26 @@ class Told:
     dossier: str
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What noise promises of the figures of one margin before anything is counted.
+
+    Attributes:
+        levels: the level of each dimension, or the total.
+        cells: how many are listed; null where a class is listed only if its noisy number of persons is large enough.
+        listed_from: that number; 1 where every class is listed.
+        error: within how much of the true ones, but for bounds on contributions, 95 % of figures or more are: of
+            figures far from zero and, with cell keys, of the greatest totals.
+    """
+
+    table: str
+    measure: str
+    levels: tuple[str, ...]
+    cells: int | None
+    listed_from: int
+    error: int
+
+
 class ProtectionMethod(Protocol):
     """A method. `protection` is its own declaration; `plan.release.protection` is one, too."""
 
@@ -210,6 +230,12 @@ class ProtectionMethod(Protocol):
             plan: the resolved release.
             protection: its declaration.
             tables: as they are published; errors that they have already are not looked at.
+        """
+
+    def promised(self, plan: Plan, protection: Any) -> tuple[Promise, ...]:
+        """Return what noise promises of each margin of each measure, by formulas and declared bounds alone.
+
+        Nothing is counted: levels that were chosen by true errors would tell of them. None where figures are exact.
         """
 
     def described(self, protection: Any) -> dict[str, object]:

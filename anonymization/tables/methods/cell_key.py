@@ -7,6 +7,7 @@ more or less, has noise that is scaled by the largest contribution (`cell_key_ma
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from anonymization.tables.counting.codes import denominators
 from anonymization.tables.counting.record_keys import RECORD_KEYS, key_column
 from anonymization.tables.method import (
     Beside,
+    Promise,
     Protected,
     ProtectionMethod,
     Reading,
@@ -42,6 +44,7 @@ from anonymization.tables.model import (
     CONFIDENTIAL,
     ERROR_LEVEL,
     FREE,
+    TOTAL,
     Measure,
     SafeTable,
     Table,
@@ -57,6 +60,8 @@ OF_TOTALS = (
     "any total of that size; most are nearer.",
 )
 """How totals are to be read, as lines of README.md."""
+GREATEST = 10**15
+"""A total in which whoever contributes most is nobody."""
 MOST_DAYS = 31
 """Nobody has more person-days: record keys, and so figures, are of days of one calendar month."""
 
@@ -268,6 +273,20 @@ class _CellKey:
             }
             nobody = {m.name: _nobody(table, m, protection) for m in table.measures}
             found.append(with_errors(table, {name: np.where(nobody[name], 0, one) for name, one in of.items()}))
+        return tuple(found)
+
+    def promised(self, plan: Plan, protection: CellKey) -> tuple[Promise, ...]:
+        """The errors that are stated at most; which classes are of enough persons is counted."""
+        noise, error = Magnitudes.of(protection), stated_error(protection)
+        found = []
+        for table in plan.tables:
+            every = itertools.product(*((*dimension.levels, TOTAL) for dimension in table.dimensions))
+            for measure, levels in itertools.product(table.measures, every):
+                most = error
+                if not measure.how.persons:
+                    bound = plan.period.days if measure.how.days else protection.most_per_person[measure.name]
+                    most = _rounded_up(noise.within([GREATEST], [bound], ERROR_LEVEL)[0])
+                found.append(Promise(table.name, measure.name, levels, None, protection.minimum_count, most))
         return tuple(found)
 
     def described(self, protection: CellKey) -> dict[str, object]:

@@ -32,7 +32,7 @@ from anonymization.policy.protection import Cost, DifferentialPrivacy, Mechanism
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
-from anonymization.tables.method import Beside, Protected, ProtectionMethod, Told, alone
+from anonymization.tables.method import Beside, Promise, Protected, ProtectionMethod, Told, alone
 from anonymization.tables.methods.cell_key_noise import PRECISION
 from anonymization.tables.methods.mechanisms import (
     Kind,
@@ -393,6 +393,12 @@ class _DifferentialPrivacy:
                 errors = {name: np.array([within[one] for one in own]) for name, own in scale.items()}
             found.append(with_errors(table, errors))
         return tuple(found)
+
+    def promised(self, plan: Plan, protection: DifferentialPrivacy) -> tuple[Promise, ...]:
+        """What scales say, of figures as they are published: `differential_privacy_promised.py`."""
+        from anonymization.tables.methods.differential_privacy_promised import promised  # noqa: PLC0415 - see `consistent`
+
+        return promised(plan, protection)
 
     def described(self, protection: DifferentialPrivacy) -> dict[str, object]:
         """Everything is public."""

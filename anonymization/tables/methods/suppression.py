@@ -36,6 +36,7 @@ from anonymization.tables.audit.system_of import Linked, link
 from anonymization.tables.headlines import Why, headline_rows
 from anonymization.tables.method import (
     Beside,
+    Promise,
     Protected,
     ProtectionMethod,
     Reading,
@@ -362,6 +363,10 @@ class _Suppression:
     def errors(self, plan: Plan, protection: Suppression, tables: Sequence[SafeTable]) -> tuple[SafeTable, ...]:
         """None: figures are exact."""
         return tuple(tables)
+
+    def promised(self, plan: Plan, protection: Suppression) -> tuple[Promise, ...]:
+        """Figures are exact."""
+        return ()
 
     def described(self, protection: Suppression) -> dict[str, object]:
         """The threshold; what hides a total is nobody's affair."""
