@@ -149,8 +149,11 @@ def _nobody(table: SafeTable, measure: Measure, protection: CellKey) -> npt.NDAr
 
 
 def most_of(protection: CellKey, measure: Measure) -> int:
-    """Return what nobody contributes more than to a total, as declared, or of person-days."""
-    return MOST_DAYS if measure.how.days else protection.most_per_person[measure.name]
+    """Return what nobody contributes more than to a total, as declared, or of person-days.
+
+    Of another release's total, which the declaration does not name, nothing is known: it is anything.
+    """
+    return MOST_DAYS if measure.how.days else protection.most_per_person.get(measure.name, GREATEST)
 
 
 def require_bounds(tables: Sequence[Table], protection: CellKey) -> None:
