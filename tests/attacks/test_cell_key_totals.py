@@ -175,6 +175,32 @@ def test_the_days_of_a_month_tell_of_the_one_who_uses_most_every_day():
     assert not pinned(replace(issue, tables=safe), true)
 
 
+def test_figures_at_both_ends_of_their_noise_tell_a_total_before_whoever_knows_how_far_it_reaches():
+    """Hardly anything of hers is in the second part: on average the two figures of all tell little, at the ends all."""
+    codes = {"c1": (999, 1_011), "c2": (1, 13), TOTAL: (1_000, 1_024)}
+    dimension = Dimension(
+        name="c", title=TITLE, kind=DimensionKind.EVENT, levels=("c",), parents={"c1": TOTAL, "c2": TOTAL},
+        level_of={"c1": "c", "c2": "c"}, labels={}, complete=True, concept="c",
+    )  # fmt: skip
+    frame = pd.DataFrame({"c": list(codes), "persons": 13, "uses": [total for _, total in codes.values()]})
+    frame = frame.assign(**{key_column(measure): 2**31 for measure in (PERSONS, USES)})
+    first = np.array([one for one, _ in codes.values()])
+    largest = {"uses": pd.DataFrame({"first": first, "second": 1})}
+    true = Table("t", TITLE, (dimension,), (PERSONS, USES), frame, largest=largest)
+    (safe,) = perturbed([true], NOISE)
+    amid = Issue("noisy", MONTH, (safe,), 10, NOISE)
+    assert not pinned(amid, (true,))
+    reach = Magnitudes.of(NOISE).reaches(frame["uses"].to_numpy(), first)
+    ends = (frame["uses"] + reach * np.array([-1, -1, 1])).astype("Int64")
+    apart = replace(amid, tables=(replace(safe, frame=safe.frame.assign(uses=ends)),))
+    found = pinned(apart, (true,))
+    assert {(one.measure, one.cell) for one in found} == {("uses", "c=_T"), ("uses", "c=c1")}
+    assert all(one.high - one.low < 100 for one in found)
+    (hidden,) = unpinned(apart, (true,))
+    assert (hidden.frame["persons_status"] == FREE).all()
+    assert not pinned(replace(apart, tables=(hidden,)), (true,))
+
+
 def test_where_nobody_dominates_days_may_tell_the_month():
     issue, true = days_of(20, 20, 31)
     assert not p_percent(*(np.array([x]) for x in (31 * 260, 620, 620)))[0]

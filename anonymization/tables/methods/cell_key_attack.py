@@ -22,7 +22,7 @@ from scipy import sparse
 from anonymization.disclosure.attack.attack import Exposure, attack
 from anonymization.disclosure.system import Booleans, Floats, Integers, Needs, System
 from anonymization.errors import ProtectionError
-from anonymization.policy.protection import CellKey
+from anonymization.policy.protection import LEAST_PERCENT, CellKey
 from anonymization.tables.audit.audit import SECONDS, finding_of
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.knowledge import WIDTH, figures_of, seen_by_readers
@@ -93,7 +93,11 @@ def unpinned(issue: Issue, true: Sequence[Table], *, seconds: float = SECONDS) -
         found = attack(spans.seen, spans.needs, point=spans.value, deadline=deadline)
         if not found:
             return tuple(_tables(issue))
-        issue = _hiding(issue, spans, found)
+        of_persons = [exposure for exposure in found if spans.linked.persons[exposure.cell]]
+        if of_persons:
+            issue = _hiding(issue, spans, of_persons)
+        else:
+            issue = _without(issue, spans, _telling(spans, np.array([exposure.cell for exposure in found])))
 
 
 def _spans(issue: Issue, true: Sequence[Table]) -> _Spans:
@@ -113,7 +117,14 @@ def _spans(issue: Issue, true: Sequence[Table]) -> _Spans:
     low[hidden & ~few] = issue.minimum_count
     cells = np.flatnonzero(few & (value > 0))
     width = np.full(len(cells), float(min(WIDTH, issue.minimum_count - 2)))
-    needs = Needs(cells, 0 * width, width)
+    totals = np.flatnonzero(
+        of.unsafe
+    )  # such a one may be known to p percent of its largest contribution, and no nearer
+    needs = Needs(
+        np.concatenate([cells, totals]),
+        np.zeros(len(cells) + len(totals)),
+        np.concatenate([width, np.floor(of.first[totals] * LEAST_PERCENT / 100)]),
+    )
     return _Spans(linked, System(seen.relations, low, high), needs, value, shown, table, of, noise)
 
 
