@@ -10,9 +10,16 @@ from anonymization.tables.plan import Plan
 
 
 def promises(plan: Plan, found: Sequence[Promise]) -> list[str]:
-    """Return what noise promises of each margin of each measure, a line each."""
+    """Return what noise promises of each margin of each measure, a line each, or one if it is of all the same."""
     named = {table.name: [dimension.name for dimension in table.dimensions] for table in plan.tables}
-    return [f"  {one.table}.{one.measure} {_margin(one, named[one.table])}: {_kept(one)}" for one in found]
+    kept: dict[tuple[str, str], set[str]] = {}
+    for one in found:
+        kept.setdefault((one.table, one.measure), set()).add(_kept(one))
+    told = (
+        (one, "of every margin" if len(kept[one.table, one.measure]) == 1 else _margin(one, named[one.table]))
+        for one in found
+    )
+    return list(dict.fromkeys(f"  {one.table}.{one.measure} {margin}: {_kept(one)}" for one, margin in told))
 
 
 def headlines(found: Sequence[Promise]) -> int:

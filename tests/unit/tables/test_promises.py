@@ -13,6 +13,7 @@ from anonymization.tables.method import method_of
 from anonymization.tables.methods.differential_privacy import consistent, drawn
 from anonymization.tables.model import TOTAL, Table, level_columns
 from anonymization.tables.plan import resolve
+from jobs.foreseen import promises
 
 TITLE = {"en": "x", "ja": "x"}
 PRIVACY = {"method": "differential_privacy", "max_cells": 4, "max_per_cell": 20}
@@ -97,3 +98,14 @@ def test_cell_keys_promise_what_they_state_of_the_greatest_totals(policies):
 def test_exact_figures_promise_nothing_of_noise(policies):
     plan = resolve(policies, policies.release("service-usage"), parse_period("month", "2026-10"))
     assert method_of(plan.method).promised(plan, plan.release.protection) == ()
+
+
+def test_what_is_the_same_of_every_margin_is_told_once(policies):
+    content = policies.release("service-usage").model_dump(by_alias=True)
+    protection = {"method": "cell_key", "minimum_count": 10, "most_per_person": {"uses": 300}}
+    release = type(policies.release("service-usage")).model_validate(content | {"protection": protection, "pins": {}})
+    plan = resolve(policies, release, parse_period(release.period, "2026-10"))
+    assert promises(plan, method_of(plan.method).promised(plan, release.protection)) == [
+        "  usage.users of every margin: those of 10 persons or more; 95 % of figures within 5, or nearer",
+        "  usage.uses of every margin: those of 10 persons or more; 95 % of figures within 200, or nearer",
+    ]
