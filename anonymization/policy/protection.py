@@ -122,6 +122,10 @@ class Suppression(Thresholded):
         return self
 
 
+LEAST_PERCENT = 10
+"""The standard error that noise leaves of a total, in percent of its largest contribution: that of the p% rule."""
+
+
 class CellKey(Thresholded):
     """Every figure gets a noise looked up by its true count and by its cell key.
 
@@ -135,7 +139,13 @@ class CellKey(Thresholded):
     variance: Decimal = Field(default=Decimal(2), gt=0)
     """V: the variance of the noise."""
     forbidden: tuple[int, ...] = ()
-    """Figures that are never published, such as 1 and 2."""
+    """Numbers of persons that are never published, such as 1 and 2."""
+    share: Decimal = Field(default=Decimal("0.1"), gt=0, le=1)
+    """The noise of a total is D and V of as much as this share of its largest contribution, where that is large."""
+    flex: int = Field(default=1, ge=1)
+    """Up to here a largest contribution counts in full; beyond, less and less of it, down to the share."""
+    most_per_person: dict[Name, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Of each total, what nobody contributes more than; a build that finds more is refused. It bounds stated errors."""
 
     @model_validator(mode="after")
     def _feasible(self) -> Self:
@@ -152,9 +162,21 @@ class CellKey(Thresholded):
         return self
 
     @property
+    def fault_of_totals(self) -> str | None:
+        """Why the noise does not do for totals, if it does not: it is too small beside what one person contributes."""
+        least = Decimal(LEAST_PERCENT) / 100
+        if self.share**2 * self.variance < least**2:
+            return f"`share` times the root of `variance` is {LEAST_PERCENT} percent at least, for totals"
+        if 4 * self.variance < (least * (2 * self.deviation + 1)) ** 2:
+            narrow = (least * (2 * self.deviation + 1)) ** 2 / 4
+            return f"`variance` is at least {narrow:.2f} for totals, with `deviation` {self.deviation}"
+        return None
+
+    @property
     def parameters(self) -> str:
-        """D, V and the forbidden figures as text: what must be equal over all releases of a source and period."""
-        return f"{self.deviation};{self.variance.normalize():f};{','.join(map(str, self.forbidden))}"
+        """All that decides the noise, as text: what must be equal over all releases of a source and period."""
+        of_totals = "" if (self.share, self.flex) == (Decimal("0.1"), 1) else f";{self.share.normalize():f};{self.flex}"
+        return f"{self.deviation};{self.variance.normalize():f};{','.join(map(str, self.forbidden))}{of_totals}"
 
 
 class Mechanism(StrEnum):

@@ -332,6 +332,13 @@ class Release(Declared):
         return self
 
     @model_validator(mode="after")
+    def _bounds_are_of_totals(self) -> Self:
+        totals = {n for t in self.tables.values() for n, m in t.measures.items() if m.kind is MeasureKind.TOTAL}
+        if unknown := sorted(set(getattr(self.protection, "most_per_person", ())) - totals):
+            raise ValueError(f"`most_per_person` names {unknown}, which are no totals; there are {sorted(totals)}")
+        return self
+
+    @model_validator(mode="after")
     def _fit_for_the_mart(self) -> Self:
         for name, table in self.tables.items():
             in_mart = f"{self.release}__{name}__latest"
@@ -353,8 +360,8 @@ def established_days(protection: Protection, dimensions: Iterable[DimensionSpec]
 
 def _fault_of_measure(protection: Protection, name: str, measure: MeasureSpec) -> str | None:
     """Return why a measure cannot be protected by the release's method, if it cannot."""
-    if isinstance(protection, CellKey) and measure.kind is not MeasureKind.PERSONS:
-        return "`cell_key` protects numbers of persons alone; declare `suppression` or `differential_privacy`"
+    if isinstance(protection, CellKey):
+        return _fault_beside_cell_keys(protection, name, measure.kind)
     if not isinstance(protection, DifferentialPrivacy):
         return None
     if measure.kind is MeasureKind.PERSON_DAYS:
@@ -364,3 +371,13 @@ def _fault_of_measure(protection: Protection, name: str, measure: MeasureSpec) -
     if not name.endswith(BOUNDED):
         return f"its contributions are bounded, and its name says so: end it in {BOUNDED!r}"
     return None
+
+
+def _fault_beside_cell_keys(protection: CellKey, name: str, kind: MeasureKind) -> str | None:
+    if kind is MeasureKind.TOTAL and name not in protection.most_per_person:
+        return f"a total needs `protection.most_per_person`, such as `{{{name}: 1000}}`: what nobody exceeds"
+    if kind is MeasureKind.PERSONS:
+        return None
+    if protection.zeros is Zeros.WITHHELD:
+        return "with `zeros: withheld`, `cell_key` is for persons alone: what sums tell is asked where all is listed"
+    return protection.fault_of_totals

@@ -105,7 +105,8 @@ def rows_of_few(plan: Plan, table: SafeTable, measure: Measure, counted: pd.Data
     """
     changed, figures = _by_row(table.frame[table.keys], table.name, measure.name, counted)
     few = changed & (figures[FOR_THRESHOLD] < plan.minimum_count)
-    if measure.how.sums and method_of(plan.method).largest:
+    method = method_of(plan.method)
+    if measure.kind in method.largest and not method.record_keys:  # noise is of the largest contributions already
         rules = rules_of(plan)
         total, first, second = (figures[name] for name in (MOVED, *CONTRIBUTIONS))
         if rules.dominance is not None:

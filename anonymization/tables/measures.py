@@ -21,8 +21,10 @@ class Kind:
     Attributes:
         counted: SQL of a class's figure over one row a person: `g.days` are the person's days as bits, `{total}` is
             what the person contributes.
-        recounted: the same over the rows of a recount: one an event, with person and day; where `sums`, one a person,
+        contribution: SQL of what one person contributes to it, over the same row.
+        recounted: the figure over the rows of a recount: one an event, with person and day; where `sums`, one a person,
             with `amount` and `place` by it.
+        contributed: SQL of the contribution over a person's rows of a recount.
         meaning: words for the data dictionary, after the title.
         persons: whether it counts the persons of a population: those on whom thresholds are, and any other measure
             of the population leans.
@@ -35,7 +37,9 @@ class Kind:
     """
 
     counted: str
+    contribution: str
     recounted: str
+    contributed: str
     meaning: str
     persons: bool = False
     days: bool = False
@@ -49,25 +53,36 @@ class Kind:
         return self.over_events or (self.over_persons and person) or (self.over_days and by_day)
 
 
+OF_CONTRIBUTIONS = (
+    "CAST(sum(q.amount) AS BIGINT) AS recounted,"
+    " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 1), 0) AS BIGINT) AS first,"
+    " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 2), 0) AS BIGINT) AS second"
+)
+"""SQL of a figure and its two largest contributions over rows of a recount, one a person: `amount`, `place` by it."""
+
 KINDS: Mapping[MeasureKind, Kind] = {
     MeasureKind.PERSONS: Kind(
         counted="count(*)",
+        contribution="1",
         recounted="count(DISTINCT person) AS recounted",
+        contributed="1",
         meaning="distinct persons",
         persons=True,
     ),
     MeasureKind.PERSON_DAYS: Kind(
         counted="CAST(sum(BIT_COUNT(g.days)) AS BIGINT)",
+        contribution="BIT_COUNT(g.days)",
         recounted=f"count(DISTINCT CAST(person AS VARCHAR) || ' ' || CAST(day + {PAIR} AS VARCHAR)) AS recounted",
+        contributed="count(DISTINCT day)",
         meaning="distinct pairs of person and day; by days, the daily mean",
         days=True,
         over_days=True,
     ),
     MeasureKind.TOTAL: Kind(
         counted="CAST(sum(g.{total}) AS BIGINT)",
-        recounted="CAST(sum(q.amount) AS BIGINT) AS recounted,"
-        " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 1), 0) AS BIGINT) AS first,"
-        " CAST(COALESCE(max(q.amount) FILTER (WHERE q.place = 2), 0) AS BIGINT) AS second",
+        contribution="g.{total}",
+        recounted=OF_CONTRIBUTIONS,
+        contributed="sum(amount)",
         meaning="total",
         sums=True,
         over_days=True,

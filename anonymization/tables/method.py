@@ -9,7 +9,7 @@ method here. A method that is unknown, or that lacks an answer, is an error wher
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +20,7 @@ import pandas as pd
 
 from anonymization.errors import ProtectionError
 from anonymization.policy.protection import CellKey, Cost, Method, Suppression
+from anonymization.policy.releases import MeasureKind
 from anonymization.tables.headlines import Why
 from anonymization.tables.model import CONFIDENTIAL, FREE, Measure, SafeTable, Table, figures
 
@@ -119,13 +120,33 @@ class Told:
     dossier: str
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What noise promises of the figures of one margin before anything is counted.
+
+    Attributes:
+        levels: the level of each dimension, or the total.
+        cells: how many are listed; null where a class is listed only if its noisy number of persons is large enough.
+        listed_from: that number; 1 where every class is listed.
+        error: within how much of the true ones, but for bounds on contributions, 95 % of figures or more are: of
+            figures far from zero and, with cell keys, of the greatest totals.
+    """
+
+    table: str
+    measure: str
+    levels: tuple[str, ...]
+    cells: int | None
+    listed_from: int
+    error: int
+
+
 class ProtectionMethod(Protocol):
     """A method. `protection` is its own declaration; `plan.release.protection` is one, too."""
 
     record_keys: bool
     """Whether the count brings, of each figure, the sum of its persons' record keys."""
-    largest: bool
-    """Whether the count brings, of each total, the two largest contributions of single persons."""
+    largest: Collection[MeasureKind]
+    """The kinds of measures of which the count brings, of each figure, the two largest contributions of persons."""
     drawn: bool
     """Whether noise is drawn at random: once, stored and paid from the budget. The gate then compares figures with the
     draw (`release/draws.py` and `release/gate/against_draw.py` know the noise of differential privacy alone), not with
@@ -209,6 +230,12 @@ class ProtectionMethod(Protocol):
             plan: the resolved release.
             protection: its declaration.
             tables: as they are published; errors that they have already are not looked at.
+        """
+
+    def promised(self, plan: Plan, protection: Any) -> tuple[Promise, ...]:
+        """Return what noise promises of each margin of each measure, by formulas and declared bounds alone.
+
+        Nothing is counted: levels that were chosen by true errors would tell of them. None where figures are exact.
         """
 
     def described(self, protection: Any) -> dict[str, object]:

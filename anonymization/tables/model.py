@@ -236,4 +236,4 @@ def cell_text(keys: Sequence[str], codes: Iterable[object]) -> str:
 
 def level_columns(table: Table | SafeTable) -> list[pd.Series]:
     """Return, a column a dimension, the level of each row's code, or the total."""
-    return [table.frame[d.name].map(d.level_of).fillna(TOTAL) for d in table.dimensions]
+    return [table.frame[d.name].map(d.level_of).astype(object).fillna(TOTAL) for d in table.dimensions]

@@ -2,14 +2,14 @@
 
 Levels are fixed before a period is counted, since levels that followed the figures would tell of them. So plan on a
 period that is not published, or long ago; --write pins what is proposed, for periods after it. Each set of levels is
-built and protected beside everything that is out, as by `noren build`; no candidate is kept.
+built and protected beside everything that is out, as by `noren build`; no candidate is kept. Where noise is added,
+how far off figures are is told of each margin; where it is drawn, by declared bounds alone: then no event is read.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import click
@@ -20,7 +20,6 @@ from anonymization.files import write_whole
 from anonymization.policy.calendar import iso_day, iso_week
 from anonymization.policy.crosscheck import BY_WEEK, DAY, NOT_PINNED
 from anonymization.policy.load import load_policies
-from anonymization.policy.protection import Method
 from anonymization.policy.releases import Release
 from anonymization.release.inputs import Inputs, opened_events, plan_release
 from anonymization.release.protect import protected_tables
@@ -28,9 +27,11 @@ from anonymization.release.setting import Setting, opened
 from anonymization.release.states import inputs_of
 from anonymization.tables.counting.tabulate import tabulate
 from anonymization.tables.levels import Ladder, Pins, counted, kept, listed, proposed
+from anonymization.tables.method import Promise, method_of
 from anonymization.tables.model import TOTAL, Table
 from anonymization.tables.plan import Plan, resolve
 from anonymization.tables.utility import Utility, utilities
+from jobs.foreseen import headlines, promises
 from jobs.options import Names, engine_option, master_option, period_option
 from jobs.pins import with_pins
 
@@ -63,8 +64,15 @@ def command(
     write: bool,
 ) -> None:
     with opened() as setting:
+        whole, _ = plan_release(setting.policies, release, period, expected=_size(setting, persons))
+        if method_of(whole.method).drawn:
+            if write or keep:
+                raise InputError(f"release {release!r}: of drawn noise no levels are proposed that --write could pin")
+            for line in foreseen(whole):
+                click.echo(line)
+            return
         made = plan(setting, release, period, keep=keep, persons=persons, engine=engine, master=master)
-        for line in lines(made):
+        for line in [*lines(made), *promises(whole, _promised(whole))]:
             click.echo(line)
         if write:
             path = setting.policies.folder / "releases" / f"{release}.yaml"
@@ -74,6 +82,25 @@ def command(
             click.echo(f"pinned in {path}, from {made.persons:,} persons on")
         else:
             click.echo("Nothing was changed; --write pins what is proposed, for periods after this one.")
+
+
+def _size(setting: Setting, persons: int | None) -> int | None:
+    return persons if persons is not None else setting.expected_persons
+
+
+def foreseen(plan: Plan) -> list[str]:
+    """Return what a release whose noise is drawn will show, by its declaration alone: no event is read."""
+    found = _promised(plan)
+    return [
+        f"{plan.release.release} {plan.period.name}, {plan.method}, by declared bounds alone",
+        f"  headlines {headlines(found):,} of {headlines(found):,}: noise hides no figure",
+        *promises(plan, found),
+        "Nothing was counted, and nothing of the privacy budget is spent.",
+    ]
+
+
+def _promised(plan: Plan) -> tuple[Promise, ...]:
+    return method_of(plan.method).promised(plan, plan.release.protection)
 
 
 @dataclass(frozen=True)
@@ -145,10 +172,10 @@ def plan(
         Refusal: at no levels the tables can be protected.
         InputError: no dimension has codes to pin, a name is of no dimension, or there are no events.
     """
-    expected = persons if persons is not None else setting.expected_persons
+    expected = _size(setting, persons)
     whole, _ = plan_release(setting.policies, name, period)
-    if whole.method is not Method.SUPPRESSION or whole.withheld:
-        raise InputError(f"release {name!r}: levels are planned where figures are hidden one by one, by `suppression`")
+    if method_of(whole.method).drawn or whole.withheld:
+        raise InputError(f"release {name!r}: levels are planned where figures are hidden one by one, and listed")
     if unknown := sorted(set(keep) - set(whole.release.dimensions)):
         raise InputError(f"--keep: {unknown} are no dimensions of {name!r}; it has {sorted(whole.release.dimensions)}")
     inputs = inputs_of(setting, whole.release.sources, whole.period, judging=whole.judging, barred=whole.barred)
@@ -249,10 +276,13 @@ def _tried(
     true = tabulate(at[0], plan, at[1])
     began = time.process_time()
     left: tuple[Utility, ...] = ()
-    with suppress(ProtectionError):
+    try:
         counting = {m.name for table in true for m in table.measures if m.how.persons}
         safe = protected_tables(setting, plan, {}, inputs, lambda: true).tables
         left = tuple(one for one in utilities(true, safe) if one.measure in counting)
+    except ProtectionError as error:
+        if not error.cells:  # what is declared does not do, at whatever levels
+            raise
     codes = {d.name: len(set(d.parents) - d.inner) for table in true for d in table.dimensions}
     return Trial(label, pins, codes, bits, left, time.process_time() - began)
 

@@ -83,6 +83,7 @@ BY = {
         "tables": {"usage": {"title": TITLE, "dimensions": ["service", "age_band"], "measures": {"users": USERS}}},
         "protection": CELL_KEY,
     },
+    "noisy-uses": {"protection": CELL_KEY | {"most_per_person": {"uses": 500}}},
     "of-a-day": {"period": "day", "dimensions": {"service": SERVICE}, **ALONE},
     "by-day": {
         "dimensions": {"day": DAY},
@@ -303,6 +304,7 @@ def test_only_days_that_are_out_wait(service):
     [
         ("by-service", lambda s: s.uses(["m0007"], 37), "apart by fewer persons than the minimum"),
         ("noisy", lambda s: s.uses(members("m", 9, 60)), "two versions of this noisy figure"),  # more than the noise
+        ("noisy-uses", lambda s: s.uses(["m0007"], 370), "usage.uses, service=mail"),  # of the same persons
         ("filtered", lambda s: s.deliver(FIFTEEN_AND_ONE), "too few persons may have changed it"),
     ],
 )
@@ -416,6 +418,20 @@ def test_noisy_figures_of_two_states_are_solved_together(service, monkeypatch, t
     ((spans, names, changed),) = asked
     assert {sheet.issue for sheet in spans.sheets} - names == {"noisy 2026-10 v1"}
     assert changed.persons[spans.noisy & (changed.apart == 20)].tolist() == [20] * 2, "mail, of one age and all"
+
+
+def test_noisy_totals_are_told_again_where_many_changed_them_beside_a_release_that_names_them_otherwise(service):
+    """Of a total that the candidate's declaration does not bound any contribution may be; nothing contradicts it."""
+    service = service("noisy-uses")
+    service.uses(members("m", 20, 10), 5)
+    path = service.setting.policies.folder / "releases" / "noisy-uses.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["tables"] = {"usage": TABLES["usage"] | {"measures": {"users": USERS, "times": USES}}}
+    content |= {"release": "noisy-times", "protection": CELL_KEY | {"most_per_person": {"times": 900}}}
+    path.with_name("noisy-times.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+    setting = replace(service.setting, policies=load_policies(service.setting.policies.folder))
+    result = gate(setting, build(setting, "noisy-times", MONTH).id)
+    assert result.opened, result.reasons
 
 
 @pytest.mark.long("attacks")

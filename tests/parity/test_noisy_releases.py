@@ -13,10 +13,28 @@ pytestmark = pytest.mark.spark
 CELL_KEY = {"method": "cell_key", "minimum_count": 50}
 
 
-@pytest.mark.parametrize("based_on", [long_only("engines", "monthly-audience"), "search-trends"])
+TITLE = {"en": "x", "ja": "x"}
+OF_TOTALS = {"most_per_person": {"page_views": 50, "seconds": 3000}}
+VISITS = {
+    "visitors": {"kind": "persons", "source": "analytics", "title": TITLE},
+    "visitor_days": {"kind": "person_days", "source": "analytics", "title": TITLE},
+    "page_views": {"kind": "total", "source": "analytics", "title": TITLE},
+    "seconds": {"kind": "total", "source": "analytics", "column": "seconds_on_page", "title": TITLE},
+}
+
+
+@pytest.mark.parametrize(
+    "based_on",
+    [long_only("engines", "monthly-audience"), long_only("engines", "web-audience"), "search-trends"],
+)
 def test_cell_keys_are_equal(declared, by_region, based_on):
     coarser = {"dimensions": by_region} if based_on == "monthly-audience" else {}
-    setting = declared(based_on, "with-noise", protection=CELL_KEY, **coarser)
+    protection = CELL_KEY
+    if based_on == "web-audience":
+        protection = CELL_KEY | OF_TOTALS
+        visits = {"title": TITLE, "dimensions": ["access_source", "browser", "day"], "measures": VISITS}
+        coarser = {"tables": {"visits": visits}}
+    setting = declared(based_on, "with-noise", protection=protection, **coarser)
     first = build(setting, "with-noise", "2026-10").request
     assert build(setting, "with-noise", "2026-10", engine="spark").request.digest == first.digest
 

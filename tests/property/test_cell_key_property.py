@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -15,6 +16,7 @@ from anonymization.policy.protection import CellKey
 from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.counting.record_keys import KEYS, key_column
 from anonymization.tables.methods.cell_key import bounds, perturbed
+from anonymization.tables.methods.cell_key_magnitudes import Magnitudes
 from anonymization.tables.methods.cell_key_noise import perturbation
 from anonymization.tables.model import FREE, TOTAL, Dimension, Measure, Table
 
@@ -126,6 +128,56 @@ def test_whole_tables(persons, one, order):
     for row in true.frame.index:
         who = (counts[row], true.frame.loc[row, key_column(PERSONS)])
         assert by_persons.setdefault(who, str(figures[row])) == str(figures[row])
+
+
+USES = Measure("uses", {"en": "", "ja": ""}, MeasureKind.TOTAL, "s", {})
+
+
+def of_totals(one, most):
+    """The same declaration, with a variance that does for totals."""
+    least = Decimal("0.01") * (2 * one.deviation + 1) ** 2 / 4
+    variance = max(one.variance, least, Decimal(1))
+    limit = Decimal(one.deviation * (one.deviation + 1)) / 3
+    return (
+        None if variance > limit else one.model_copy(update={"variance": variance, "most_per_person": {"uses": most}})
+    )
+
+
+@SLOW
+@given(persons=people(), one=declared(), uses=st.lists(st.integers(0, 90), min_size=60, max_size=60))
+def test_totals(persons, one, uses):
+    """Figures of totals against a list of who contributes what to each cell, and the same list for equal cells."""
+    one = of_totals(one, 90)
+    assume(one is not None)
+    assert one.fault_of_totals is None
+    people_only = table(persons)
+    cells = people_only.frame[["a", "b"]].to_numpy()
+    who = [
+        [(n, uses[n]) for n, (_, x, y) in enumerate(persons) if a in (x, TOTAL) and b in (y, TOTAL)] for a, b in cells
+    ]
+    each = [[*sorted((amount for _, amount in of), reverse=True), 0, 0] for of in who]
+    keys = [
+        sum(persons[n][0] if amount == 1 else 7_777_777_777 * (n + 1) * amount for n, amount in of if amount)
+        for of in who
+    ]
+    frame = people_only.frame.assign(uses=[sum(of) for of in each])
+    frame[key_column(USES)] = keys
+    largest = {"uses": pd.DataFrame({"first": [of[0] for of in each], "second": [of[1] for of in each]})}
+    true = replace(people_only, measures=(PERSONS, USES), frame=frame, largest=largest)
+    (safe,) = perturbed([true], one)
+    figures, totals = safe.frame["uses"], frame["uses"]
+    assert (safe.frame["uses_status"] == safe.frame["persons_status"]).all()
+    assert figures.dropna().ge(0).all()
+    assert (figures[totals == 0].dropna() == 0).all()
+    low, high = bounds(safe, USES, one)
+    assert ((low <= totals) & (totals <= high)).all()
+    shown = figures.notna()
+    reach = Magnitudes.of(one).reaches(totals.to_numpy(), largest["uses"]["first"].to_numpy())
+    assert ((figures - totals)[shown].abs() <= reach[shown]).all()
+    told = {}
+    for row in frame.index[shown]:
+        contributors = tuple((n, amount) for n, amount in who[row] if amount)
+        assert told.setdefault(contributors, figures[row]) == figures[row]
 
 
 @SLOW

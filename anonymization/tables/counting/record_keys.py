@@ -20,6 +20,18 @@ def record_key(person: str) -> str:
     return f"{person} % {KEYS}"
 
 
+def contribution_key(person: str, amount: str) -> str:
+    """Return the SQL of a person's record key in a figure to which the person contributes an amount.
+
+    Of one that counts once it is the person's own, so that a total of ones is the number of its persons, with the same
+    noise. Any other amount has a key of its own: a figure to which the same persons contribute something else has
+    another noise, so that the difference of two tells of neither. Who contributes nothing changes nothing (the field's
+    zero-contribution keys, left out as by default in cellKey).
+    """
+    of_amount = f"TEXT_HASH(CAST({person} AS VARCHAR) || ' ' || CAST({amount} AS VARCHAR)) % {KEYS}"
+    return f"CASE WHEN {amount} = 1 THEN {record_key(person)} WHEN {amount} > 1 THEN {of_amount} ELSE 0 END"
+
+
 def key_column(measure: Measure) -> str:
     """Return the column of a true table that holds a measure's sums of record keys; no declared name has a space."""
     return f"{measure.name} key"

@@ -15,9 +15,10 @@ from anonymization.engine.base import Engine
 from anonymization.policy.crosscheck import BY_DAY, MESH
 from anonymization.policy.releases import Attribute, DimensionKind, Resolution
 from anonymization.quoting import literal
-from anonymization.tables.counting.record_keys import KEYS, RECORD_KEYS, record_key
+from anonymization.tables.counting.record_keys import KEYS, RECORD_KEYS, contribution_key, record_key
 from anonymization.tables.counting.recount_holders import FOR_THRESHOLD, HELD_ROWS, LINKS, held_rows
 from anonymization.tables.counting.recount_rests import LISTED, rest_margins
+from anonymization.tables.measures import OF_CONTRIBUTIONS
 from anonymization.tables.method import method_of
 from anonymization.tables.model import TOTAL, Dimension, Measure, SafeTable
 from anonymization.tables.plan import Plan
@@ -35,10 +36,11 @@ def recount(
     """Return what each class holds by the events: table, measure, a column a dimension, and `recounted`.
 
     Of a number of persons `for_threshold` is how many of them the threshold counts (`counting/holders.py`), else null.
-    With cell keys there is `cell_key` too: the sum of the record keys of its persons, modulo 2**32. Rows of totals
-    have beside it `first` and `second`, the two largest contributions of single persons (nullable Int64; 0 where
-    there is no second person). Dimensions that a table lacks are the total. Classes without anybody are not listed.
-    Of published tables whose places are merged the rests are counted too, by which places are listed.
+    With cell keys there is `cell_key` too: the sum of the record keys of its persons, modulo 2**32. Rows of totals,
+    and with cell keys of person-days, have beside it `first` and `second`, the two largest contributions of single
+    persons (nullable Int64; 0 where there is no second person). Dimensions that a table lacks are the total. Classes
+    without anybody are not listed. Of published tables whose places are merged the rests are counted too, by which
+    places are listed.
 
     Args:
         engine: with the events.
@@ -220,17 +222,20 @@ def _margins(
     dimensions: tuple[Dimension, ...], measure: Measure, *, keyed: bool, held: bool
 ) -> Iterator[tuple[list[tuple[str, str]], str]]:
     """Yield each margin: the dimensions that it keeps, each with its column of the rows, and its SQL."""
-    counted = measure.how.recounted + (f", count(DISTINCT holder) AS {FOR_THRESHOLD}" if held else "")
-    keys = f", CAST(sum({record_key('person')}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
+    each_one = measure.how.sums or (keyed and not measure.how.persons)
+    counted = OF_CONTRIBUTIONS if each_one else measure.how.recounted
+    counted += f", count(DISTINCT holder) AS {FOR_THRESHOLD}" if held else ""
+    key = contribution_key("q.person", "q.amount") if each_one else record_key("person")
+    keys = f", CAST(sum({key}) AS BIGINT) % {KEYS} AS {RECORD_KEYS}" if keyed else ""
     for kept in kept_columns(dimensions):
         codes = "".join(f'{column} AS "{name}", ' for name, column in kept)
         rows = HELD_ROWS if held else ROWS
-        if keyed:  # each person once: two persons may have equal record keys
+        if each_one:
+            rows = _ranked([column for _, column in kept], measure.how.contributed)
+        elif keyed:  # each person once: two persons may have equal record keys
             each = [*(column for _, column in kept), "person", *(["holder"] if held else [])]
             rows = f"(SELECT DISTINCT {', '.join(each)} FROM {rows}) AS d"
         groups = f" GROUP BY {', '.join(column for _, column in kept)}" if kept else ""
-        if measure.how.sums:
-            rows = _ranked([column for _, column in kept])
         yield kept, f"SELECT {codes}{counted}{keys} FROM {rows}{groups}"
 
 
@@ -256,9 +261,9 @@ def of_own_levels(
     return margin.assign(**{d.name: TOTAL for d in dimensions if d.name not in columns})
 
 
-def _ranked(columns: list[str]) -> str:
+def _ranked(columns: list[str], contributed: str) -> str:
     """Of each class, what each person contributes, and their places by it; equal contributions in any order."""
-    persons = f"SELECT {', '.join([*columns, 'person', 'sum(amount) AS amount'])} FROM recount_rows"
+    persons = f"SELECT {', '.join([*columns, 'person', f'{contributed} AS amount'])} FROM {ROWS}"
     persons += f" GROUP BY {', '.join([*columns, 'person'])}"
     within = f"PARTITION BY {', '.join(columns)} " if columns else ""
     return f"(SELECT p.*, row_number() OVER ({within}ORDER BY p.amount DESC) AS place FROM ({persons}) AS p) AS q"

@@ -39,7 +39,7 @@ from anonymization.tables.counting.holders import (
 )
 from anonymization.tables.counting.largest import LARGEST, first_of, largest_of_unions, second_of, taken_out
 from anonymization.tables.counting.merged_places import tabulate_merged
-from anonymization.tables.counting.record_keys import key_column, record_key
+from anonymization.tables.counting.record_keys import contribution_key, key_column, record_key
 from anonymization.tables.method import method_of
 from anonymization.tables.model import TOTAL, Dimension, Measure, Table
 from anonymization.tables.plan import Plan, TablePlan, with_codes
@@ -176,10 +176,9 @@ def _value_names(plan: Plan, measures: Sequence[Measure]) -> dict[str, str]:
 
 
 def _judged(plan: Plan, measures: Sequence[Measure]) -> list[int]:
-    """Positions of the totals of which the largest contributions are asked for."""
-    if not method_of(plan.method).largest:
-        return []
-    return [i for i, measure in enumerate(measures) if measure.how.sums]
+    """Positions of the measures of which the largest contributions are asked for."""
+    kinds = method_of(plan.method).largest
+    return [i for i, measure in enumerate(measures) if measure.kind in kinds]
 
 
 def level_columns(plan: Plan, dimension: Dimension, position: int) -> list[tuple[str, str]]:
@@ -202,7 +201,7 @@ def cells_sql(
 ) -> str:
     """Return the SQL of one population's cells: levels, `gid`, person dimensions, and `v<i>` a measure.
 
-    Of a total that is judged by its contributions also `x<i>` and `y<i>`, the two largest ones of single persons.
+    Of a measure that is judged by its contributions also `x<i>` and `y<i>`, the two largest ones of single persons.
 
     Args:
         plan: the resolved release.
@@ -250,10 +249,15 @@ def _person_codes(plan: Plan, dimensions: tuple[Dimension, ...]) -> tuple[list[s
 def _figures(plan: Plan, measures: Sequence[Measure]) -> list[str]:
     """The figures of a cell, over one row a person `g`."""
     figures = [f"{m.how.counted.format(total=f'm{i}')} AS v{i}" for i, m in enumerate(measures)]
+    contributed = [m.how.contribution.format(total=f"m{i}") for i, m in enumerate(measures)]
     if method_of(plan.method).record_keys:
-        figures += [f"CAST(sum({record_key('g.p')}) AS BIGINT) AS v{i}_key" for i in range(len(measures))]
+        keys = [
+            record_key("g.p") if m.how.persons else contribution_key("g.p", amount)
+            for m, amount in zip(measures, contributed, strict=True)
+        ]
+        figures += [f"CAST(sum({key}) AS BIGINT) AS v{i}_key" for i, key in enumerate(keys)]
     figures += [
-        f"CAST(COALESCE(LIST_ITEM(LARGEST_TWO(g.m{i}), {place}), 0) AS BIGINT) AS {name}{i}"
+        f"CAST(COALESCE(LIST_ITEM(LARGEST_TWO({contributed[i]}), {place}), 0) AS BIGINT) AS {name}{i}"
         for i in _judged(plan, measures)
         for place, name in ((1, "x"), (2, "y"))
     ]

@@ -48,7 +48,7 @@ def pinned_between(
     seen = States(before, now, added=False).system()
     low, high, unsafe = seen.low.copy(), seen.high.copy(), []
     for state, linked in enumerate((before, now)):
-        hidden = linked.listed & ~shown[state] & ~np.isnan(known[state])
+        hidden = linked.listed & ~shown[state] & ~np.isnan(known[state]) & linked.persons
         few = hidden & (known[state] < least)
         at = state * cells
         high[at : at + cells][few] = least[few] - 1

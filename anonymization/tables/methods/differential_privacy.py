@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Protocol
@@ -29,10 +29,10 @@ import pandas as pd
 from anonymization.disclosure.proof import Proof
 from anonymization.errors import InputError, PolicyRefusal
 from anonymization.policy.protection import Cost, DifferentialPrivacy, Mechanism, Method
-from anonymization.policy.releases import DimensionKind
+from anonymization.policy.releases import DimensionKind, MeasureKind
 from anonymization.tables.audit.findings import Finding
 from anonymization.tables.audit.sheets import Issue
-from anonymization.tables.method import Beside, Protected, ProtectionMethod, Told, alone
+from anonymization.tables.method import Beside, Promise, Protected, ProtectionMethod, Told, alone
 from anonymization.tables.methods.cell_key_noise import PRECISION
 from anonymization.tables.methods.mechanisms import (
     Kind,
@@ -339,7 +339,8 @@ def bounded(facts: str, dimensions: int, protection: DifferentialPrivacy, measur
 class _DifferentialPrivacy:
     """See `tables/method.py`."""
 
-    record_keys, largest, drawn = False, False, True
+    record_keys, drawn = False, True
+    largest: Collection[MeasureKind] = ()
 
     def require(self, plan: Plan, protection: DifferentialPrivacy) -> None:
         """Persons stand apart, a delta is declared where classes are selected, and not too many figures are to fit."""
@@ -392,6 +393,12 @@ class _DifferentialPrivacy:
                 errors = {name: np.array([within[one] for one in own]) for name, own in scale.items()}
             found.append(with_errors(table, errors))
         return tuple(found)
+
+    def promised(self, plan: Plan, protection: DifferentialPrivacy) -> tuple[Promise, ...]:
+        """What scales say, of figures as they are published: `differential_privacy_promised.py`."""
+        from anonymization.tables.methods.differential_privacy_promised import promised  # noqa: PLC0415 - see `consistent`
+
+        return promised(plan, protection)
 
     def described(self, protection: DifferentialPrivacy) -> dict[str, object]:
         """Everything is public."""

@@ -9,7 +9,7 @@ What is out already stays as it is: only figures of this release can be hidden.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress as suppress_error
 from dataclasses import dataclass, replace
 from typing import cast
@@ -23,6 +23,7 @@ from anonymization.disclosure.suppress.suppress import suppress
 from anonymization.disclosure.system import Booleans, Integers, Problem
 from anonymization.errors import InputError, ProtectionError
 from anonymization.policy.protection import Method, Suppression, Zeros
+from anonymization.policy.releases import MeasureKind
 from anonymization.tables.audit.audit import SECONDS, exposures
 from anonymization.tables.audit.corrections import told_by
 from anonymization.tables.audit.findings import Finding
@@ -35,6 +36,7 @@ from anonymization.tables.audit.system_of import Linked, link
 from anonymization.tables.headlines import Why, headline_rows
 from anonymization.tables.method import (
     Beside,
+    Promise,
     Protected,
     ProtectionMethod,
     Reading,
@@ -314,7 +316,8 @@ def suppressed(
 class _Suppression:
     """See `tables/method.py`."""
 
-    record_keys, largest, drawn = False, True, False
+    record_keys, drawn = False, False
+    largest: Collection[MeasureKind] = (MeasureKind.TOTAL,)
 
     def require(self, plan: Plan, protection: Suppression) -> None:
         """Any release can be protected so, but what is merged is counted by ids."""
@@ -360,6 +363,10 @@ class _Suppression:
     def errors(self, plan: Plan, protection: Suppression, tables: Sequence[SafeTable]) -> tuple[SafeTable, ...]:
         """None: figures are exact."""
         return tuple(tables)
+
+    def promised(self, plan: Plan, protection: Suppression) -> tuple[Promise, ...]:
+        """Figures are exact."""
+        return ()
 
     def described(self, protection: Suppression) -> dict[str, object]:
         """The threshold; what hides a total is nobody's affair."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 import anonymization.tables.methods.cell_key
 import jobs.verbs.build
-from anonymization.errors import DeclarationError
+from anonymization.errors import DeclarationError, ProtectionError
 from anonymization.release.package import read_package
 from anonymization.release.verify import verify
 from anonymization.tables.methods.cell_key import METHOD, perturbed
@@ -185,8 +187,76 @@ def test_a_wrong_declaration(declared, changes, message):
         setting.policies.release(NAME)
 
 
-@pytest.mark.parametrize("based_on", ["web-audience", "population-by-place"])
-def test_only_persons_have_cell_keys(declared, based_on):
-    setting = declared(based_on, NAME, protection=CELL_KEY | {"minimum_count": 20})
-    with pytest.raises(DeclarationError, match="`cell_key` protects numbers of persons alone"):
+BOUNDS = {"page_views": 50, "seconds": 3000}
+TOTALS = {
+    "no bound": ({"most_per_person": {"page_views": 50}}, "measure 'seconds': a total needs `protection.most_per_person`"),
+    "a bound of nothing": ({"most_per_person": BOUNDS | {"views": 9}}, "`most_per_person` names .'views'., which are no totals"),
+    "a bound of persons": ({"most_per_person": BOUNDS | {"visitors": 9}}, "names .'visitors'., which are no totals"),
+    "too small a share": ({"most_per_person": BOUNDS, "share": "0.07"}, "`share` times the root of `variance` is 10 percent at least"),
+    "too far a reach": ({"most_per_person": BOUNDS, "deviation": 30}, "`variance` is at least 9.30 for totals"),
+    "nothing listed": ({"most_per_person": BOUNDS, "zeros": "withheld"}, "is for persons alone"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "message"), TOTALS.values(), ids=TOTALS)
+def test_a_wrong_declaration_of_totals(declared, changes, message):
+    setting = declared("web-audience", NAME, protection=CELL_KEY | changes)
+    with pytest.raises(DeclarationError, match=message):
         setting.policies.release(NAME)
+
+
+@pytest.fixture
+def totals(declared):
+    """Page views and seconds by access source, browser and day type, with noise."""
+    day_type = {"kind": "event", "title": {"en": "x", "ja": "x"}, "column": "day_type", "levels": ["day_type"], "codelist": "day_type"}  # fmt: skip
+    dimensions = yaml.safe_load(Path("policies/releases/web-audience.yaml").read_text())["dimensions"]
+    tables = yaml.safe_load(Path("policies/releases/web-audience.yaml").read_text())["tables"]
+    tables["visits"]["dimensions"] = ["access_source", "day_type"]
+    tables["visits"]["measures"]["person_days"] = {"kind": "person_days", "source": "analytics", "title": {"en": "x", "ja": "x"}}  # fmt: skip
+
+    def totals(**bounds):
+        protection = CELL_KEY | {"most_per_person": BOUNDS | bounds}
+        return declared(
+            "web-audience", NAME, protection=protection, dimensions=dimensions | {"day_type": day_type}, tables=tables
+        )
+
+    return totals
+
+
+def test_totals_from_build_to_verification(totals, release_it, monkeypatch):
+    setting, true = totals(), []
+    exact = jobs.verbs.build.tabulate
+    monkeypatch.setattr(jobs.verbs.build, "tabulate", lambda *given: true.append(exact(*given)) or true[-1])
+    done = release_it(setting, build(setting, NAME, PERIOD))
+    assert verify(done.folder, setting.home).withdrawn is False
+    (table,) = read_package(done.folder / "package").tables
+    ((counted,),) = true
+    figures, counts = table.frame.set_index(table.keys), counted.frame.set_index(counted.keys)
+    for measure in ("page_views", "seconds", "person_days"):
+        shown = figures[measure].notna() & (figures["visitors"] > 0)
+        apart = (figures[measure] - counts[measure].reindex(figures.index))[shown].abs()
+        assert shown.sum() > 15
+        assert (apart > 0).mean() > 0.5, "they carry noise"
+        assert (apart <= figures[f"{measure}_error"][shown]).mean() >= 0.95
+        assert figures[f"{measure}_error"][shown].max() < counts[measure].max() / 10
+    assert not {"first", "second"} & set(figures.columns)
+
+
+def test_more_than_anybody_may_contribute_is_refused_without_a_figure_of_anybody(totals):
+    with pytest.raises(
+        ProtectionError, match=r"measure 'seconds': somebody contributes more than .* says, 30; declare"
+    ):
+        build(totals(seconds=30), NAME, PERIOD)
+
+
+def true_totals(frame, true):
+    shown = frame["seconds_status"] == FREE
+    frame.loc[shown, "seconds"] = true.loc[shown, "seconds"]
+    return frame
+
+
+def test_exact_totals_close_the_gate(totals, monkeypatch):
+    setting = totals()
+    plant(monkeypatch, true_totals)
+    result = gate(setting, build(setting, NAME, PERIOD).id)
+    assert {r.name for r in result.results if not r.success} == {"candidate_cells"}

@@ -6,10 +6,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from anonymization.errors import InputError
+from anonymization.errors import InputError, ProtectionError
 from anonymization.policy.load import load_policies
 from anonymization.release.ledger.ledger import EntryKind
+from anonymization.release.package import read_package
+from anonymization.tables.model import TOTAL, level_columns
+from anonymization.tables.utility import noted
 from jobs.pins import with_pins
+from jobs.verbs.build import build
 from jobs.verbs.init import initialize
 from jobs.verbs.plan import KEPT, command, lines, plan
 from jobs.walk import release
@@ -69,6 +73,61 @@ REFUSED = {
 def test_what_cannot_be_planned_is_told(setting, name, keep, told):
     with pytest.raises(InputError, match=told):
         plan(setting, name, PERIOD, keep=keep)
+
+
+CELL_KEY = {"method": "cell_key", "minimum_count": 10, "most_per_person": {"uses": 300}}
+TITLE = {"en": "x", "ja": "x"}
+VISITS = {
+    "visits": {
+        "title": TITLE,
+        "dimensions": ["access_source", "day"],
+        "measures": {
+            "visitors_bounded": {"kind": "persons", "source": "analytics", "title": TITLE},
+            "page_views_bounded": {"kind": "total", "source": "analytics", "title": TITLE},
+        },
+    }
+}
+PRIVACY = {"method": "differential_privacy", "rho": "0.4", "max_cells": 4, "max_per_cell": 20, "consistent": False}
+
+
+def test_what_cell_keys_leave_is_what_a_build_leaves(declared, monkeypatch):
+    setting = declared("service-usage", "noisy", protection=CELL_KEY, pins={})
+    monkeypatch.setattr("jobs.verbs.plan.LIMITS", ())
+    (trial,) = plan(setting, "noisy", PERIOD).trials
+    built = noted(build(setting, "noisy", PERIOD).request.utility)
+    (left,), (users,) = trial.left, [one for one in built if one.measure == "users"]
+    assert left.finest[0] == pytest.approx(users.finest[0], rel=0.05)
+    assert (left.headlines, left.cells) == (users.headlines, users.cells)
+    assert 0 < left.cells[0] < left.cells[1]
+
+
+def test_a_bound_that_somebody_exceeds_is_no_matter_of_levels(declared):
+    setting = declared("service-usage", "noisy", protection=CELL_KEY | {"most_per_person": {"uses": 2}})
+    with pytest.raises(ProtectionError, match="measure 'uses': somebody contributes more than"):
+        plan(setting, "noisy", PERIOD)
+
+
+def test_drawn_noise_is_foreseen_without_an_event(declared, monkeypatch):
+    setting = declared("web-audience", "noisy", tables=VISITS, protection=PRIVACY, pins={})
+    (table,) = read_package(build(setting, "noisy", PERIOD).package).tables
+    built = dict(zip(zip(*level_columns(table), strict=True), table.frame["page_views_bounded_error"], strict=True))
+    rows = [levels.count(TOTAL) for levels in zip(*level_columns(table), strict=True)]
+    monkeypatch.setenv("NOREN_HOME", str(setting.home.root))
+    monkeypatch.setenv("NOREN_POLICIES", str(setting.policies.folder))
+    monkeypatch.setattr("jobs.verbs.plan.opened_events", None)
+    for logs in setting.home.events.iterdir():
+        logs.rename(setting.home.root / f"away-{logs.name}")
+    done = CliRunner().invoke(command, ["noisy", "--period", PERIOD], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert f"headlines {2 * sum(totals > 0 for totals in rows)} of" in done.output, "of two measures"
+    finest = next(levels for levels in built if TOTAL not in levels)
+    for levels, margin in {(TOTAL, TOTAL): "in all: 1", finest: f"by access_source × day: {rows.count(0)}"}.items():
+        told = (
+            f"visits.page_views_bounded {margin} cells, every one; 95 % of figures within {built[levels]:,}, or nearer"
+        )
+        assert told in done.output
+    refused = CliRunner().invoke(command, ["noisy", "--period", PERIOD, "--write"])
+    assert isinstance(refused.exception, InputError)
 
 
 def test_what_is_written_is_what_was_told(setting, policy_folder, monkeypatch):
