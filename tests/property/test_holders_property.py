@@ -47,12 +47,17 @@ def plan_of(policies, days, sources):
     return resolve(policies, release, parse_period(release.period, "2026-10"))
 
 
-def classes(given_clicks, given_links, days, *, declared):
-    """The persons of each class, and whose each of them is, if the threshold counts them."""
-    members, seen, latest = defaultdict(set), defaultdict(set), {}
+def linked(given_links):
+    """The one member of each cookie that has one."""
+    members = defaultdict(set)
     for cookie, _, _, member in filter(inside, given_links):
         members[cookie].add(member)
-    member_of = {cookie: min(of) for cookie, of in members.items() if len(of) == 1}
+    return {cookie: min(of) for cookie, of in members.items() if len(of) == 1}
+
+
+def classes(given_clicks, given_links, days, *, declared):
+    """The persons of each class, and whose each of them is, if the threshold counts them."""
+    member_of, seen, latest = linked(given_links), defaultdict(set), {}
     for cookie, when, _, browser in filter(inside, given_clicks):
         who = member_of.get(cookie, cookie) if declared else cookie
         seen[who].add(when)
@@ -117,6 +122,7 @@ def check_changes(engine, policies, before, after, days, *, declared):
             of_state[source] = f"{state}_{source}"
         events.append(of_state)
     (then, owned), (now, owns) = (classes(*rows, days, declared=declared) for rows in (before, after))
+    owns |= {member if declared else cookie: member for cookie, member in linked(after[1]).items()}  # seen or not
     expected = {}
     for cell in {*then, *now}:
         if moved := then[cell] ^ now[cell]:
@@ -135,6 +141,13 @@ def check_changes(engine, policies, before, after, days, *, declared):
     before=([], [(1, FIRST, "search", 102)]),
     late=([(1, FIRST, "search", "Chrome")], [(1, FIRST, "search", 101)]),
     gone=0,
+    days=2,
+    declared=False,
+)
+@example(  # whoever is not seen any more has signed in: the cookie is a member's
+    before=([(1, FIRST, "search", "Chrome")], []),
+    late=([(1, FIRST - 1, "search", "Chrome")], [(1, FIRST, "search", 101)]),
+    gone=1,
     days=2,
     declared=False,
 )
