@@ -49,6 +49,7 @@ class Sensitivity:
     length: float
 
 
+@cache  # found by some sixty trials, for every step of a release anew
 def scale_of(kind: Kind, sensitivity: Sensitivity, cost: Decimal) -> float:
     """Return the least scale of noise on a vector that costs no more than `cost` (rho, or epsilon for Laplace).
 
