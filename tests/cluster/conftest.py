@@ -20,7 +20,7 @@ from harness.java import OPTIONS
 from anonymization.engine.spark.java import java_home
 
 HERE = Path(__file__).parent
-WITHIN = 60.0
+WITHIN = 150.0
 MASTER, WORKER = (f"org.apache.spark.deploy.{name}" for name in ("master.Master", "worker.Worker"))
 
 
