@@ -420,16 +420,20 @@ def test_noisy_figures_of_two_states_are_solved_together(service, monkeypatch, t
     assert changed.persons[spans.noisy & (changed.apart == 20)].tolist() == [20] * 2, "mail, of one age and all"
 
 
-def test_noisy_totals_are_told_again_where_many_changed_them_beside_a_release_that_names_them_otherwise(service):
+@pytest.mark.long("attacks")
+def test_noisy_totals_are_told_again_where_many_changed_them_beside_a_release_that_names_them_otherwise(
+    service, tmp_path
+):
     """Of a total that the candidate's declaration does not bound any contribution may be; nothing contradicts it."""
     service = service("noisy-uses")
     service.uses(members("m", 20, 10), 5)
-    path = service.setting.policies.folder / "releases" / "noisy-uses.yaml"
+    folder = shutil.copytree(service.setting.policies.folder, tmp_path / "policies")
+    path = folder / "releases" / "noisy-uses.yaml"
     content = yaml.safe_load(path.read_text())
     content["tables"] = {"usage": TABLES["usage"] | {"measures": {"users": USERS, "times": USES}}}
     content |= {"release": "noisy-times", "protection": CELL_KEY | {"most_per_person": {"times": 900}}}
     path.with_name("noisy-times.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
-    setting = replace(service.setting, policies=load_policies(service.setting.policies.folder))
+    setting = replace(service.setting, policies=load_policies(folder))
     result = gate(setting, build(setting, "noisy-times", MONTH).id)
     assert result.opened, result.reasons
 
