@@ -6,7 +6,7 @@ sources), so that a day of another zone may lie in two versions: then both must 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -85,11 +85,8 @@ def in_force(policy: PolicyDocument, source: Source, day: int, zone: str) -> tup
     if first < policy.first_day:
         return ()
     begun = [version for version in policy.versions if version.effective <= last]
-    return tuple(v for v, after in _with_next(begun) if after is None or after.effective > first)
-
-
-def _with_next(versions: list[Version]) -> Iterator[tuple[Version, Version | None]]:
-    yield from zip(versions, [*versions[1:], None], strict=True)
+    afterwards = (*begun[1:], None)
+    return tuple(v for v, after in zip(begun, afterwards, strict=True) if after is None or after.effective > first)
 
 
 def lines(policies: Policies, declared: Release | Microdata) -> Iterator[str]:
@@ -111,11 +108,3 @@ def _told(decision: Decision) -> str:
     if isinstance(decision, Permitted):
         return f"allowed by {', '.join(clause.clause for clause in decision.clauses)}"
     return f"not allowed: {as_told(decision)}"
-
-
-def days_not_allowed(days: Mapping[str, Barred]) -> dict[str, list[str]]:
-    """Return by source the days alone, written YYYY-MM-DD, as a package tells them."""
-    return {
-        source: [(EPOCH + timedelta(days=day)).isoformat() for day in sorted(one.days)]
-        for source, one in sorted(days.items())
-    }

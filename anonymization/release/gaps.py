@@ -7,7 +7,7 @@ are usual, and one that has not come yet. What was published all the same says w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from statistics import median
@@ -122,11 +122,15 @@ def days_lacking(gaps: Gaps) -> dict[str, list[str]]:
 
 def told(gaps: Gaps) -> list[str]:
     """Return a line a source that lacks logs: which days, each run of days as its first and last."""
-    return [f"{source} lacks {', '.join(runs_of(days))}" for source, days in sorted(gaps.items())]
+    return [f"{source} lacks {', '.join(_runs(days))}" for source, days in sorted(gaps.items())]
 
 
-def runs_of(days: Mapping[str, str]) -> list[str]:
-    """Return days in words, each run of days of which nothing is there as its first and last."""
+def whole_days(days: Iterable[int]) -> str:
+    """Return days, since 1970-01-01, of which nothing counts, in words: each run of them as its first and last."""
+    return ", ".join(_runs(dict.fromkeys(map(iso_day, days), NOTHING)))
+
+
+def _runs(days: Mapping[str, str]) -> list[str]:
     runs: list[list[str]] = []
     for day in sorted(days):
         after = date.fromisoformat(day) - timedelta(days=1)

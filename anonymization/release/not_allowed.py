@@ -9,7 +9,7 @@ from typing import Any
 from anonymization.engine.base import Engine
 from anonymization.policy.calendar import iso_day
 from anonymization.policy.in_force import Barred
-from anonymization.release.gaps import NOTHING, runs_of
+from anonymization.release.gaps import whole_days
 from anonymization.release.inputs import Inputs, days_of, find_inputs, open_inputs
 from anonymization.release.left_out import LEFT_OUT, rounded_down
 from anonymization.release.setting import Setting
@@ -49,10 +49,14 @@ def count_not_allowed(
 def told_of_not_allowed(barred: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return a line a source: which days are not read, how much that is, and why; what `count_not_allowed` says."""
     return [
-        f"{source}, {', '.join(runs_of(dict.fromkeys(map(iso_day, one['days']), NOTHING)))}:"
-        f" {one['rows']} rows, {one['persons']} persons, {one['why']}"
+        f"{source}, {whole_days(one['days'])}: {one['rows']} rows, {one['persons']} persons, {one['why']}"
         for source, one in sorted(barred.items())
     ]
+
+
+def days_not_allowed(days: Mapping[str, Barred]) -> dict[str, list[str]]:
+    """Return by source the days alone, written YYYY-MM-DD, as a package tells them."""
+    return {source: [*map(iso_day, sorted(one.days))] for source, one in sorted(days.items())}
 
 
 def _events(setting: Setting, inputs: Inputs) -> Inputs:

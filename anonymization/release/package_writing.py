@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 
 from anonymization.files import indented, private_folder, write_private
 from anonymization.policy.decide import Clause
-from anonymization.policy.in_force import days_not_allowed
 from anonymization.policy.releases import DimensionKind
 from anonymization.release.manifest import MANIFEST
+from anonymization.release.not_allowed import days_not_allowed
 from anonymization.release.package import (
     OCCURRING,
     SAYS_WHAT_CODES_ARE,

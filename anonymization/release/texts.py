@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from anonymization.policy.decide import Clause
-from anonymization.policy.in_force import days_not_allowed
 from anonymization.policy.periods import Period
 from anonymization.policy.releases import Release
+from anonymization.release.not_allowed import days_not_allowed
 from anonymization.tables.method import method_of
 from anonymization.tables.model import REST, TOTAL, SafeTable
 from anonymization.tables.plan import Plan

@@ -6,10 +6,9 @@ import click
 
 from anonymization.engine.portable import render
 from anonymization.home import policy_folder
-from anonymization.policy.calendar import iso_day
 from anonymization.policy.in_force import lines
 from anonymization.policy.load import load_policies
-from anonymization.release.gaps import NOTHING, runs_of
+from anonymization.release.gaps import whole_days
 from anonymization.release.inputs import plan_release
 from anonymization.tables.counting.tabulate import statements
 from jobs.options import engine_option
@@ -27,8 +26,7 @@ def command(release: str, period: str, engine: str) -> None:
         click.echo(f"--   {line}")
     plan, _ = plan_release(policies, release, period)
     for source, one in plan.barred.items():
-        days = ", ".join(runs_of(dict.fromkeys(map(iso_day, one.days), NOTHING)))
-        click.echo(f"-- of {period} not read: {source}, {days}")
+        click.echo(f"-- of {period} not read: {source}, {whole_days(one.days)}")
     click.echo("")
     events = {source: f"events_{source}" for source in plan.release.sources}
     for statement in statements(plan, events):

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import click
@@ -33,14 +32,14 @@ from anonymization.microdata.histogram.histogram import Histogram
 from anonymization.microdata.histogram.of_relation import fetch_histogram
 from anonymization.policy.allowed import check_microdata
 from anonymization.policy.decide import Clause
-from anonymization.policy.in_force import Barred, barred, days_not_allowed
+from anonymization.policy.in_force import Barred, barred
 from anonymization.policy.load import Policies
 from anonymization.policy.microdata import Microdata
 from anonymization.policy.periods import Period, parse_period
 from anonymization.policy.requests import today
 from anonymization.release.inputs import left_out_of, opened_events, require_period
 from anonymization.release.left_out import LeftOut, told_of_choices
-from anonymization.release.not_allowed import count_not_allowed, told_of_not_allowed
+from anonymization.release.not_allowed import count_not_allowed, days_not_allowed, told_of_not_allowed
 from anonymization.release.setting import Setting, opened
 from anonymization.release.states import inputs_of
 from anonymization.tables.counting.persons import profile_sql, profile_statements
@@ -217,7 +216,7 @@ def notice(
     period: Period,
     found: Found,
     clauses: Sequence[Clause],
-    not_used: Mapping[str, Barred] = MappingProxyType({}),
+    not_used: Mapping[str, Barred],
 ) -> str:
     """Return NOTICE.md: the categories of items and the method, which the law asks to be told, and for whom it is."""
     chosen = zip(found.hierarchies, found.choice.levels, strict=True)

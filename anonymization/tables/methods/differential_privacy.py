@@ -187,15 +187,12 @@ def _at_most(bound: int, of: Sequence[tuple[Dimension, str]]) -> int:
 
 def scales(tables: Sequence[Shape], protection: DifferentialPrivacy) -> dict[tuple[str, str, Levels], float]:
     """Return the scale of the noise by table, measure and margin."""
-    each, kind, known = shares(tables, protection), kind_of(protection), dict[Sensitivity, float]()
-    found = {}
-    for table in tables:
-        for measure, levels in itertools.product(table.measures, margins(table)):
-            moved = sensitivity(table, measure, levels, protection)
-            if moved not in known:
-                known[moved] = scale_of(kind, moved, each.cost)
-            found[table.name, measure.name, levels] = known[moved]
-    return found
+    each, kind = shares(tables, protection), kind_of(protection)
+    return {
+        (table.name, measure.name, levels): scale_of(kind, sensitivity(table, measure, levels, protection), each.cost)
+        for table in tables
+        for measure, levels in itertools.product(table.measures, margins(table))
+    }
 
 
 def kind_of(protection: DifferentialPrivacy) -> Kind:
